@@ -1,0 +1,2 @@
+//! A node of an Erlang cluster: links, names, monitors, process groups, calls and exports.
+#![forbid(unsafe_code)]
