@@ -1,0 +1,89 @@
+//! What happens in the cluster, as a stream of events.
+
+use std::time::Duration;
+
+use beam_dist::NodeName;
+use tokio::sync::broadcast;
+
+use crate::connect::ConnectError;
+
+/// Something that happened to a connection of this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer is connected.
+    Up {
+        /// The peer.
+        peer: NodeName,
+        /// Whether the peer is hidden.
+        hidden: bool,
+    },
+    /// A peer is no longer connected.
+    Down {
+        /// The peer.
+        peer: NodeName,
+        /// Why.
+        reason: DownReason,
+    },
+    /// An attempt to connect to a peer failed.
+    Refused {
+        /// The peer that was dialled, or that dialled us.
+        peer: NodeName,
+        /// Why.
+        reason: ConnectError,
+    },
+    /// The listener of events was too slow and missed this many.
+    Missed(u64),
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DownReason {
+    /// The peer closed the connection, or died.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// Nothing came from the peer for this long.
+    #[error("nothing was received for {0:?}")]
+    Silent(Duration),
+    /// The peer connected anew, for example after a restart.
+    #[error("the peer connected anew")]
+    Replaced,
+    /// The peer broke the protocol; the text says how.
+    #[error("the peer broke the protocol: {0}")]
+    Protocol(String),
+    /// The operating system reported an error.
+    #[error("{0}")]
+    Io(String),
+    /// This node disconnected.
+    #[error("disconnected by this node")]
+    Disconnected,
+    /// This node shut down.
+    #[error("this node shut down")]
+    ShutDown,
+}
+
+/// A stream of [`Event`]s since it was asked for.
+#[derive(Debug)]
+pub struct Events(broadcast::Receiver<Event>);
+
+impl Events {
+    pub(crate) fn new(receiver: broadcast::Receiver<Event>) -> Self {
+        Self(receiver)
+    }
+
+    /// Waits for the next event; `None` after the node was shut down.
+    ///
+    /// A listener that falls more than 1,024 events behind gets [`Event::Missed`].
+    ///
+    /// # Cancellation safety
+    ///
+    /// No event is lost when this future is dropped.
+    pub async fn next(&mut self) -> Option<Event> {
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some(Event::Missed(count)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What a peer can make this node hold, each with a bound.
+
+use serde::Deserialize;
+
+/// Bounds on everything that a peer, or a caller in a hurry, can grow.
+///
+/// Every field is also a configuration key of the same name. At a bound the one who asked gets a
+/// clear error at once (`too_many_requests` for a call); memory does not grow.
+///
+/// ```
+/// use beam_node::Limits;
+///
+/// let limits = Limits { calls_per_peer: 256, ..Limits::default() };
+/// assert_eq!(limits.calls_per_node, 65_536);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Calls sent to one peer and not answered. Default: 4,096.
+    pub calls_per_peer: usize,
+    /// Calls sent to all peers and not answered. Default: 65,536.
+    pub calls_per_node: usize,
+    /// Calls received from one peer and not answered; beyond it a call is refused with
+    /// `system_limit`. Default: 4,096.
+    pub served_per_peer: usize,
+    /// Calls received from all peers and not answered. Default: 65,536.
+    pub served_per_node: usize,
+    /// Bytes queued for one peer; a single larger message may pass when nothing else is queued.
+    /// Default: 64 MiB.
+    pub outgoing_bytes_per_peer: usize,
+    /// Bytes of one message, assembled from its fragments. Default: 256 MiB.
+    pub message_bytes: usize,
+    /// Fragmented messages under assembly at a time, per link. Default: 64.
+    pub sequences_per_link: usize,
+    /// Bytes of fragmented messages under assembly, per link. Default: 512 MiB.
+    pub assembly_bytes_per_link: usize,
+    /// How deeply the terms of a message may nest. Default: 512.
+    pub term_depth: usize,
+    /// Connections that have not proved that they know the cookie. Default: 64.
+    pub unauthenticated_connections: usize,
+    /// Milliseconds that a handshake may take. Default: 5,000.
+    pub handshake_ms: u64,
+    /// Monitors and links that one peer may hold on processes of this node. Default: 65,536.
+    pub monitors_per_peer: usize,
+    /// Group memberships that one peer may announce. Default: 65,536.
+    pub memberships_per_peer: usize,
+    /// Bytes of output of called functions that wait for the output sink. Default: 1 MiB.
+    pub output_bytes: usize,
+    /// Messages that wait in a mailbox; later ones are dropped. Default: 4,096.
+    pub mailbox_messages: usize,
+    /// Peers that were learned from others and are not connected. Default: 4,096.
+    pub learned_peers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls_per_peer: 4_096,
+            calls_per_node: 65_536,
+            served_per_peer: 4_096,
+            served_per_node: 65_536,
+            outgoing_bytes_per_peer: 64 * 1024 * 1024,
+            message_bytes: 256 * 1024 * 1024,
+            sequences_per_link: 64,
+            assembly_bytes_per_link: 512 * 1024 * 1024,
+            term_depth: 512,
+            unauthenticated_connections: 64,
+            handshake_ms: 5_000,
+            monitors_per_peer: 65_536,
+            memberships_per_peer: 65_536,
+            output_bytes: 1024 * 1024,
+            mailbox_messages: 4_096,
+            learned_peers: 4_096,
+        }
+    }
+}
