@@ -1,12 +1,11 @@
 //! The Erlang distribution protocol without I/O: EPMD, handshake, frames and control messages.
 #![forbid(unsafe_code)]
 
-#[allow(dead_code)] // What the handshake takes from here.
 mod cookie;
-#[allow(dead_code)] // What the handshake takes from here.
 mod creation;
+pub mod epmd;
 mod flags;
-#[allow(dead_code)] // What the handshake takes from here.
+pub mod handshake;
 mod node_name;
 
 pub use cookie::{Cookie, InvalidCookie};

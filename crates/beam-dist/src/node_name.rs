@@ -189,6 +189,17 @@ fn is_allowed(character: char) -> bool {
     matches!(character, '!'..='~' | '\u{a1}'..='\u{ff}')
 }
 
+/// The host that a node without a name has in its place, if names with it can be valid.
+pub(crate) fn checked_host(host: &str) -> Result<String, InvalidNodeName> {
+    match format!("x@{host}").parse::<NodeName>() {
+        Ok(_) => Ok(host.to_owned()),
+        Err(InvalidNodeName { problem, .. }) => Err(InvalidNodeName {
+            text: abbreviated(host),
+            problem,
+        }),
+    }
+}
+
 /// Text read as Latin-1, in which every byte is the code point of a character.
 pub(crate) fn from_latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|&byte| char::from(byte)).collect()
