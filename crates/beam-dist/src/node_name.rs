@@ -1,10 +1,10 @@
 //! Names of nodes.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
+use beam_term::Atom;
 use thiserror::Error;
 
 /// The name of a node, `alive@host`, such as `app@10.0.0.7` or `shop@web1`.
@@ -26,12 +26,8 @@ use thiserror::Error;
 /// assert!("no-host@".parse::<NodeName>().is_err());
 /// # Ok::<(), beam_dist::InvalidNodeName>(())
 /// ```
-#[derive(Clone)]
-pub struct NodeName {
-    text: Arc<str>,
-    /// Where the `@` is.
-    at: u8,
-}
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeName(Atom);
 
 impl NodeName {
     /// The most bytes of UTF-8 that a name may have.
@@ -39,12 +35,12 @@ impl NodeName {
 
     /// The part before the `@`, which is what EPMD knows the node by.
     pub fn alive(&self) -> &str {
-        &self.text[..usize::from(self.at)]
+        self.parts().0
     }
 
     /// The part after the `@`: a host name or an address.
     pub fn host(&self) -> &str {
-        &self.text[usize::from(self.at) + 1..]
+        self.parts().1
     }
 
     /// Whether this is a long name: its host is a full domain name or an address.
@@ -56,7 +52,17 @@ impl NodeName {
 
     /// The whole name.
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.0.as_str()
+    }
+
+    /// The whole name as the atom that terms have in place of a node.
+    pub fn as_atom(&self) -> &Atom {
+        &self.0
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        // Every constructor has seen the '@', so the fallback is out of reach.
+        self.as_str().split_once('@').unwrap_or_default()
     }
 
     /// Reads a name in the handshake's encoding, one byte a character.
@@ -95,10 +101,9 @@ impl FromStr for NodeName {
             return Err(invalid(Problem::Character(character)));
         }
 
-        Ok(Self {
-            text: text.into(),
-            at: alive.len() as u8,
-        })
+        Atom::try_from(text)
+            .map(Self)
+            .map_err(|_| invalid(Problem::TooLong))
     }
 }
 
@@ -118,35 +123,31 @@ impl TryFrom<String> for NodeName {
     }
 }
 
+/// Takes the text of an atom, without a hold on the buffer that the atom was decoded from.
+impl TryFrom<&Atom> for NodeName {
+    type Error = InvalidNodeName;
+
+    fn try_from(atom: &Atom) -> Result<Self, InvalidNodeName> {
+        atom.as_str().parse()
+    }
+}
+
+impl From<NodeName> for Atom {
+    fn from(name: NodeName) -> Self {
+        name.0
+    }
+}
+
 impl AsRef<str> for NodeName {
     fn as_ref(&self) -> &str {
         self.as_str()
     }
 }
 
-impl PartialEq for NodeName {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for NodeName {}
-
-impl PartialOrd for NodeName {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for NodeName {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.as_str().cmp(other.as_str())
-    }
-}
-
-impl std::hash::Hash for NodeName {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
+/// Lets a table of nodes be asked for the node of a pid.
+impl Borrow<Atom> for NodeName {
+    fn borrow(&self) -> &Atom {
+        self.as_atom()
     }
 }
 
@@ -282,6 +283,15 @@ mod tests {
         assert!(name("a@b") < name("a@c"));
         assert!(name("a@z") > name("a-b@a"));
         assert!(name("Z@x") < name("a@x"));
+    }
+
+    #[test]
+    fn a_table_of_nodes_is_asked_by_the_atom_of_a_pid() {
+        let name: NodeName = "app@host".parse().unwrap();
+        let table = std::collections::HashMap::from([(name.clone(), 1)]);
+
+        assert_eq!(table.get(&Atom::from_static("app@host")), Some(&1));
+        assert_eq!(NodeName::try_from(&Atom::from_static("app@host")), Ok(name));
     }
 
     #[test]
