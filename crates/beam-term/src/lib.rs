@@ -3,9 +3,14 @@
 //! A [`Term`] is an owned value tree; its binaries and long atoms are slices of the buffer that they were decoded from.
 #![forbid(unsafe_code)]
 
+mod decode;
+mod encode;
+mod tag;
 mod types;
 
+pub use decode::{AtomRefs, DecodeError, Kind, Limits, RawTerm, Reader, Token};
+pub use encode::{EncodeError, Writer};
 pub use types::{
     Atom, BitString, Closure, Float, Fun, ImproperList, Integer, IntegerOutOfRange, InvalidAtom,
-    InvalidReference, Map, NonFinite, Opaque, Pid, Port, Reference, Term,
+    InvalidReference, Map, MapIter, NonFinite, Opaque, Pid, Port, Reference, Term,
 };

@@ -33,15 +33,6 @@ impl Integer {
             Repr::Big(value) => BigInt::clone(value),
         }
     }
-
-    /// The value, if it does not fit an `i64`.
-    #[allow(dead_code)]
-    pub(crate) fn as_big(&self) -> Option<&BigInt> {
-        match &self.0 {
-            Repr::Small(_) => None,
-            Repr::Big(value) => Some(value),
-        }
-    }
 }
 
 impl From<BigInt> for Integer {

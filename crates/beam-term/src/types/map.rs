@@ -63,7 +63,7 @@ impl Map {
     }
 
     /// The keys and values, in the order of the keys.
-    pub fn iter(&self) -> Iter<'_> {
+    pub fn iter(&self) -> MapIter<'_> {
         self.into_iter()
     }
 
@@ -78,7 +78,6 @@ impl Map {
     }
 
     /// A map of entries in any order; `None` if a key is there twice.
-    #[allow(dead_code)]
     pub(crate) fn from_unique(mut entries: Vec<(Term, Term)>) -> Option<Self> {
         let in_order = |a: &(Term, Term), b: &(Term, Term)| a.0 < b.0;
         if !entries.is_sorted_by(in_order) {
@@ -114,10 +113,10 @@ impl FromIterator<(Term, Term)> for Map {
 
 impl<'a> IntoIterator for &'a Map {
     type Item = (&'a Term, &'a Term);
-    type IntoIter = Iter<'a>;
+    type IntoIter = MapIter<'a>;
 
-    fn into_iter(self) -> Iter<'a> {
-        Iter(self.0.iter())
+    fn into_iter(self) -> MapIter<'a> {
+        MapIter(self.0.iter())
     }
 }
 
@@ -132,9 +131,9 @@ impl IntoIterator for Map {
 
 /// The keys and values of a [`Map`], in the order of the keys.
 #[derive(Clone, Debug)]
-pub struct Iter<'a>(slice::Iter<'a, (Term, Term)>);
+pub struct MapIter<'a>(slice::Iter<'a, (Term, Term)>);
 
-impl<'a> Iterator for Iter<'a> {
+impl<'a> Iterator for MapIter<'a> {
     type Item = (&'a Term, &'a Term);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -146,7 +145,7 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
-impl ExactSizeIterator for Iter<'_> {}
+impl ExactSizeIterator for MapIter<'_> {}
 
 #[cfg(test)]
 mod tests {

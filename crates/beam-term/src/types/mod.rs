@@ -20,7 +20,7 @@ pub use float::{Float, NonFinite};
 pub use fun::{Closure, Fun};
 pub use improper_list::ImproperList;
 pub use integer::{Integer, IntegerOutOfRange};
-pub use map::Map;
+pub use map::{Map, MapIter};
 pub use opaque::Opaque;
 pub use pid::Pid;
 pub use port::Port;

@@ -11,7 +11,6 @@ pub struct Opaque(Bytes);
 
 impl Opaque {
     /// Takes an encoding that starts with its tag and needs no atom cache.
-    #[allow(dead_code)]
     pub(crate) fn new(encoded: Bytes) -> Self {
         Self(encoded)
     }

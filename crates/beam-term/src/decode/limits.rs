@@ -1,0 +1,34 @@
+//! What a term may cost.
+
+/// What a term may cost before it is refused. Beyond these bounds, memory never exceeds a small multiple of the input.
+///
+/// ```
+/// use beam_term::Limits;
+///
+/// let mut limits = Limits::default();
+/// limits.depth = 16;
+/// assert_eq!(limits.elements, 16_777_216);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// How deep containers may nest; 512 unless set.
+    pub depth: usize,
+    /// How many terms there may be in all, containers and elements alike; 16,777,216 unless set.
+    pub elements: usize,
+    /// How many bytes the magnitude of an integer may have; 524,288 unless set, the most that OTP 26 and later know.
+    pub integer_bytes: usize,
+    /// How many bytes a compressed term may inflate to; 64 MiB unless set.
+    pub inflated_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth: 512,
+            elements: 16_777_216,
+            integer_bytes: 524_288,
+            inflated_bytes: 64 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Terms that stay encoded.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{AtomRefs, DecodeError, Limits, Reader, Term, Writer, tag};
+
+/// One whole term as it is encoded: a slice of the message that it came in, cheap to clone and to pass on.
+///
+/// It was checked when it was made ([`Reader::raw`]): it is well-formed and within the limits. There is no `==`, as equal
+/// terms have more than one encoding.
+#[derive(Clone, Debug)]
+pub struct RawTerm {
+    encoded: Bytes,
+    atoms: AtomRefs,
+    limits: Limits,
+}
+
+impl RawTerm {
+    /// Takes one whole term that a reader with these atoms and limits has passed over.
+    pub(super) fn new(encoded: Bytes, atoms: AtomRefs, limits: Limits) -> Self {
+        Self {
+            encoded,
+            atoms,
+            limits,
+        }
+    }
+
+    /// Checks a term in the external format, as [`Term::from_bytes`] takes it.
+    pub fn from_external(bytes: impl Into<Bytes>) -> Result<Self, DecodeError> {
+        let mut reader = Reader::external(bytes, Limits::default())?;
+        let raw = reader.raw()?;
+        reader.finish()?;
+        Ok(raw)
+    }
+
+    /// How many bytes the encoding has.
+    pub fn encoded_len(&self) -> usize {
+        self.encoded.len()
+    }
+
+    /// A reader of this term, with the limits that it was checked against.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.encoded.clone())
+            .with_atoms(self.atoms.clone())
+            .with_limits(self.limits)
+    }
+
+    /// The value tree. Fails if a map has a key twice.
+    pub fn decode(&self) -> Result<Term, DecodeError> {
+        self.reader().term()
+    }
+
+    /// The external format, which anyone can decode: after the version byte, with no reference to an atom cache.
+    pub fn to_external(&self) -> Result<Bytes, DecodeError> {
+        let mut buffer = BytesMut::with_capacity(1 + self.encoded.len());
+        buffer.extend_from_slice(&[tag::VERSION]);
+        self.write(&mut buffer)?;
+        Ok(buffer.freeze())
+    }
+
+    /// The encoding, with no reference to an atom cache.
+    pub(crate) fn self_contained(&self) -> Result<Bytes, DecodeError> {
+        if self.atoms.is_empty() {
+            return Ok(self.encoded.clone());
+        }
+        let mut buffer = BytesMut::with_capacity(self.encoded.len());
+        self.write(&mut buffer)?;
+        Ok(buffer.freeze())
+    }
+
+    pub(crate) fn write(&self, buffer: &mut BytesMut) -> Result<(), DecodeError> {
+        if self.atoms.is_empty() {
+            buffer.extend_from_slice(&self.encoded);
+            Ok(())
+        } else {
+            Writer::new(buffer).copy(&mut self.reader())
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Copying encoded terms, with their references to an atom cache resolved.
+
+use bytes::BufMut;
+
+use crate::{
+    DecodeError, Reader, Token, Writer,
+    decode::{Elements, Nesting, record_elements},
+    tag,
+};
+
+impl Writer<'_> {
+    /// Copies one term, in the forms that this writer uses.
+    pub(crate) fn copy(&mut self, reader: &mut Reader) -> Result<(), DecodeError> {
+        let mut nesting = Nesting::new(reader.limits().depth);
+        // Open closures, each with the number of terms that are left to copy when it is complete.
+        let mut closures = Vec::new();
+        while nesting.claimed() > 0 {
+            let around = nesting.claimed() - 1;
+            let token = reader.token()?;
+            if let Token::Closure { closure, free } = &token {
+                closures.push((around, self.open_closure(closure, *free)));
+            }
+            let elements = self.copy_token(token);
+            nesting.enter(elements, reader.remaining(), reader.position())?;
+            while let Some((_, mark)) = closures.pop_if(|(left, _)| *left == nesting.claimed()) {
+                self.close_closure(mark);
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies a scalar or the head of a container, and tells what follows.
+    fn copy_token(&mut self, token: Token) -> Elements {
+        let mut elements = Elements::default();
+        match token {
+            Token::Integer(value) => self.integer(value),
+            Token::Float(value) => self.float(value),
+            Token::Atom(atom) => self.atom(&atom),
+            Token::Reference(reference) => self.reference(&reference),
+            Token::Export {
+                module,
+                function,
+                arity,
+            } => self.export(&module, &function, arity),
+            Token::Closure { free, .. } => elements.count = free,
+            Token::Port(port) => self.port(&port),
+            Token::Pid(pid) => self.pid(&pid),
+            Token::Tuple(arity) => {
+                self.tuple(arity);
+                elements.count = arity;
+            }
+            Token::Map(pairs) => {
+                self.map(pairs);
+                elements.count = 2 * pairs;
+            }
+            Token::Nil => self.nil(),
+            Token::List(len) => {
+                self.list(len);
+                elements = Elements {
+                    count: len + 1,
+                    list: true,
+                };
+            }
+            Token::String(bytes) => self.string_list(&bytes),
+            Token::Binary(bytes) => self.binary(&bytes),
+            Token::BitString(bits) => self.bit_string(&bits),
+            Token::Record { fields, exported } => {
+                self.head(tag::RECORD_EXT, fields);
+                self.buffer.put_u8(exported);
+                elements.count = record_elements(fields);
+            }
+            Token::Local(bytes) => {
+                self.buffer.put_u8(tag::LOCAL_EXT);
+                self.buffer.put_slice(&bytes);
+            }
+        }
+        elements
+    }
+}

@@ -1,0 +1,9 @@
+//! Encoding: the [`Writer`] and what is built on it. It emits the newest forms that OTP 25 understands.
+
+mod copy;
+mod error;
+mod tree;
+mod writer;
+
+pub use error::EncodeError;
+pub use writer::Writer;

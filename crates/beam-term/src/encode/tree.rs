@@ -1,0 +1,164 @@
+//! Encoding value trees, without recursion.
+
+use std::slice;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{EncodeError, Fun, Map, Term, Writer, encode::writer::ClosureMark, types::MapIter};
+
+impl Term {
+    /// Encodes the term in the external format, as `term_to_binary` does.
+    ///
+    /// Fails only for what the format cannot count, such as a binary of 4 GiB.
+    ///
+    /// ```
+    /// use beam_term::Term;
+    ///
+    /// assert_eq!(Term::atom("ok").to_bytes()?, b"\x83w\x02ok".as_slice());
+    /// # Ok::<(), beam_term::EncodeError>(())
+    /// ```
+    pub fn to_bytes(&self) -> Result<Bytes, EncodeError> {
+        let mut buffer = BytesMut::new();
+        let mut writer = Writer::new(&mut buffer);
+        writer.version();
+        writer.term(self)?;
+        Ok(buffer.freeze())
+    }
+}
+
+impl Writer<'_> {
+    /// A whole term, however deep.
+    ///
+    /// Fails only for what the format cannot count, such as a binary of 4 GiB.
+    pub fn term(&mut self, term: &Term) -> Result<(), EncodeError> {
+        let mut open = Vec::new();
+        self.step(term, &mut open)?;
+        while let Some(innermost) = open.last_mut() {
+            let next = match innermost {
+                Open::Elements(elements) => elements.next(),
+                Open::Map { entries, value } => value.take().or_else(|| {
+                    let (key, next_value) = entries.next()?;
+                    *value = Some(next_value);
+                    Some(key)
+                }),
+                Open::Tail(tail) => tail.take(),
+                Open::Closure(_) => None,
+            };
+            match next {
+                Some(term) => self.step(term, &mut open)?,
+                None => {
+                    if let Some(Open::Closure(mark)) = open.pop() {
+                        self.close_closure(mark);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a scalar or the head of a container, and notes what is to follow.
+    fn step<'t>(&mut self, term: &'t Term, open: &mut Vec<Open<'t>>) -> Result<(), EncodeError> {
+        match term {
+            Term::Integer(value) => match value.as_i64() {
+                Some(small) => self.integer(small),
+                None => self.integer(value.clone()),
+            },
+            Term::Float(value) => self.float(*value),
+            Term::Atom(atom) => self.atom(atom),
+            Term::Reference(reference) => self.reference(reference),
+            Term::Fun(fun) => match &**fun {
+                Fun::Export {
+                    module,
+                    function,
+                    arity,
+                } => self.export(module, function, *arity),
+                Fun::Closure(closure) => {
+                    countable("an environment", closure.free.len())?;
+                    let mark = self.open_closure(closure, closure.free.len());
+                    open.push(Open::Closure(mark));
+                    open.push(Open::Elements(closure.free.iter()));
+                }
+            },
+            Term::Port(port) => self.port(port),
+            Term::Pid(pid) => self.pid(pid),
+            Term::Tuple(elements) => {
+                countable("a tuple", elements.len())?;
+                self.tuple(elements.len());
+                open.push(Open::Elements(elements.iter()));
+            }
+            Term::Map(map) => {
+                countable("a map", map.len())?;
+                self.map(map.len());
+                open.push(Open::map(map));
+            }
+            Term::List(elements) if elements.is_empty() => self.nil(),
+            Term::List(elements) => {
+                countable("a list", elements.len())?;
+                if !self.string(elements) {
+                    self.list(elements.len());
+                    open.push(Open::Tail(Some(&NIL)));
+                    open.push(Open::Elements(elements.iter()));
+                }
+            }
+            Term::ImproperList(list) => {
+                countable("a list", list.elements().len())?;
+                self.list(list.elements().len());
+                open.push(Open::Tail(Some(list.tail())));
+                open.push(Open::Elements(list.elements().iter()));
+            }
+            Term::Binary(bytes) => {
+                countable("a binary", bytes.len())?;
+                self.binary(bytes);
+            }
+            Term::BitString(bits) => {
+                countable("a bit string", bits.as_bytes().len())?;
+                self.bit_string(bits);
+            }
+            Term::Opaque(opaque) => self.opaque(opaque),
+        }
+        Ok(())
+    }
+
+    /// Writes a list that OTP would send as bytes: a short one of small integers only. Tells whether it did.
+    fn string(&mut self, elements: &[Term]) -> bool {
+        let byte = |term: &Term| u8::try_from(term.as_i64()?).ok();
+        if u16::try_from(elements.len()).is_err()
+            || !elements.iter().all(|term| byte(term).is_some())
+        {
+            return false;
+        }
+        let bytes: Vec<u8> = elements.iter().filter_map(byte).collect();
+        self.string_list(&bytes);
+        true
+    }
+}
+
+/// What is to follow the heads that are written.
+enum Open<'t> {
+    Elements(slice::Iter<'t, Term>),
+    Map {
+        entries: MapIter<'t>,
+        value: Option<&'t Term>,
+    },
+    Tail(Option<&'t Term>),
+    Closure(ClosureMark),
+}
+
+impl<'t> Open<'t> {
+    fn map(map: &'t Map) -> Self {
+        Self::Map {
+            entries: map.iter(),
+            value: None,
+        }
+    }
+}
+
+static NIL: Term = Term::nil();
+
+/// Refuses what has more bytes or elements than 32 bits can count.
+pub(crate) fn countable(what: &'static str, len: usize) -> Result<(), EncodeError> {
+    match u32::try_from(len) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(EncodeError::TooLong { what, len }),
+    }
+}

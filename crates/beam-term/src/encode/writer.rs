@@ -1,0 +1,282 @@
+//! Writing terms piece by piece.
+
+use bytes::{BufMut, BytesMut};
+use num_bigint::Sign;
+
+use crate::{
+    Atom, BitString, Closure, EncodeError, Float, Integer, Opaque, Pid, Port, RawTerm, Reference,
+    tag,
+};
+
+/// Writes terms at the end of a buffer, piece by piece: first the head of a container, then its elements.
+///
+/// ```
+/// use beam_term::{Atom, Term, Writer};
+/// use bytes::BytesMut;
+///
+/// let mut buffer = BytesMut::new();
+/// let mut writer = Writer::new(&mut buffer);
+/// writer.version();
+/// writer.tuple(2);
+/// writer.atom(&Atom::from_static("ok"));
+/// writer.list(1);
+/// writer.integer(7);
+/// writer.nil();
+///
+/// let term = Term::tuple([Term::atom("ok"), Term::list([Term::from(7)])]);
+/// assert_eq!(Term::from_bytes(buffer)?, term);
+/// # Ok::<(), beam_term::DecodeError>(())
+/// ```
+#[derive(Debug)]
+pub struct Writer<'a> {
+    pub(super) buffer: &'a mut BytesMut,
+}
+
+impl<'a> Writer<'a> {
+    /// Writes at the end of `buffer`.
+    pub fn new(buffer: &'a mut BytesMut) -> Self {
+        Self { buffer }
+    }
+
+    /// The version byte 131, which precedes a term in the external format, but not in distribution messages.
+    pub fn version(&mut self) {
+        self.buffer.put_u8(tag::VERSION);
+    }
+
+    /// An integer.
+    pub fn integer(&mut self, value: impl Into<Integer>) {
+        let value = value.into();
+        match value.as_i64() {
+            Some(small) => self.small_integer(small),
+            None => self.big_integer(&value),
+        }
+    }
+
+    /// A float.
+    pub fn float(&mut self, value: Float) {
+        self.buffer.put_u8(tag::NEW_FLOAT_EXT);
+        self.buffer.put_f64(value.get());
+    }
+
+    /// An atom.
+    pub fn atom(&mut self, atom: &Atom) {
+        let text = atom.as_bytes();
+        match u8::try_from(text.len()) {
+            Ok(len) => self.buffer.put_slice(&[tag::SMALL_ATOM_UTF8_EXT, len]),
+            Err(_) => {
+                self.buffer.put_u8(tag::ATOM_UTF8_EXT);
+                // At most 255 characters of 4 bytes.
+                self.buffer.put_u16(text.len() as u16);
+            }
+        }
+        self.buffer.put_slice(text);
+    }
+
+    /// A process identifier.
+    pub fn pid(&mut self, pid: &Pid) {
+        self.buffer.put_u8(tag::NEW_PID_EXT);
+        self.atom(&pid.node);
+        self.buffer.put_u32(pid.id);
+        self.buffer.put_u32(pid.serial);
+        self.buffer.put_u32(pid.creation);
+    }
+
+    /// A port.
+    pub fn port(&mut self, port: &Port) {
+        match u32::try_from(port.id) {
+            Ok(id) if id <= MAX_NEW_PORT_ID => {
+                self.buffer.put_u8(tag::NEW_PORT_EXT);
+                self.atom(&port.node);
+                self.buffer.put_u32(id);
+            }
+            _ => {
+                self.buffer.put_u8(tag::V4_PORT_EXT);
+                self.atom(&port.node);
+                self.buffer.put_u64(port.id);
+            }
+        }
+        self.buffer.put_u32(port.creation);
+    }
+
+    /// A reference.
+    pub fn reference(&mut self, reference: &Reference) {
+        let ids = reference.ids();
+        self.buffer.put_u8(tag::NEWER_REFERENCE_EXT);
+        self.buffer.put_u16(ids.len() as u16);
+        self.atom(reference.node());
+        self.buffer.put_u32(reference.creation());
+        for id in ids {
+            self.buffer.put_u32(*id);
+        }
+    }
+
+    /// The fun `module:function/arity`.
+    pub fn export(&mut self, module: &Atom, function: &Atom, arity: u8) {
+        self.buffer.put_u8(tag::EXPORT_EXT);
+        self.atom(module);
+        self.atom(function);
+        self.buffer.put_slice(&[tag::SMALL_INTEGER_EXT, arity]);
+    }
+
+    /// A binary.
+    ///
+    /// # Panics
+    ///
+    /// If it has 4 GiB or more.
+    pub fn binary(&mut self, bytes: &[u8]) {
+        self.head(tag::BINARY_EXT, bytes.len());
+        self.buffer.put_slice(bytes);
+    }
+
+    /// A bit string.
+    ///
+    /// # Panics
+    ///
+    /// If it has 4 GiB or more.
+    pub fn bit_string(&mut self, bits: &BitString) {
+        self.head(tag::BIT_BINARY_EXT, bits.as_bytes().len());
+        self.buffer.put_u8(bits.last_bits());
+        self.buffer.put_slice(bits.as_bytes());
+    }
+
+    /// The head of a tuple; its elements are to follow.
+    ///
+    /// # Panics
+    ///
+    /// If `arity` is 2³² or more.
+    pub fn tuple(&mut self, arity: usize) {
+        match u8::try_from(arity) {
+            Ok(arity) => self.buffer.put_slice(&[tag::SMALL_TUPLE_EXT, arity]),
+            Err(_) => self.head(tag::LARGE_TUPLE_EXT, arity),
+        }
+    }
+
+    /// The head of a map; the keys and values of that many pairs are to follow.
+    ///
+    /// # Panics
+    ///
+    /// If `pairs` is 2³² or more.
+    pub fn map(&mut self, pairs: usize) {
+        self.head(tag::MAP_EXT, pairs);
+    }
+
+    /// The head of a list; its elements and its tail, commonly [`nil`](Self::nil), are to follow.
+    ///
+    /// Writes nothing for no elements, as such a list is its tail.
+    ///
+    /// # Panics
+    ///
+    /// If `len` is 2³² or more.
+    pub fn list(&mut self, len: usize) {
+        if len > 0 {
+            self.head(tag::LIST_EXT, len);
+        }
+    }
+
+    /// `[]`, or the end of a proper list.
+    pub fn nil(&mut self) {
+        self.buffer.put_u8(tag::NIL_EXT);
+    }
+
+    /// A whole list of small integers.
+    ///
+    /// # Panics
+    ///
+    /// If it has 4 GiB or more.
+    pub fn string_list(&mut self, bytes: &[u8]) {
+        match u16::try_from(bytes.len()) {
+            Ok(0) => self.nil(),
+            Ok(len) => {
+                self.buffer.put_u8(tag::STRING_EXT);
+                self.buffer.put_u16(len);
+                self.buffer.put_slice(bytes);
+            }
+            Err(_) => {
+                self.list(bytes.len());
+                for byte in bytes {
+                    self.buffer.put_slice(&[tag::SMALL_INTEGER_EXT, *byte]);
+                }
+                self.nil();
+            }
+        }
+    }
+
+    /// A term that is encoded already. References to an atom cache are resolved.
+    ///
+    /// Fails only if the term does not decode, which was checked when it was made.
+    pub fn raw(&mut self, raw: &RawTerm) -> Result<(), EncodeError> {
+        Ok(raw.write(self.buffer)?)
+    }
+
+    pub(super) fn opaque(&mut self, opaque: &Opaque) {
+        self.buffer.put_slice(opaque.as_bytes());
+    }
+
+    /// The head of a closure with `free` values in its environment, which are to follow. Gives the mark to close it with.
+    pub(super) fn open_closure(&mut self, closure: &Closure, free: usize) -> ClosureMark {
+        self.buffer.put_u8(tag::NEW_FUN_EXT);
+        let mark = ClosureMark(self.buffer.len());
+        self.buffer.put_u32(0);
+        self.buffer.put_u8(closure.arity);
+        self.buffer.put_slice(&closure.uniq);
+        self.buffer.put_u32(closure.index);
+        self.length(free);
+        self.atom(&closure.module);
+        self.integer(closure.old_index);
+        self.integer(closure.old_uniq);
+        self.pid(&closure.creator);
+        mark
+    }
+
+    /// Sets the size of a closure that is complete.
+    pub(super) fn close_closure(&mut self, mark: ClosureMark) {
+        let size = self.buffer.len() - mark.0;
+        // Nobody reads the size of a closure of 4 GiB; OTP skips it.
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        self.buffer[mark.0..mark.0 + 4].copy_from_slice(&size.to_be_bytes());
+    }
+
+    pub(super) fn head(&mut self, tag: u8, len: usize) {
+        self.buffer.put_u8(tag);
+        self.length(len);
+    }
+
+    fn length(&mut self, len: usize) {
+        assert!(
+            u32::try_from(len).is_ok(),
+            "the external format counts up to 2^32"
+        );
+        self.buffer.put_u32(len as u32);
+    }
+
+    fn small_integer(&mut self, value: i64) {
+        if let Ok(byte) = u8::try_from(value) {
+            self.buffer.put_slice(&[tag::SMALL_INTEGER_EXT, byte]);
+        } else if let Ok(value) = i32::try_from(value) {
+            self.buffer.put_u8(tag::INTEGER_EXT);
+            self.buffer.put_i32(value);
+        } else {
+            let digits = value.unsigned_abs().to_le_bytes();
+            let len = digits.len() - value.unsigned_abs().leading_zeros() as usize / 8;
+            self.buffer
+                .put_slice(&[tag::SMALL_BIG_EXT, len as u8, (value < 0).into()]);
+            self.buffer.put_slice(&digits[..len]);
+        }
+    }
+
+    fn big_integer(&mut self, value: &Integer) {
+        let (sign, digits) = value.to_bigint().to_bytes_le();
+        match u8::try_from(digits.len()) {
+            Ok(len) => self.buffer.put_slice(&[tag::SMALL_BIG_EXT, len]),
+            Err(_) => self.head(tag::LARGE_BIG_EXT, digits.len()),
+        }
+        self.buffer.put_u8((sign == Sign::Minus).into());
+        self.buffer.put_slice(&digits);
+    }
+}
+
+/// Where the size of an open closure goes.
+pub(super) struct ClosureMark(usize);
+
+/// OTP sends larger numbers as `V4_PORT_EXT`.
+const MAX_NEW_PORT_ID: u32 = (1 << 28) - 1;
