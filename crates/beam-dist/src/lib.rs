@@ -7,6 +7,7 @@ pub mod epmd;
 mod flags;
 pub mod handshake;
 mod node_name;
+pub mod tick;
 
 pub use cookie::{Cookie, InvalidCookie};
 pub use creation::Creation;

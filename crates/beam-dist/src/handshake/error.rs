@@ -63,7 +63,9 @@ pub enum HandshakeError {
     },
 
     /// The peer has the own node's name.
-    #[error("a node with this node's own name {name} tried to connect: names must be unique")]
+    #[error(
+        "the peer has this node's own name {name}: it is this node itself, or two share a name"
+    )]
     OwnName {
         /// The name that both have.
         name: NodeName,

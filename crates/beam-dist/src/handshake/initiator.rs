@@ -140,6 +140,9 @@ impl Initiator {
         let peer = self.dialled.clone();
 
         match (status, &self.own) {
+            (Status::Nok | Status::NotAllowed, Own::Named(own)) if own.name == peer => {
+                Err(HandshakeError::OwnName { name: peer })
+            }
             (Status::NotAllowed, _) => Err(HandshakeError::NotAllowed { peer }),
             (Status::Named { name, creation }, Own::Nameless { host, flags }) => {
                 if name.host() != host {

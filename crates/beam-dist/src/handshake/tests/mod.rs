@@ -183,14 +183,19 @@ fn a_peer_that_lacks_a_mandatory_flag_is_refused_by_the_name_of_the_flag() {
 }
 
 #[test]
-fn a_node_with_the_own_name_is_refused() {
-    let (initiated, accepted) = run(initiator("a@h", "a@h"), acceptor("a@h"), Decision::Ok);
+fn a_node_with_the_own_name_is_refused_and_knows_why() {
+    let own_name = Err(HandshakeError::OwnName { name: name("a@h") });
 
-    assert_eq!(
-        initiated,
-        Err(HandshakeError::NotAllowed { peer: name("a@h") })
+    let (initiated, accepted) = run(initiator("a@h", "a@h"), acceptor("a@h"), Decision::Ok);
+    assert_eq!(initiated, own_name);
+    assert_eq!(accepted, own_name);
+
+    // OTP's nodes say something else to a node with their own name.
+    let told = initiate(
+        &mut initiator("a@h", "a@h"),
+        Some(packet::Status::Nok.encode()),
     );
-    assert_eq!(accepted, Err(HandshakeError::OwnName { name: name("a@h") }));
+    assert_eq!(told.err(), own_name.err());
 }
 
 #[test]
