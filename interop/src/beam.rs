@@ -3,6 +3,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
+use beam_term::Term;
 use tokio::time::timeout;
 
 use crate::channel::{BOOTSTRAP, Channel, Kind, NO_SESSION};
@@ -244,6 +245,11 @@ impl Beam {
     /// What the node has printed so far: standard output, standard error, and its log.
     pub fn output(&self) -> String {
         self.channel.output()
+    }
+
+    /// Evaluates an Erlang expression in a process of its own, and waits for its value.
+    pub async fn eval(&self, source: &str) -> Result<Term> {
+        self.expression(source).term().await
     }
 
     /// An Erlang expression to evaluate in a process of its own, with or without its full stop.

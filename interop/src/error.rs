@@ -3,6 +3,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use beam_term::{DecodeError, Term};
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -68,7 +69,7 @@ pub enum Error {
         /// What the node was asked.
         expression: String,
         /// What is wrong with its answer.
-        reason: String,
+        reason: DecodeError,
     },
 }
 
@@ -83,10 +84,16 @@ impl fmt::Debug for Error {
 pub struct Exception {
     /// `error`, `exit` or `throw`.
     pub class: String,
-    /// The reason in the external term format, with its version byte.
-    pub reason: Bytes,
     /// Class, reason and stack trace as Erlang prints them.
     pub text: String,
+    pub(crate) reason: Bytes,
+}
+
+impl Exception {
+    /// The reason.
+    pub fn reason(&self) -> Result<Term, DecodeError> {
+        Term::from_bytes(self.reason.clone())
+    }
 }
 
 impl fmt::Display for Exception {

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use beam_term::Term;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -39,8 +40,18 @@ impl Expression {
         }
     }
 
-    /// Binds a variable, `X` in Erlang or `x` in Elixir, to a term in the external term format
-    /// (with its version byte, 131). The node decodes it before it evaluates the expression.
+    /// Binds a variable, `X` in Erlang or `x` in Elixir, to a term.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the term cannot be encoded.
+    pub fn bind(self, variable: &str, term: &Term) -> Self {
+        let external = term.to_bytes().expect("the term can be encoded");
+        self.bind_external(variable, external)
+    }
+
+    /// Binds a variable to a term in the external term format (with its version byte, 131), which
+    /// the node decodes before it evaluates the expression.
     pub fn bind_external(mut self, variable: &str, term: impl Into<Bytes>) -> Self {
         self.request.bindings.push((variable.into(), term.into()));
         self
@@ -77,6 +88,11 @@ impl Expression {
         }
     }
 
+    /// The value.
+    pub async fn term(self) -> Result<Term> {
+        self.start().term().await
+    }
+
     /// The value in the external term format, as the node's `term_to_binary` gives it.
     pub async fn external(self) -> Result<Bytes> {
         self.start().external().await
@@ -101,6 +117,16 @@ pub struct Running {
 }
 
 impl Running {
+    /// Waits for the value.
+    pub async fn term(self) -> Result<Term> {
+        let source = self.expression.request.source.clone();
+        let external = self.external().await?;
+        Term::from_bytes(external).map_err(|reason| Error::Decode {
+            expression: source,
+            reason,
+        })
+    }
+
     /// Waits for the value, in the external term format.
     pub async fn external(self) -> Result<Bytes> {
         let Self {
@@ -140,6 +166,11 @@ impl Session {
     pub(crate) fn new(channel: Channel) -> Self {
         let number = channel.number();
         Self { channel, number }
+    }
+
+    /// Evaluates an Erlang expression in this process.
+    pub async fn eval(&self, source: &str) -> Result<Term> {
+        self.expression(source).term().await
     }
 
     /// An Erlang expression for this process.

@@ -1,7 +1,7 @@
 //! Runs real Erlang/OTP nodes for tests, and asks them things over a channel of their own.
 //!
 //! An [`Otp`] is one installed release; a [`Beam`] is a running node of it. The test evaluates
-//! Erlang or Elixir there with [`Beam::expression`]. Requests travel over a pair of
+//! Erlang there with [`Beam::eval`], or Elixir with [`Beam::elixir`]. Requests travel over a pair of
 //! pipes, never over the distribution protocol: what the tests look at stays out of the way they
 //! look. Nodes register with an [`Epmd`] of the test's own, so that tests run side by side, and a
 //! [`Network`] gives them namespaces whose cables can be pulled.
@@ -12,13 +12,13 @@
 //!
 //! ```no_run
 //! # async fn example() -> interop::Result<()> {
+//! use beam_term::Term;
 //! use interop::{Otp, unique_name};
 //!
 //! let otp = Otp::release(27)?;
 //! let epmd = otp.epmd().start().await?;
 //! let beam = otp.beam().name(unique_name("w")).epmd(&epmd).start().await?;
-//! let printed = beam.expression("lists:seq(1, 3)").text().await?;
-//! assert_eq!(printed, "[1,2,3]");
+//! assert_eq!(beam.eval("lists:sum([1, 2, 3])").await?, Term::from(6));
 //! # Ok(())
 //! # }
 //! ```

@@ -253,3 +253,24 @@ fn remove_namespace(name: &str) {
 fn ip(arguments: &[&str]) -> Result<()> {
     run("ip", arguments)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_test_left_behind_makes_room_for_the_next() {
+        // Above what process ids can be.
+        let nobody = "4194305";
+        let network = Network::create().unwrap();
+        let host = network.host().unwrap();
+        let Bridge { name, number } = &*network.bridge;
+        assert!(Bridge::claim(*number).unwrap().is_none());
+
+        ip(&["link", "set", name, "alias", nobody]).unwrap();
+        let next = Bridge::claim(*number).unwrap().unwrap();
+        assert_eq!(next.name, *name);
+        let namespace = Path::new("/run/netns").join(&host.namespace.name);
+        assert!(!namespace.exists());
+    }
+}
