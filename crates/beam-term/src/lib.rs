@@ -5,6 +5,7 @@
 
 mod decode;
 mod encode;
+pub mod phash2;
 mod tag;
 mod types;
 
