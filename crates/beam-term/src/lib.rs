@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 pub mod phash2;
+pub mod syntax;
 mod tag;
 mod types;
 

@@ -5,7 +5,25 @@ use beam_term::Term;
 #[test]
 fn terms_hash_as_in_otp() {
     for line in TABLE.lines().map(Line::read) {
-        assert_eq!(line.term.phash2_full(), line.hash, "{}", line.text);
+        assert_eq!(line.term.phash2_full(), line.hash, "{}", line.term);
+    }
+}
+
+#[test]
+fn terms_print_as_in_otp() {
+    for Line { term, text, .. } in TABLE.lines().map(Line::read) {
+        if text != "-" {
+            assert_eq!(term.to_string(), text);
+        }
+    }
+}
+
+#[test]
+fn what_otp_prints_parses_to_the_term() {
+    for Line { term, text, .. } in TABLE.lines().map(Line::read) {
+        if text != "-" {
+            assert_eq!(text.parse(), Ok(term));
+        }
     }
 }
 
