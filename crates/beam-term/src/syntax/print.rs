@@ -304,25 +304,46 @@ impl Write for Limited<'_, '_> {
 }
 
 fn write_float(out: &mut dyn Write, value: f64) -> fmt::Result {
-    let scientific = format!("{:e}", value.abs());
+    let scientific = shortest(value.abs());
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let digits = mantissa.len() - usize::from(mantissa.contains('.'));
+    let digits: Vec<_> = mantissa.chars().filter(char::is_ascii_digit).collect();
     let power: isize = exponent.parse().unwrap_or_default();
+    let whole_digits = usize::try_from(power + 1).unwrap_or_default();
+    let zeros = usize::try_from(-1 - power).unwrap_or_default();
 
     if value.is_sign_negative() {
         out.write_char('-')?;
     }
-    let whole_digits = usize::try_from(power + 1).unwrap_or_default().max(1);
-    let fraction_digits = usize::try_from(digits as isize - 1 - power)
-        .unwrap_or_default()
-        .max(1);
-    let decimal_len = whole_digits + 1 + fraction_digits;
-    let scientific_len = digits.max(2) + 1 + 1 + exponent.len();
-    if decimal_len <= scientific_len && value.abs() < FIRST_GAP {
-        return write!(out, "{:?}", value.abs());
+    let decimal_len = (whole_digits + 1).max(digits.len()) + zeros + usize::from(whole_digits == 0);
+    let scientific_len = digits.len().max(2) + "e".len() + exponent.len();
+    if decimal_len > scientific_len || value.abs() >= FIRST_GAP {
+        let fraction = if digits.len() == 1 { ".0" } else { "" };
+        return write!(out, "{mantissa}{fraction}e{exponent}");
     }
-    let fraction = if digits == 1 { ".0" } else { "" };
-    write!(out, "{mantissa}{fraction}e{exponent}")
+    if whole_digits == 0 {
+        write!(out, "0.{:0<zeros$}", "")?;
+    }
+    for at in 0..digits.len().max(whole_digits + 1) {
+        if at == whole_digits && at > 0 {
+            out.write_char('.')?;
+        }
+        out.write_char(digits.get(at).copied().unwrap_or('0'))?;
+    }
+    Ok(())
+}
+
+/// The shortest decimal that is read as this float, in scientific notation. Of two that are equally near, OTP takes the even
+/// one, which the standard library's shortest format does not always.
+fn shortest(value: f64) -> String {
+    let shortest = format!("{value:e}");
+    let exponent = shortest.find('e').unwrap_or(shortest.len());
+    let precision = exponent.saturating_sub("1.".len());
+    let nearest = format!("{value:.precision$e}");
+    if nearest.parse() == Ok(value) {
+        nearest
+    } else {
+        shortest
+    }
 }
 
 fn write_atom(out: &mut dyn Write, atom: &Atom) -> fmt::Result {
