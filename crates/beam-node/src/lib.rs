@@ -1,6 +1,9 @@
 //! A node of an Erlang cluster: links, names, monitors, process groups, calls and exports.
 #![forbid(unsafe_code)]
 
+#[allow(dead_code, unused_imports)] // What the driver of the scope takes from here.
+mod group;
 mod limits;
 
+pub use group::{Member, Members};
 pub use limits::Limits;

@@ -1,0 +1,188 @@
+//! What one node has in groups.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
+
+use beam_term::{Pid, Term};
+
+/// The memberships that one node announced: its processes by group, each as often as it joined.
+#[derive(Debug, Default)]
+pub(super) struct Announced {
+    groups: BTreeMap<Term, Arc<[Pid]>>,
+    memberships: usize,
+}
+
+/// A group, and what the node has in it now.
+pub(super) type Changed = (Term, Arc<[Pid]>);
+
+impl Announced {
+    /// How many memberships there are in all.
+    pub(super) fn len(&self) -> usize {
+        self.memberships
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&Term, &[Pid])> {
+        self.groups.iter().map(|(group, pids)| (group, &**pids))
+    }
+
+    /// The groups that a process is in, each as often as it joined.
+    pub(super) fn groups_of(&self, pid: &Pid) -> Vec<Term> {
+        self.iter()
+            .flat_map(|(group, pids)| {
+                let times = pids.iter().filter(|member| *member == pid).count();
+                std::iter::repeat_n(group.clone(), times)
+            })
+            .collect()
+    }
+
+    /// Adds processes to a group.
+    pub(super) fn join(&mut self, group: Term, joining: Vec<Pid>) -> Changed {
+        self.memberships += joining.len();
+        match self.groups.entry(group.clone()) {
+            Entry::Vacant(entry) => (group, Arc::clone(entry.insert(joining.into()))),
+            Entry::Occupied(mut entry) => {
+                let pids = entry.get().iter().cloned().chain(joining).collect();
+                *entry.get_mut() = Arc::clone(&pids);
+                (group, pids)
+            }
+        }
+    }
+
+    /// Takes processes out of groups, as often as they and the groups are listed; gives the groups
+    /// that changed.
+    pub(super) fn leave(&mut self, leaving: &[Pid], groups: &[Term]) -> Vec<Changed> {
+        let leaving = counted(leaving);
+        let mut changed = Vec::new();
+        for (group, times) in counted(groups) {
+            let pids = self.leave_group(group, |pid| leaving.get(pid).map_or(0, |n| n * times));
+            changed.extend(pids.map(|pids| (group.clone(), pids)));
+        }
+        changed
+    }
+
+    /// Puts other memberships in the place of all; gives the groups that changed.
+    pub(super) fn replace(&mut self, new: Self) -> Vec<Changed> {
+        let mut old = std::mem::replace(self, new).groups;
+        let mut changed = Vec::new();
+        for (group, pids) in &self.groups {
+            if old.remove(group).as_ref() != Some(pids) {
+                changed.push((group.clone(), Arc::clone(pids)));
+            }
+        }
+        changed.extend(old.into_keys().map(|group| (group, Arc::default())));
+        changed
+    }
+
+    /// Takes each process out of a group as often as `times` says; gives those that stay.
+    fn leave_group(&mut self, group: &Term, times: impl Fn(&Pid) -> usize) -> Option<Arc<[Pid]>> {
+        let before = self.groups.get_mut(group)?;
+        let mut left = BTreeMap::<&Pid, usize>::new();
+        let mut pids = Vec::with_capacity(before.len());
+        for pid in before.iter() {
+            let left = left.entry(pid).or_default();
+            if *left < times(pid) {
+                *left += 1;
+            } else {
+                pids.push(pid.clone());
+            }
+        }
+        let pids = Arc::<[Pid]>::from(pids);
+        let leaving = before.len() - pids.len();
+        if leaving == 0 {
+            return None;
+        }
+        self.memberships -= leaving;
+        if pids.is_empty() {
+            self.groups.remove(group);
+        } else {
+            *before = Arc::clone(&pids);
+        }
+        Some(pids)
+    }
+}
+
+/// How often each value is there.
+fn counted<T: Ord>(values: &[T]) -> BTreeMap<&T, usize> {
+    let mut counted = BTreeMap::new();
+    for value in values {
+        *counted.entry(value).or_default() += 1;
+    }
+    counted
+}
+
+#[cfg(test)]
+mod tests {
+    use beam_term::Atom;
+
+    use super::*;
+
+    fn pid(id: u32) -> Pid {
+        Pid {
+            node: Atom::from_static("a@h"),
+            id,
+            serial: 0,
+            creation: 1,
+        }
+    }
+
+    fn group(name: &'static str) -> Term {
+        Term::atom(name)
+    }
+
+    #[test]
+    fn a_process_leaves_as_often_as_it_joined() {
+        let mut announced = Announced::default();
+        announced.join(group("g"), vec![pid(1), pid(2), pid(1)]);
+        assert_eq!(announced.groups_of(&pid(1)), [group("g"), group("g")]);
+
+        let changed = announced.leave(&[pid(1)], &[group("g")]);
+        assert_eq!(changed[0].1[..], [pid(2), pid(1)]);
+        let changed = announced.leave(&[pid(1)], &[group("g"), group("g")]);
+        assert_eq!(changed[0].1[..], [pid(2)]);
+        assert_eq!(announced.leave(&[pid(1)], &[group("g")]), []);
+        assert_eq!(announced.len(), 1);
+    }
+
+    #[test]
+    fn a_group_listed_twice_is_left_twice_by_each_process() {
+        let mut announced = Announced::default();
+        announced.join(group("g"), vec![pid(1), pid(1), pid(2), pid(2), pid(2)]);
+        let changed = announced.leave(&[pid(1), pid(2)], &[group("g"), group("g")]);
+        assert_eq!(changed[0].1[..], [pid(2)]);
+    }
+
+    #[test]
+    fn an_empty_group_is_forgotten() {
+        let mut announced = Announced::default();
+        announced.join(group("g"), vec![pid(1)]);
+        let changed = announced.leave(&[pid(1)], &[group("g"), group("other")]);
+        assert_eq!(changed, [(group("g"), Arc::default())]);
+        assert_eq!((announced.iter().len(), announced.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_replacement_names_only_the_groups_that_differ() {
+        let mut announced = Announced::default();
+        announced.join(group("same"), vec![pid(1)]);
+        announced.join(group("gone"), vec![pid(1)]);
+        announced.join(group("other"), vec![pid(1)]);
+        let mut new = Announced::default();
+        new.join(group("same"), vec![pid(1)]);
+        new.join(group("other"), vec![pid(2)]);
+        new.join(group("new"), vec![pid(3)]);
+
+        let mut changed = announced.replace(new);
+        changed.sort();
+        assert_eq!(
+            changed,
+            [
+                (group("gone"), Arc::default()),
+                (group("new"), Arc::from([pid(3)])),
+                (group("other"), Arc::from([pid(2)])),
+            ]
+        );
+        assert_eq!(announced.len(), 3);
+    }
+}

@@ -1,0 +1,583 @@
+//! The messages between scopes: `pg`'s of OTP 25 to 29, written in the forms that all of them read.
+
+use beam_term::{Atom, DecodeError, EncodeError, Kind, Pid, RawTerm, Reader, Term, Writer};
+use bytes::{Bytes, BytesMut};
+
+/// What a scope tells another one.
+#[derive(Debug, PartialEq)]
+pub(super) enum Message {
+    /// A scope that wants to be known, and to know.
+    Discover { scope: Pid },
+    /// All that the sender's node has in groups.
+    Sync { scope: Pid, groups: Groups },
+    /// Processes joined a group.
+    Join { scope: Pid, groups: Groups },
+    /// Processes left groups; a group is there as often as it was left.
+    Leave {
+        scope: Pid,
+        pids: Vec<Pid>,
+        groups: Vec<Term>,
+    },
+}
+
+/// Groups with processes, and how many memberships were left out for want of room.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Groups {
+    pub(super) entries: Vec<(Term, Vec<Pid>)>,
+    pub(super) dropped: usize,
+}
+
+/// A term that cannot name a group.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidGroup {
+    /// It is too long to be kept by every node.
+    #[error(
+        "the name of a group takes {bytes} bytes when encoded, at most {GROUP_NAME_BYTES} are allowed"
+    )]
+    TooLong {
+        /// How many bytes it takes.
+        bytes: usize,
+    },
+    /// It has no encoding.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+/// The most bytes that the name of a group may take when encoded. `pg` allows any term, and a
+/// name is kept as long as somebody is in the group.
+pub(super) const GROUP_NAME_BYTES: usize = 1_024;
+
+impl Message {
+    /// Takes a message from the scope of `peer` apart, keeping at most `room` memberships of it.
+    ///
+    /// Fails on whatever is not a message between scopes, and where the peer speaks for processes
+    /// that are not its own.
+    pub(super) fn parse(message: &RawTerm, peer: &Atom, room: usize) -> Result<Self, DecodeError> {
+        let mut parser = Parser { peer, room };
+        let reader = &mut message.reader();
+        let arity = reader.tuple()?;
+        let tag = reader.atom()?;
+        match (tag.as_str(), arity) {
+            // With a version from OTP 29 on.
+            ("discover", 2 | 3) => Ok(Self::Discover {
+                scope: parser.pid(reader)?,
+            }),
+            ("join", 4) => {
+                let scope = parser.pid(reader)?;
+                let mut groups = Groups::default();
+                parser.group(reader, &mut groups)?;
+                Ok(Self::Join { scope, groups })
+            }
+            ("leave", 4) => Ok(Self::Leave {
+                scope: parser.pid(reader)?,
+                pids: parser.pids(reader, &mut 0)?,
+                groups: parser.names(reader)?,
+            }),
+            ("$gen_cast", 2) => parser.cast(reader),
+            _ => Err(unknown(reader)),
+        }
+    }
+}
+
+/// Reads the parts of a message of one peer, and no more memberships than there is room for.
+struct Parser<'a> {
+    peer: &'a Atom,
+    room: usize,
+}
+
+impl Parser<'_> {
+    fn cast(&mut self, reader: &mut Reader) -> Result<Message, DecodeError> {
+        let arity = reader.tuple()?;
+        let tag = reader.atom()?;
+        let mut groups = Groups::default();
+        match (tag.as_str(), arity) {
+            ("sync", 3) => {
+                let scope = self.pid(reader)?;
+                reader.for_each(|reader| {
+                    reader.tuple_of(2)?;
+                    self.group(reader, &mut groups)
+                })?;
+                Ok(Message::Sync { scope, groups })
+            }
+            ("local_data", 4) => {
+                let scope = self.pid(reader)?;
+                reader.skip()?;
+                for _ in 0..reader.map()? {
+                    self.group(reader, &mut groups)?;
+                }
+                Ok(Message::Sync { scope, groups })
+            }
+            _ => Err(unknown(reader)),
+        }
+    }
+
+    /// The name of a group, and after it its processes.
+    fn group(&mut self, reader: &mut Reader, groups: &mut Groups) -> Result<(), DecodeError> {
+        let name = name(reader)?;
+        let pids = self.pids(reader, &mut groups.dropped)?;
+        match name {
+            Some(name) if !pids.is_empty() => {
+                self.room -= pids.len();
+                groups.entries.push((name, pids));
+            }
+            _ => groups.dropped += pids.len(),
+        }
+        Ok(())
+    }
+
+    /// One process, or a list of them; counts those for which there is no room.
+    fn pids(&self, reader: &mut Reader, dropped: &mut usize) -> Result<Vec<Pid>, DecodeError> {
+        let mut pids = Vec::new();
+        let mut one = |reader: &mut Reader| {
+            let pid = self.pid(reader)?;
+            if pids.len() < self.room {
+                pids.push(pid);
+            } else {
+                *dropped += 1;
+            }
+            Ok(())
+        };
+        match reader.peek_kind()? {
+            Kind::Pid => one(reader)?,
+            _ => reader.for_each(one)?,
+        }
+        Ok(pids)
+    }
+
+    /// A process of the peer.
+    fn pid(&self, reader: &mut Reader) -> Result<Pid, DecodeError> {
+        let offset = reader.position();
+        let pid = reader.pid()?;
+        if pid.node != *self.peer {
+            return Err(DecodeError::Malformed {
+                reason: "a process of another node",
+                offset,
+            });
+        }
+        Ok(Pid {
+            node: self.peer.clone(),
+            ..pid
+        })
+    }
+
+    /// The names of groups that processes left.
+    fn names(&self, reader: &mut Reader) -> Result<Vec<Term>, DecodeError> {
+        let mut names = Vec::new();
+        reader.for_each(|reader| {
+            let name = name(reader)?;
+            if names.len() < self.room {
+                names.extend(name);
+            }
+            Ok(())
+        })?;
+        Ok(names)
+    }
+}
+
+/// Refuses what peers would not take as the name of a group.
+pub(super) fn check_name(group: &Term) -> Result<(), InvalidGroup> {
+    match group.to_bytes()?.len() {
+        ..=GROUP_NAME_BYTES => Ok(()),
+        bytes => Err(InvalidGroup::TooLong { bytes }),
+    }
+}
+
+/// Reads the name of a group; `None` for one that is too long to be kept.
+fn name(reader: &mut Reader) -> Result<Option<Term>, DecodeError> {
+    if reader.peek_kind()? == Kind::Atom {
+        return Ok(Some(Term::Atom(reader.atom()?.detached())));
+    }
+    let raw = reader.raw()?;
+    if raw.encoded_len() > GROUP_NAME_BYTES {
+        return Ok(None);
+    }
+    // References to the atom cache may stand for long names.
+    let encoded = raw.to_external()?;
+    if encoded.len() > GROUP_NAME_BYTES {
+        return Ok(None);
+    }
+    Term::from_bytes(encoded).map(Some)
+}
+
+fn unknown(reader: &Reader) -> DecodeError {
+    DecodeError::Malformed {
+        reason: "no message between scopes",
+        offset: reader.position(),
+    }
+}
+
+/// `{discover, Own}`: OTP 25 knows no form with a version, and crashes on it.
+pub(super) fn discover(own: &Pid) -> Bytes {
+    let mut buffer = BytesMut::new();
+    let mut writer = Writer::new(&mut buffer);
+    writer.tuple(2);
+    writer.atom(&DISCOVER);
+    writer.pid(own);
+    buffer.freeze()
+}
+
+/// `{'$gen_cast', {sync, Own, [{Group, [Pid]}]}}`
+pub(super) fn sync<'a>(
+    own: &Pid,
+    groups: impl ExactSizeIterator<Item = (&'a Term, &'a [Pid])>,
+) -> Result<Bytes, EncodeError> {
+    let mut buffer = BytesMut::new();
+    let mut writer = Writer::new(&mut buffer);
+    writer.tuple(2);
+    writer.atom(&GEN_CAST);
+    writer.tuple(3);
+    writer.atom(&SYNC);
+    writer.pid(own);
+    writer.list(groups.len());
+    for (group, pids) in groups {
+        writer.tuple(2);
+        writer.term(group)?;
+        writer.list(pids.len());
+        for pid in pids {
+            writer.pid(pid);
+        }
+        writer.nil();
+    }
+    writer.nil();
+    Ok(buffer.freeze())
+}
+
+/// `{join, Own, Group, Pid}`
+pub(super) fn join(own: &Pid, group: &Term, pid: &Pid) -> Result<Bytes, EncodeError> {
+    let mut buffer = BytesMut::new();
+    let mut writer = Writer::new(&mut buffer);
+    writer.tuple(4);
+    writer.atom(&JOIN);
+    writer.pid(own);
+    writer.term(group)?;
+    writer.pid(pid);
+    Ok(buffer.freeze())
+}
+
+/// `{leave, Own, Pid, [Group]}`
+pub(super) fn leave(own: &Pid, pid: &Pid, groups: &[Term]) -> Result<Bytes, EncodeError> {
+    let mut buffer = BytesMut::new();
+    let mut writer = Writer::new(&mut buffer);
+    writer.tuple(4);
+    writer.atom(&LEAVE);
+    writer.pid(own);
+    writer.pid(pid);
+    writer.list(groups.len());
+    for group in groups {
+        writer.term(group)?;
+    }
+    writer.nil();
+    Ok(buffer.freeze())
+}
+
+const DISCOVER: Atom = Atom::from_static("discover");
+const GEN_CAST: Atom = Atom::from_static("$gen_cast");
+const SYNC: Atom = Atom::from_static("sync");
+const JOIN: Atom = Atom::from_static("join");
+const LEAVE: Atom = Atom::from_static("leave");
+
+#[cfg(test)]
+mod tests {
+    use beam_term::AtomRefs;
+
+    use super::*;
+
+    const ROOM: usize = 100;
+
+    fn pid(node: &'static str, id: u32) -> Pid {
+        Pid {
+            node: Atom::from_static(node),
+            id,
+            serial: 0,
+            creation: 1_795_231_072,
+        }
+    }
+
+    fn own(id: u32) -> Pid {
+        pid("c@127.0.0.1", id)
+    }
+
+    /// A payload as it stood in a frame, with the atoms of the frame's header.
+    fn captured(atoms: &[&'static str], hex: &str) -> RawTerm {
+        let bytes: Vec<u8> = hex
+            .split_whitespace()
+            .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+            .collect();
+        let atoms: AtomRefs = atoms.iter().map(|atom| Atom::from_static(atom)).collect();
+        Reader::new(bytes).with_atoms(atoms).raw().unwrap()
+    }
+
+    fn raw(term: &Term) -> RawTerm {
+        RawTerm::from_external(term.to_bytes().unwrap()).unwrap()
+    }
+
+    fn parse(message: &RawTerm, room: usize) -> Result<Message, DecodeError> {
+        Message::parse(message, &Atom::from_static("c@127.0.0.1"), room)
+    }
+
+    fn encoded(message: Bytes) -> RawTerm {
+        Reader::new(message).raw().unwrap()
+    }
+
+    fn groups(entries: Vec<(Term, Vec<Pid>)>, dropped: usize) -> Groups {
+        Groups { entries, dropped }
+    }
+
+    #[test]
+    fn the_messages_of_otp_25_are_taken_apart() {
+        let discover = captured(
+            &["c@127.0.0.1", "", "rpc_load_balancer", "discover"],
+            "68 02 52 03 58 52 00 00 00 00 7b 00 00 00 00 6b 01 0d 60",
+        );
+        assert_eq!(
+            parse(&discover, ROOM),
+            Ok(Message::Discover { scope: own(123) })
+        );
+
+        let sync = captured(
+            &[
+                "c@127.0.0.1",
+                "w1@127.0.0.1",
+                "$gen_cast",
+                "sync",
+                "my_balancer",
+            ],
+            "68 02 52 02 68 03 52 03 58 52 00 00 00 00 7b 00 00 00 00 6b 01 0d 60 6c 00 00 00 01 \
+             68 02 52 04 6c 00 00 00 01 58 52 00 00 00 00 81 00 00 00 00 6b 01 0d 60 6a 6a",
+        );
+        let my_balancer = || vec![(Term::atom("my_balancer"), vec![own(129)])];
+        assert_eq!(
+            parse(&sync, ROOM),
+            Ok(Message::Sync {
+                scope: own(123),
+                groups: groups(my_balancer(), 0),
+            })
+        );
+
+        let join = captured(
+            &["c@127.0.0.1", "w1@127.0.0.1", "join", "my_balancer"],
+            "68 04 52 02 58 52 00 00 00 00 7b 00 00 00 00 6b 01 0d 60 52 03 58 52 00 00 00 00 81 \
+             00 00 00 00 6b 01 0d 60",
+        );
+        assert_eq!(
+            parse(&join, ROOM),
+            Ok(Message::Join {
+                scope: own(123),
+                groups: groups(my_balancer(), 0),
+            })
+        );
+
+        let leave = captured(
+            &["c@127.0.0.1", "w1@127.0.0.1", "leave", "my_balancer"],
+            "68 04 52 02 58 52 00 00 00 00 7b 00 00 00 00 6b 01 0d 60 58 52 00 00 00 00 81 00 00 \
+             00 00 6b 01 0d 60 6c 00 00 00 01 52 03 6a",
+        );
+        assert_eq!(
+            parse(&leave, ROOM),
+            Ok(Message::Leave {
+                scope: own(123),
+                pids: vec![own(129)],
+                groups: vec![Term::atom("my_balancer")],
+            })
+        );
+    }
+
+    #[test]
+    fn the_newer_forms_of_otp_29_are_taken_apart() {
+        let scope = || Term::from(own(1));
+        let discover = Term::tuple([Term::atom("discover"), scope(), Term::from(1)]);
+        assert_eq!(
+            parse(&raw(&discover), ROOM),
+            Ok(Message::Discover { scope: own(1) })
+        );
+
+        let group = || Term::list([Term::from(1), Term::from(2)]);
+        let local_data = Term::tuple([
+            Term::atom("$gen_cast"),
+            Term::tuple([
+                Term::atom("local_data"),
+                scope(),
+                Term::from(1),
+                Term::Map(
+                    [(
+                        group(),
+                        Term::list([Term::from(own(2)), Term::from(own(2))]),
+                    )]
+                    .into_iter()
+                    .collect(),
+                ),
+            ]),
+        ]);
+        assert_eq!(
+            parse(&raw(&local_data), ROOM),
+            Ok(Message::Sync {
+                scope: own(1),
+                groups: groups(vec![(group(), vec![own(2), own(2)])], 0),
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_written_is_what_otp_25_writes() {
+        let written = |message: Bytes| encoded(message).decode().unwrap().to_bytes().unwrap();
+        let term = |elements: Vec<Term>| Term::tuple(elements).to_bytes().unwrap();
+        let group = Term::atom("g");
+
+        assert_eq!(
+            written(discover(&own(1))),
+            term(vec![Term::atom("discover"), own(1).into()])
+        );
+        assert_eq!(
+            written(join(&own(1), &group, &own(2)).unwrap()),
+            term(vec![
+                Term::atom("join"),
+                own(1).into(),
+                group.clone(),
+                own(2).into()
+            ])
+        );
+        assert_eq!(
+            written(leave(&own(1), &own(2), &[group.clone(), group.clone()]).unwrap()),
+            term(vec![
+                Term::atom("leave"),
+                own(1).into(),
+                own(2).into(),
+                Term::list([group.clone(), group.clone()])
+            ])
+        );
+        let sync_of =
+            |entries: &[(&Term, &[Pid])]| written(sync(&own(1), entries.iter().copied()).unwrap());
+        let cast = |groups: Term| {
+            let sync = Term::tuple([Term::atom("sync"), own(1).into(), groups]);
+            term(vec![Term::atom("$gen_cast"), sync])
+        };
+        assert_eq!(sync_of(&[]), cast(Term::nil()));
+        assert_eq!(
+            sync_of(&[(&group, &[own(2)])]),
+            cast(Term::list([Term::tuple([
+                group.clone(),
+                Term::list([own(2).into()])
+            ])]))
+        );
+    }
+
+    #[test]
+    fn memberships_beyond_the_room_are_counted_and_left_out() {
+        let pids = |ids: &[u32]| Term::list(ids.iter().map(|id| own(*id).into()));
+        let entry = |group, ids: &[u32]| Term::tuple([Term::atom(group), pids(ids)]);
+        let message = Term::tuple([
+            Term::atom("$gen_cast"),
+            Term::tuple([
+                Term::atom("sync"),
+                own(1).into(),
+                Term::list([entry("a", &[1, 2]), entry("b", &[3, 4]), entry("c", &[5])]),
+            ]),
+        ]);
+        let kept = vec![
+            (Term::atom("a"), vec![own(1), own(2)]),
+            (Term::atom("b"), vec![own(3)]),
+        ];
+        assert_eq!(
+            parse(&raw(&message), 3),
+            Ok(Message::Sync {
+                scope: own(1),
+                groups: groups(kept, 2),
+            })
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_names_no_group() {
+        let join = |name: Term| {
+            let message = Term::tuple([Term::atom("join"), own(1).into(), name, own(2).into()]);
+            parse(&raw(&message), ROOM)
+        };
+        let longest = Term::binary(vec![0; GROUP_NAME_BYTES - 6]);
+        let longer = Term::binary(vec![0; GROUP_NAME_BYTES - 5]);
+        let groups_of = |name: &Term| match join(name.clone()) {
+            Ok(Message::Join { groups, .. }) => groups,
+            other => panic!("not a join: {other:?}"),
+        };
+        assert_eq!(
+            groups_of(&longest),
+            groups(vec![(longest.clone(), vec![own(2)])], 0)
+        );
+        assert_eq!(groups_of(&longer), groups(vec![], 1));
+        assert_eq!(check_name(&longest), Ok(()));
+        assert_eq!(
+            check_name(&longer),
+            Err(InvalidGroup::TooLong {
+                bytes: GROUP_NAME_BYTES + 1
+            })
+        );
+
+        // Two bytes each, which stand for a hundred.
+        let long: &'static str = "a_name_of_a_hundred_characters_that_is_only_an_index_into_the_list_of\
+                                  _atoms_in_the_header_of_the_frame";
+        let hex = format!(
+            "68 04 52 00 58 52 02 00 00 00 01 00 00 00 00 6b 01 0d 60 68 20 {} 58 52 \
+                           02 00 00 00 02 00 00 00 00 6b 01 0d 60",
+            "52 01 ".repeat(32)
+        );
+        let cached = captured(&["join", long, "c@127.0.0.1"], &hex);
+        assert_eq!(
+            parse(&cached, ROOM),
+            Ok(Message::Join {
+                scope: own(1),
+                groups: groups(vec![], 1),
+            })
+        );
+    }
+
+    #[test]
+    fn a_peer_speaks_for_its_own_processes_only() {
+        let stranger = || Term::from(pid("x@127.0.0.1", 1));
+        for message in [
+            Term::tuple([Term::atom("discover"), stranger()]),
+            Term::tuple([
+                Term::atom("join"),
+                own(1).into(),
+                Term::atom("g"),
+                stranger(),
+            ]),
+            Term::tuple([
+                Term::atom("leave"),
+                own(1).into(),
+                Term::list([stranger()]),
+                Term::list([Term::atom("g")]),
+            ]),
+        ] {
+            let error = parse(&raw(&message), ROOM).unwrap_err();
+            assert!(error.to_string().contains("another node"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_no_scope_says_is_an_error() {
+        let scope = || Term::from(own(1));
+        for message in [
+            Term::atom("discover"),
+            Term::tuple([]),
+            Term::tuple([Term::from(1), scope()]),
+            Term::tuple([Term::atom("discover"), Term::from(1)]),
+            Term::tuple([Term::atom("update"), scope(), Term::nil()]),
+            Term::tuple([
+                Term::atom("join"),
+                scope(),
+                Term::atom("g"),
+                Term::atom("p"),
+            ]),
+            Term::tuple([Term::atom("$gen_cast"), Term::atom("sync")]),
+            Term::tuple([
+                Term::atom("$gen_cast"),
+                Term::tuple([
+                    Term::atom("sync"),
+                    scope(),
+                    Term::list_with_tail([], Term::atom("x")),
+                ]),
+            ]),
+        ] {
+            assert!(parse(&raw(&message), ROOM).is_err(), "{message:?}");
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! The scope: who is in which group, on this node and on its peers.
+//!
+//! It speaks the protocol of OTP's `pg` (see the module `pg` of OTP's application `kernel`): two
+//! scopes find each other by `discover`, tell each other all that they have by `sync`, and then
+//! every `join` and `leave`. Each monitors the other, and forgets what the other announced when it
+//! goes.
+//!
+//! OTP looks for scopes on visible nodes only, and only when a node comes up. A hidden node has to
+//! look for itself, again and again, since a peer may start its scope long after the connection,
+//! or start it anew.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use beam_dist::NodeName;
+use beam_term::{Pid, RawTerm, Term};
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::group::{
+    Members,
+    announced::{Announced, Changed},
+    message::{self, InvalidGroup, Message},
+    peer::{Peer, Search},
+};
+
+/// The scope of one node, as a state machine without I/O.
+///
+/// Each input may make it ask for [`Action`]s, to be performed in order, and change groups.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    own: Pid,
+    node: NodeName,
+    memberships_per_peer: usize,
+    local: Announced,
+    peers: BTreeMap<NodeName, Peer>,
+    groups: BTreeMap<Term, Arc<Members>>,
+    /// When peers are to be asked again.
+    timers: BTreeSet<(Instant, NodeName)>,
+    next_monitor: u64,
+    version: u64,
+    ignored: u64,
+    actions: VecDeque<Action>,
+    changed: BTreeSet<Term>,
+}
+
+/// What the scope wants done; all of it concerns a connected peer, in the scope's own name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Send a message, which is encoded, without a version byte.
+    Send {
+        peer: NodeName,
+        to: Destination,
+        message: Bytes,
+    },
+    /// Monitor a process, and report its end to [`Scope::down`] under this identifier.
+    Monitor {
+        peer: NodeName,
+        target: Destination,
+        id: MonitorId,
+    },
+    /// Give a monitor up.
+    Demonitor {
+        peer: NodeName,
+        target: Destination,
+        id: MonitorId,
+    },
+}
+
+/// A process of a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// The one that has the name of the scope.
+    Name,
+    /// This one.
+    Pid(Pid),
+}
+
+/// A monitor of the scope; no two have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct MonitorId(pub(crate) u64);
+
+/// A group that has changed, and its members now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupChange {
+    pub(crate) group: Term,
+    pub(crate) members: Arc<Members>,
+}
+
+impl Scope {
+    /// A scope of a node, as the process `own`. A peer may announce so many memberships; further
+    /// joins of it are ignored.
+    pub(crate) fn new(node: NodeName, own: Pid, memberships_per_peer: usize) -> Self {
+        Self {
+            own,
+            node,
+            memberships_per_peer,
+            local: Announced::default(),
+            peers: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            next_monitor: 1,
+            version: 0,
+            ignored: 0,
+            actions: VecDeque::new(),
+            changed: BTreeSet::new(),
+        }
+    }
+
+    /// A peer is connected: looks for its scope.
+    pub(crate) fn link_up(&mut self, name: &NodeName) {
+        self.link_down(name);
+        let monitor = self.ask(name);
+        self.peers
+            .insert(name.clone(), Peer::new(name.clone(), monitor));
+    }
+
+    /// A peer is no longer connected: forgets what it announced. Nothing more can be sent to it.
+    pub(crate) fn link_down(&mut self, name: &NodeName) {
+        let Some(mut peer) = self.peers.remove(name) else {
+            return;
+        };
+        if let Search::Waiting { until } = peer.search {
+            self.timers.remove(&(until, name.clone()));
+        }
+        self.apply(name, peer.forget());
+    }
+
+    /// A peer sent a message to the scope, by name or by pid. What no scope says is ignored.
+    pub(crate) fn message(&mut self, name: &NodeName, message: &RawTerm) {
+        let bound = self.memberships_per_peer;
+        let Some(peer) = self.peers.get_mut(name) else {
+            return self.ignore(name, "it is not connected");
+        };
+        let message = match Message::parse(message, name.as_atom(), bound) {
+            Ok(message) => message,
+            Err(error) => return self.ignore(name, &error.to_string()),
+        };
+        let changed = match message {
+            Message::Discover { scope } => return self.discovered(name, scope),
+            Message::Sync { scope, groups } => {
+                if let Search::Found { scope: found, .. } = &peer.search {
+                    // A late message of a scope that was succeeded by the one that is known. If it
+                    // is the successor itself, its `discover` follows, or the end of the other.
+                    if *found != scope {
+                        return self.ignore(name, "a sync from another scope than the known one");
+                    }
+                } else {
+                    self.find(name, scope);
+                }
+                self.peers
+                    .get_mut(name)
+                    .map(|peer| peer.sync(groups, bound))
+            }
+            Message::Join { scope, groups } => {
+                peer.is_found(&scope).then(|| peer.join(groups, bound))
+            }
+            Message::Leave {
+                scope,
+                pids,
+                groups,
+            } => peer.is_found(&scope).then(|| peer.leave(&pids, &groups)),
+        };
+        match changed {
+            Some(changed) => self.apply(name, changed),
+            None => self.ignore(name, "an announcement of a scope that is not known"),
+        }
+    }
+
+    /// What a monitor watched at a peer is gone, or was not there.
+    pub(crate) fn down(&mut self, name: &NodeName, id: MonitorId, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(name)
+            && peer.search.monitor() == Some(id)
+        {
+            let (until, changed) = peer.wait(now);
+            self.timers.insert((until, name.clone()));
+            self.apply(name, changed);
+        }
+    }
+
+    /// A process of this node joins a group; it may do so more than once.
+    pub(crate) fn local_join(&mut self, group: &Term, pid: &Pid) -> Result<(), InvalidGroup> {
+        message::check_name(group)?;
+        let message = message::join(&self.own, group, pid)?;
+        let changed = self.local.join(group.clone(), vec![pid.clone()]);
+        self.apply(&self.node.clone(), vec![changed]);
+        self.broadcast(&message);
+        Ok(())
+    }
+
+    /// A process of this node leaves a group once; `false` if it is not in it.
+    pub(crate) fn local_leave(&mut self, group: &Term, pid: &Pid) -> bool {
+        self.leave(pid, std::slice::from_ref(group))
+    }
+
+    /// A process of this node has ended: it leaves all groups.
+    pub(crate) fn local_exit(&mut self, pid: &Pid) -> bool {
+        let groups = self.local.groups_of(pid);
+        self.leave(pid, &groups)
+    }
+
+    /// Looks again for the scopes for which it is time.
+    pub(crate) fn timer(&mut self, now: Instant) {
+        while self.next_timer().is_some_and(|due| due <= now)
+            && let Some((_, name)) = self.timers.pop_first()
+        {
+            let monitor = self.ask(&name);
+            if let Some(peer) = self.peers.get_mut(&name) {
+                peer.search = Search::Asked { monitor };
+            }
+        }
+    }
+
+    /// When [`timer`](Self::timer) wants to be called.
+    pub(crate) fn next_timer(&self) -> Option<Instant> {
+        self.timers.first().map(|(due, _)| *due)
+    }
+
+    /// The members of a group now.
+    pub(crate) fn members(&self, group: &Term) -> Arc<Members> {
+        match self.groups.get(group) {
+            Some(members) => Arc::clone(members),
+            None => Arc::new(Members::nobody(self.version)),
+        }
+    }
+
+    /// The groups that have members.
+    pub(crate) fn groups(&self) -> impl ExactSizeIterator<Item = &Term> {
+        self.groups.keys()
+    }
+
+    /// The next thing to do.
+    pub(crate) fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// A group that has changed since it was last asked for.
+    pub(crate) fn next_change(&mut self) -> Option<GroupChange> {
+        let group = self.changed.pop_first()?;
+        let members = self.members(&group);
+        Some(GroupChange { group, members })
+    }
+
+    /// How many messages were ignored: unknown shapes, and what strangers announced.
+    pub(crate) fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// How many memberships of a peer were refused at the bound since it connected.
+    pub(crate) fn refused(&self, peer: &NodeName) -> u64 {
+        self.peers.get(peer).map_or(0, |state| state.refused)
+    }
+
+    /// Asks whoever has the scope's name at a peer. The monitor comes first: what has the name when
+    /// it arrives will get the question, or its end will be reported.
+    fn ask(&mut self, name: &NodeName) -> MonitorId {
+        let monitor = self.monitor(name, Destination::Name);
+        let message = message::discover(&self.own);
+        self.send(name, Destination::Name, message);
+        monitor
+    }
+
+    /// Answers with all that is here, and asks back if the other scope is new.
+    fn discovered(&mut self, name: &NodeName, scope: Pid) {
+        let known = self
+            .peers
+            .get(name)
+            .is_some_and(|peer| peer.is_found(&scope));
+        match message::sync(&self.own, self.local.iter()) {
+            Ok(message) => self.send(name, Destination::Pid(scope.clone()), message),
+            Err(error) => tracing::error!(peer = %name, %error, "failed to announce groups"),
+        }
+        if !known {
+            self.find(name, scope.clone());
+            let message = message::discover(&self.own);
+            self.send(name, Destination::Pid(scope), message);
+        }
+    }
+
+    /// Ends the search for the scope of a peer, in favour of this one.
+    fn find(&mut self, name: &NodeName, scope: Pid) {
+        let monitor = self.monitor(name, Destination::Pid(scope.clone()));
+        let Some(peer) = self.peers.get_mut(name) else {
+            return;
+        };
+        let (before, changed) = peer.found(scope, monitor);
+        match before {
+            Search::Waiting { until } => {
+                self.timers.remove(&(until, name.clone()));
+            }
+            Search::Asked { monitor } => self.demonitor(name, Destination::Name, monitor),
+            Search::Found { scope, monitor } => {
+                self.demonitor(name, Destination::Pid(scope), monitor);
+            }
+        }
+        self.apply(name, changed);
+    }
+
+    /// Takes a local process out of groups, and tells every scope that is known.
+    fn leave(&mut self, pid: &Pid, groups: &[Term]) -> bool {
+        let changed = self.local.leave(std::slice::from_ref(pid), groups);
+        let left = !changed.is_empty();
+        if left {
+            self.apply(&self.node.clone(), changed);
+            match message::leave(&self.own, pid, groups) {
+                Ok(message) => self.broadcast(&message),
+                Err(error) => tracing::error!(%error, "failed to announce that a process left"),
+            }
+        }
+        left
+    }
+
+    /// Puts what a node has in groups now into their members.
+    fn apply(&mut self, node: &NodeName, changed: Vec<Changed>) {
+        for (group, pids) in changed {
+            self.version += 1;
+            let members = self.groups.entry(group.clone()).or_default();
+            Arc::make_mut(members).set(self.version, node, pids);
+            if members.is_empty() {
+                self.groups.remove(&group);
+            }
+            self.changed.insert(group);
+        }
+    }
+
+    fn broadcast(&mut self, message: &Bytes) {
+        for (name, peer) in &self.peers {
+            if let Search::Found { scope, .. } = &peer.search {
+                self.actions.push_back(Action::Send {
+                    peer: name.clone(),
+                    to: Destination::Pid(scope.clone()),
+                    message: message.clone(),
+                });
+            }
+        }
+    }
+
+    fn send(&mut self, peer: &NodeName, to: Destination, message: Bytes) {
+        self.actions.push_back(Action::Send {
+            peer: peer.clone(),
+            to,
+            message,
+        });
+    }
+
+    fn monitor(&mut self, peer: &NodeName, target: Destination) -> MonitorId {
+        let id = MonitorId(self.next_monitor);
+        self.next_monitor += 1;
+        self.actions.push_back(Action::Monitor {
+            peer: peer.clone(),
+            target,
+            id,
+        });
+        id
+    }
+
+    fn demonitor(&mut self, peer: &NodeName, target: Destination, id: MonitorId) {
+        self.actions.push_back(Action::Demonitor {
+            peer: peer.clone(),
+            target,
+            id,
+        });
+    }
+
+    fn ignore(&mut self, peer: &NodeName, reason: &str) {
+        self.ignored += 1;
+        tracing::debug!(%peer, reason, "ignored a message to the scope");
+    }
+}
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
