@@ -6,12 +6,14 @@
 mod decode;
 mod encode;
 pub mod phash2;
+pub mod serde;
 pub mod syntax;
 mod tag;
 mod types;
 
 pub use decode::{AtomRefs, DecodeError, Kind, Limits, RawTerm, Reader, Token};
 pub use encode::{EncodeError, Writer};
+pub use serde::{from_bytes, from_term, to_bytes, to_term};
 pub use types::{
     Atom, BitString, Closure, Float, Fun, ImproperList, Integer, IntegerOutOfRange, InvalidAtom,
     InvalidReference, Map, MapIter, NonFinite, Opaque, Pid, Port, Reference, Term,

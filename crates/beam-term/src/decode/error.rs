@@ -102,6 +102,14 @@ pub enum DecodeError {
         /// How many bytes it claims.
         bytes: usize,
     },
+    /// An error inside a value that was to become a Rust type.
+    #[error("{source} in `{path}`")]
+    Inside {
+        /// Where inside: names of fields, and indices of elements from 0 on.
+        path: String,
+        /// What is wrong there.
+        source: Box<DecodeError>,
+    },
     /// A Rust type refused the value.
     #[error("{0}")]
     Message(Box<str>),

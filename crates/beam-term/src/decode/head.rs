@@ -358,7 +358,7 @@ impl Reader {
     fn export(&mut self, offset: usize) -> Result<Head, DecodeError> {
         let module = self.atom_head()?;
         let function = self.atom_head()?;
-        let arity = u8::try_from(self.small_integer()?)
+        let arity = u8::try_from(self.integer_in_fun()?)
             .map_err(|_| malformed("a fun of more than 255 arguments", offset))?;
         Ok(Head::Export {
             module,
@@ -375,8 +375,8 @@ impl Reader {
         let index = self.u32()?;
         let free = self.length()?;
         let module = self.atom_head()?;
-        let old_index = self.small_integer()?;
-        let old_uniq = self.small_integer()?;
+        let old_index = self.integer_in_fun()?;
+        let old_uniq = self.integer_in_fun()?;
         let pid_offset = self.position;
         let short_creation = match self.byte()? {
             tag::PID_EXT => true,
@@ -405,7 +405,7 @@ impl Reader {
     }
 
     /// An integer inside another scalar.
-    fn small_integer(&mut self) -> Result<i32, DecodeError> {
+    fn integer_in_fun(&mut self) -> Result<i32, DecodeError> {
         let offset = self.position;
         match self.byte()? {
             tag::SMALL_INTEGER_EXT => Ok(self.byte()?.into()),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::tag;
+use crate::{Term, tag};
 
 /// What kind of term something is. Displays with an article: "an atom".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +66,30 @@ impl Kind {
             tag::LOCAL_EXT => Self::Local,
             _ => return None,
         })
+    }
+}
+
+impl Term {
+    /// What kind of term it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Integer(_) => Kind::Integer,
+            Self::Float(_) => Kind::Float,
+            Self::Atom(_) => Kind::Atom,
+            Self::Reference(_) => Kind::Reference,
+            Self::Fun(_) => Kind::Fun,
+            Self::Port(_) => Kind::Port,
+            Self::Pid(_) => Kind::Pid,
+            Self::Tuple(_) => Kind::Tuple,
+            Self::Map(_) => Kind::Map,
+            Self::List(_) | Self::ImproperList(_) => Kind::List,
+            Self::Binary(_) => Kind::Binary,
+            Self::BitString(_) => Kind::BitString,
+            Self::Opaque(opaque) if opaque.as_bytes().first() == Some(&tag::RECORD_EXT) => {
+                Kind::Record
+            }
+            Self::Opaque(_) => Kind::Local,
+        }
     }
 }
 

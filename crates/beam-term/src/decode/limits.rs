@@ -14,6 +14,9 @@
 pub struct Limits {
     /// How deep containers may nest; 512 unless set.
     pub depth: usize,
+    /// How deep containers may nest where they become a Rust type by serde, which takes up stack; 128 unless set, and never
+    /// more than `depth`.
+    pub recursion: usize,
     /// How many terms there may be in all, containers and elements alike; 16,777,216 unless set.
     pub elements: usize,
     /// How many bytes the magnitude of an integer may have; 524,288 unless set, the most that OTP 26 and later know.
@@ -26,6 +29,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             depth: 512,
+            recursion: 128,
             elements: 16_777_216,
             integer_bytes: 524_288,
             inflated_bytes: 64 * 1024 * 1024,

@@ -20,5 +20,5 @@ pub use raw_term::RawTerm;
 pub use reader::Reader;
 pub use token::Token;
 
-pub(crate) use head::record_elements;
+pub(crate) use head::{Head, record_elements};
 pub(crate) use nesting::{Elements, Nesting};

@@ -33,8 +33,8 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Reader {
-    pub(super) bytes: Bytes,
-    pub(super) position: usize,
+    pub(crate) bytes: Bytes,
+    pub(crate) position: usize,
     pub(super) atoms: AtomRefs,
     pub(super) limits: Limits,
     pub(super) elements_left: usize,
@@ -267,9 +267,8 @@ impl Reader {
                     }
                 }
                 Head::String(bytes) => {
-                    let mut integers = self.spelled_out(&self.bytes[bytes]);
-                    while !integers.is_empty() {
-                        element(&mut integers)?;
+                    for byte in self.shared(&bytes) {
+                        element(&mut Self::small_integer(byte))?;
                     }
                     return Ok(());
                 }
@@ -306,12 +305,10 @@ impl Reader {
         tree::read(self)
     }
 
-    /// A reader for the same integers, one term each.
-    fn spelled_out(&self, bytes: &[u8]) -> Self {
-        let terms = bytes
-            .iter()
-            .flat_map(|&byte| [tag::SMALL_INTEGER_EXT, byte]);
-        Self::new(terms.collect::<Bytes>()).with_limits(self.limits)
+    /// A reader of one small integer, as elements of a string have no terms of their own.
+    pub(crate) fn small_integer(value: u8) -> Self {
+        let start = 2 * usize::from(value);
+        Self::new(SMALL_INTEGERS.get(start..start + 2).unwrap_or_default())
     }
 
     /// The limits that it reads within.
@@ -366,3 +363,14 @@ fn unexpected(expected: &'static str, found: &Head, offset: usize) -> DecodeErro
         offset,
     }
 }
+
+/// Every small integer, encoded.
+static SMALL_INTEGERS: [u8; 512] = {
+    let mut encoded = [tag::SMALL_INTEGER_EXT; 512];
+    let mut value = 0;
+    while value < 256 {
+        encoded[2 * value + 1] = value as u8;
+        value += 1;
+    }
+    encoded
+};

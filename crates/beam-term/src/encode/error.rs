@@ -26,9 +26,9 @@ pub enum EncodeError {
         /// The limit.
         limit: usize,
     },
-    /// A raw term that does not decode.
-    #[error("a raw term does not decode: {0}")]
-    Raw(#[from] DecodeError),
+    /// What is encoded already would not decode.
+    #[error("the encoding does not decode: {0}")]
+    Undecodable(#[from] DecodeError),
     /// A Rust type refused to be serialized.
     #[error("{0}")]
     Message(Box<str>),

@@ -2,8 +2,11 @@
 
 mod copy;
 mod error;
+mod patch;
 mod tree;
 mod writer;
 
 pub use error::EncodeError;
 pub use writer::Writer;
+
+pub(crate) use tree::countable;

@@ -4,7 +4,7 @@ use std::slice;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{EncodeError, Fun, Map, Term, Writer, encode::writer::ClosureMark, types::MapIter};
+use crate::{EncodeError, Fun, Map, MapIter, Term, Writer, encode::patch::ClosureMark};
 
 impl Term {
     /// Encodes the term in the external format, as `term_to_binary` does.
@@ -56,13 +56,28 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// A whole fun.
+    pub(crate) fn fun(&mut self, fun: &Fun) -> Result<(), EncodeError> {
+        match fun {
+            Fun::Export {
+                module,
+                function,
+                arity,
+            } => self.export(module, function, *arity),
+            Fun::Closure(closure) => {
+                countable("an environment", closure.free.len())?;
+                let mark = self.open_closure(closure, closure.free.len());
+                closure.free.iter().try_for_each(|term| self.term(term))?;
+                self.close_closure(mark);
+            }
+        }
+        Ok(())
+    }
+
     /// Writes a scalar or the head of a container, and notes what is to follow.
     fn step<'t>(&mut self, term: &'t Term, open: &mut Vec<Open<'t>>) -> Result<(), EncodeError> {
         match term {
-            Term::Integer(value) => match value.as_i64() {
-                Some(small) => self.integer(small),
-                None => self.integer(value.clone()),
-            },
+            Term::Integer(value) => self.integer_ref(value),
             Term::Float(value) => self.float(*value),
             Term::Atom(atom) => self.atom(atom),
             Term::Reference(reference) => self.reference(reference),

@@ -4,8 +4,7 @@ use bytes::{BufMut, BytesMut};
 use num_bigint::Sign;
 
 use crate::{
-    Atom, BitString, Closure, EncodeError, Float, Integer, Opaque, Pid, Port, RawTerm, Reference,
-    tag,
+    Atom, BitString, EncodeError, Float, Integer, Opaque, Pid, Port, RawTerm, Reference, tag,
 };
 
 /// Writes terms at the end of a buffer, piece by piece: first the head of a container, then its elements.
@@ -45,11 +44,7 @@ impl<'a> Writer<'a> {
 
     /// An integer.
     pub fn integer(&mut self, value: impl Into<Integer>) {
-        let value = value.into();
-        match value.as_i64() {
-            Some(small) => self.small_integer(small),
-            None => self.big_integer(&value),
-        }
+        self.integer_ref(&value.into());
     }
 
     /// A float.
@@ -208,32 +203,15 @@ impl<'a> Writer<'a> {
         Ok(raw.write(self.buffer)?)
     }
 
-    pub(super) fn opaque(&mut self, opaque: &Opaque) {
+    pub(crate) fn integer_ref(&mut self, value: &Integer) {
+        match value.as_i64() {
+            Some(small) => self.small_integer(small),
+            None => self.big_integer(value),
+        }
+    }
+
+    pub(crate) fn opaque(&mut self, opaque: &Opaque) {
         self.buffer.put_slice(opaque.as_bytes());
-    }
-
-    /// The head of a closure with `free` values in its environment, which are to follow. Gives the mark to close it with.
-    pub(super) fn open_closure(&mut self, closure: &Closure, free: usize) -> ClosureMark {
-        self.buffer.put_u8(tag::NEW_FUN_EXT);
-        let mark = ClosureMark(self.buffer.len());
-        self.buffer.put_u32(0);
-        self.buffer.put_u8(closure.arity);
-        self.buffer.put_slice(&closure.uniq);
-        self.buffer.put_u32(closure.index);
-        self.length(free);
-        self.atom(&closure.module);
-        self.integer(closure.old_index);
-        self.integer(closure.old_uniq);
-        self.pid(&closure.creator);
-        mark
-    }
-
-    /// Sets the size of a closure that is complete.
-    pub(super) fn close_closure(&mut self, mark: ClosureMark) {
-        let size = self.buffer.len() - mark.0;
-        // Nobody reads the size of a closure of 4 GiB; OTP skips it.
-        let size = u32::try_from(size).unwrap_or(u32::MAX);
-        self.buffer[mark.0..mark.0 + 4].copy_from_slice(&size.to_be_bytes());
     }
 
     pub(super) fn head(&mut self, tag: u8, len: usize) {
@@ -241,7 +219,7 @@ impl<'a> Writer<'a> {
         self.length(len);
     }
 
-    fn length(&mut self, len: usize) {
+    pub(super) fn length(&mut self, len: usize) {
         assert!(
             u32::try_from(len).is_ok(),
             "the external format counts up to 2^32"
@@ -274,9 +252,6 @@ impl<'a> Writer<'a> {
         self.buffer.put_slice(&digits);
     }
 }
-
-/// Where the size of an open closure goes.
-pub(super) struct ClosureMark(usize);
 
 /// OTP sends larger numbers as `V4_PORT_EXT`.
 const MAX_NEW_PORT_ID: u32 = (1 << 28) - 1;

@@ -44,6 +44,14 @@ impl Atom {
         Self(Repr::Local(Local::Static(text)))
     }
 
+    /// An atom of a static text that may be too long.
+    pub(crate) fn from_static_checked(text: &'static str) -> Result<Self, InvalidAtom> {
+        match characters(text.as_bytes()) {
+            ..=Self::MAX_CHARACTERS => Ok(Self(Repr::Local(Local::Static(text)))),
+            characters => Err(InvalidAtom { characters }),
+        }
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         match &self.0 {

@@ -1,0 +1,46 @@
+//! Where inside a value an error is.
+
+use crate::{DecodeError, Reader, decode::Head};
+
+impl DecodeError {
+    /// The same error, in the element of that index.
+    pub(super) fn in_element(self, index: usize) -> Self {
+        self.inside(&format!("[{index}]"))
+    }
+
+    /// The same error, in the value of the key that is encoded at `position`.
+    pub(super) fn in_value(self, reader: &Reader, position: usize) -> Self {
+        let mut key = reader.clone();
+        key.position = position;
+        match key.head() {
+            Ok(Head::Atom(atom)) => match key.resolve(&atom) {
+                Ok(name) => self.inside(&name),
+                Err(_) => self,
+            },
+            Ok(Head::Binary(bytes)) => self.inside(&String::from_utf8_lossy(&key.bytes[bytes])),
+            Ok(Head::Integer(number)) => self.inside(&format!("[{number}]")),
+            _ => self.inside("…"),
+        }
+    }
+
+    fn inside(self, step: &str) -> Self {
+        match self {
+            // A path can be as long as a peer likes; its innermost steps say the most.
+            Self::Inside { path, source } if path.len() + step.len() < MAX_PATH_BYTES => {
+                let separator = if path.starts_with('[') { "" } else { "." };
+                Self::Inside {
+                    path: format!("{step}{separator}{path}"),
+                    source,
+                }
+            }
+            Self::Inside { .. } => self,
+            source => Self::Inside {
+                path: step.to_owned(),
+                source: Box::new(source),
+            },
+        }
+    }
+}
+
+/// How long a path may be before outer steps are left out of it.
+const MAX_PATH_BYTES: usize = 1024;
