@@ -3,6 +3,8 @@
 //! A [`Term`] is an owned value tree; its binaries and long atoms are slices of the buffer that they were decoded from.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "proptest")]
+pub mod arbitrary;
 mod decode;
 mod encode;
 pub mod phash2;
