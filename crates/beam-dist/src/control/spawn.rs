@@ -1,0 +1,188 @@
+//! Spawning on the other node: what `erpc` and `spawn/4` are built on.
+
+use beam_term::{Atom, EncodeError, Pid, Reader, Reference, Term, Token, Writer};
+
+use super::{ControlDecodeError, operation, token};
+
+/// Starts a process that calls a function. The payload is the list of its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpawnRequest {
+    /// Identifies the request, and the monitor if one is asked for.
+    pub request: Reference,
+    /// The process that asks, the parent of the new one.
+    pub from: Pid,
+    /// The group leader of the new process.
+    pub group_leader: Pid,
+    /// The module of the function to call.
+    pub module: Atom,
+    /// The name of the function to call.
+    pub function: Atom,
+    /// How many arguments it takes.
+    pub arity: u32,
+    /// How to start it.
+    pub options: SpawnOptions,
+    /// The trace token, if this is traced.
+    pub token: Option<Term>,
+}
+
+/// The options of a [`SpawnRequest`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpawnOptions {
+    /// `link`: link the new process to its parent.
+    pub link: bool,
+    /// `monitor`, also as `{monitor, Details}`, whose details concern only the parent's node: the
+    /// parent watches the new process, and the reference of the monitor is the one of the request.
+    pub monitor: bool,
+    /// All others, such as `{priority, low}`, in their order.
+    pub others: Vec<Term>,
+}
+
+/// Answers a [`SpawnRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpawnReply {
+    /// The one of the request.
+    pub request: Reference,
+    /// The process that asked.
+    pub to: Pid,
+    /// Whether the new process is linked to it.
+    pub linked: bool,
+    /// Whether the new process is watched by it.
+    pub monitored: bool,
+    /// The new process, or why there is none: `system_limit`, `badopt`, …
+    pub result: Result<Pid, Atom>,
+    /// The trace token, if this is traced.
+    pub token: Option<Term>,
+}
+
+impl SpawnRequest {
+    pub(super) fn decode(operation: i64, reader: &mut Reader) -> Result<Self, ControlDecodeError> {
+        let request = reader.reference()?;
+        let from = reader.pid()?;
+        let group_leader = reader.pid()?;
+        reader.tuple_of(3)?;
+        Ok(Self {
+            request,
+            from,
+            group_leader,
+            module: reader.atom()?,
+            function: reader.atom()?,
+            arity: reader.integer()?,
+            options: SpawnOptions::decode(reader)?,
+            token: token::decode(operation == operation::SPAWN_REQUEST_TT, reader)?,
+        })
+    }
+
+    pub(super) fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+        match self.token {
+            None => {
+                writer.tuple(6);
+                writer.integer(operation::SPAWN_REQUEST);
+            }
+            Some(_) => {
+                writer.tuple(7);
+                writer.integer(operation::SPAWN_REQUEST_TT);
+            }
+        }
+        writer.reference(&self.request);
+        writer.pid(&self.from);
+        writer.pid(&self.group_leader);
+        writer.tuple(3);
+        writer.atom(&self.module);
+        writer.atom(&self.function);
+        writer.integer(self.arity);
+        self.options.encode(writer)?;
+        token::encode(self.token.as_ref(), writer)
+    }
+}
+
+impl SpawnOptions {
+    fn decode(reader: &mut Reader) -> Result<Self, ControlDecodeError> {
+        let mut options = Self::default();
+        reader.for_each(|reader| {
+            let option = reader.term()?;
+            let named = match &option {
+                Term::Tuple(pair) if pair.len() == 2 => {
+                    pair[0].as_atom().filter(|n| **n == MONITOR)
+                }
+                option => option.as_atom(),
+            };
+            match named {
+                Some(name) if *name == LINK => options.link = true,
+                Some(name) if *name == MONITOR => options.monitor = true,
+                _ => options.others.push(option),
+            }
+            Ok(())
+        })?;
+        Ok(options)
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let flags = usize::from(self.link) + usize::from(self.monitor);
+        writer.list(flags + self.others.len());
+        if self.link {
+            writer.atom(&LINK);
+        }
+        if self.monitor {
+            writer.atom(&MONITOR);
+        }
+        for option in &self.others {
+            writer.term(option)?;
+        }
+        writer.nil();
+        Ok(())
+    }
+}
+
+const LINK: Atom = Atom::from_static("link");
+const MONITOR: Atom = Atom::from_static("monitor");
+
+impl SpawnReply {
+    pub(super) fn decode(operation: i64, reader: &mut Reader) -> Result<Self, ControlDecodeError> {
+        let invalid = |element| ControlDecodeError::Value { operation, element };
+
+        let request = reader.reference()?;
+        let to = reader.pid()?;
+        let flags: u32 = reader.integer()?;
+        let result = match reader.token()? {
+            Token::Pid(pid) => Ok(pid),
+            Token::Atom(reason) => Err(reason),
+            _ => return Err(invalid("result")),
+        };
+        Ok(Self {
+            request,
+            to,
+            linked: flags & LINKED != 0,
+            monitored: flags & MONITORED != 0,
+            result,
+            token: token::decode(operation == operation::SPAWN_REPLY_TT, reader)?,
+        })
+    }
+
+    pub(super) fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+        match self.token {
+            None => {
+                writer.tuple(5);
+                writer.integer(operation::SPAWN_REPLY);
+            }
+            Some(_) => {
+                writer.tuple(6);
+                writer.integer(operation::SPAWN_REPLY_TT);
+            }
+        }
+        writer.reference(&self.request);
+        writer.pid(&self.to);
+        let linked = if self.linked { LINKED } else { 0 };
+        let monitored = if self.monitored { MONITORED } else { 0 };
+        writer.integer(linked | monitored);
+        match &self.result {
+            Ok(pid) => writer.pid(pid),
+            Err(reason) => writer.atom(reason),
+        }
+        token::encode(self.token.as_ref(), writer)
+    }
+}
+
+/// In the flags of a reply: the new process is linked to its parent.
+const LINKED: u32 = 1 << 0;
+/// In the flags of a reply: the parent watches the new process.
+const MONITORED: u32 = 1 << 1;

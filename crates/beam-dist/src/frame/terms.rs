@@ -1,0 +1,69 @@
+//! The terms of a message: a control message, and perhaps a payload.
+
+use beam_term::{AtomRefs, DecodeError, RawTerm, Reader};
+use bytes::Bytes;
+
+use super::{Event, FrameDecodeError, layout};
+use crate::{Message, control::Control};
+
+/// Takes a whole message apart. `versioned`: each term begins with its version.
+///
+/// The payload is checked here, by passing over it, and not when someone decodes it: a peer that
+/// sends what is no term is found out at once, and whoever decodes a payload can rely on its form.
+pub(super) fn decode(
+    terms: Bytes,
+    atoms: AtomRefs,
+    versioned: bool,
+) -> Result<Event, FrameDecodeError> {
+    let (mut reader, terms) = if versioned {
+        (after_version(terms.clone())?, Some(terms))
+    } else {
+        (Reader::new(terms).with_atoms(atoms), None)
+    };
+    let (control, reason_inside) = Control::decode(&mut reader)?;
+
+    let has_payload = match control.carries_payload() {
+        Some(carries_payload) => carries_payload,
+        None => !reader.is_empty(),
+    };
+    if has_payload && !reason_inside {
+        if reader.is_empty() {
+            return Err(FrameDecodeError::MissingPayload);
+        }
+        if let Some(terms) = terms {
+            reader = after_version(terms.slice(terms.len() - reader.remaining()..))?;
+        }
+    }
+    let payload = match has_payload.then(|| payload(&mut reader)).transpose()? {
+        Some(Err(error)) => return Ok(Event::Refused { control, error }),
+        Some(Ok(payload)) => Some(payload),
+        None => None,
+    };
+    match reader.remaining() {
+        0 => Ok(Event::Message(Message { control, payload })),
+        bytes => Err(FrameDecodeError::Surplus { bytes }),
+    }
+}
+
+/// A reader of what follows a version byte.
+fn after_version(terms: Bytes) -> Result<Reader, FrameDecodeError> {
+    match terms.first() {
+        Some(&layout::VERSION) => Ok(Reader::new(terms.slice(1..))),
+        Some(&found) => Err(FrameDecodeError::Form { found }),
+        None => Err(FrameDecodeError::TruncatedHeader),
+    }
+}
+
+/// Reads a payload. The inner error is that of a payload which may be well-formed, but is beyond
+/// the limits of terms.
+fn payload(reader: &mut Reader) -> Result<Result<RawTerm, DecodeError>, FrameDecodeError> {
+    match reader.raw() {
+        Ok(payload) => Ok(Ok(payload)),
+        Err(
+            error @ (DecodeError::TooDeep { .. }
+            | DecodeError::TooManyElements { .. }
+            | DecodeError::IntegerTooLarge { .. }),
+        ) => Ok(Err(error)),
+        Err(error) => Err(FrameDecodeError::Payload(error)),
+    }
+}
