@@ -201,6 +201,19 @@ impl Scope {
         self.leave(pid, &groups)
     }
 
+    /// Every process of this node leaves all its groups; `false` if none is in any.
+    pub(crate) fn local_leave_all(&mut self) -> bool {
+        let pids: BTreeSet<_> = self
+            .local
+            .iter()
+            .flat_map(|(_, pids)| pids.iter().cloned())
+            .collect();
+        for pid in &pids {
+            self.local_exit(pid);
+        }
+        !pids.is_empty()
+    }
+
     /// Looks again for the scopes for which it is time.
     pub(crate) fn timer(&mut self, now: Instant) {
         while self.next_timer().is_some_and(|due| due <= now)

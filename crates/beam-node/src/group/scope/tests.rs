@@ -266,6 +266,29 @@ fn a_local_process_that_ends_leaves_all_its_groups_in_one_message() {
 }
 
 #[test]
+fn a_node_that_drains_leaves_with_every_process() {
+    let mut setup = Setup::found();
+    let (seven, eight) = (pid(&node("own@h"), 7), pid(&node("own@h"), 8));
+    setup.scope.local_join(&group(), &seven).unwrap();
+    setup.scope.local_join(&group(), &eight).unwrap();
+    setup.scope.local_join(&group(), &eight).unwrap();
+    setup.actions();
+
+    assert!(setup.scope.local_leave_all());
+    let scope = || Destination::Pid(pid(&node("peer@h"), 1));
+    let own = setup.own();
+    let left = |pid, times: usize| message::leave(&own, pid, &vec![group(); times]).unwrap();
+    assert_eq!(
+        setup.actions(),
+        [
+            setup.send(scope(), left(&seven, 1)),
+            setup.send(scope(), left(&eight, 2)),
+        ]
+    );
+    assert!(!setup.scope.local_leave_all());
+}
+
+#[test]
 fn a_sync_replaces_what_was_known() {
     let mut setup = Setup::found();
     setup.join(1, &group(), 2);

@@ -1,0 +1,254 @@
+//! How a function is offered to others.
+
+use std::{fmt, future::Future, sync::Arc};
+
+use beam_term::{DecodeError, RawTerm, Term};
+use serde::Serialize;
+
+use crate::{
+    CallContext, Error, Exception, Function, Handler,
+    export::{
+        entry::{Entry, Runner, Running},
+        outcome::Failure,
+    },
+};
+
+/// A function that others may call, under a module, a name and an arity.
+///
+/// Callers name it as they name any function of the BEAM: `erpc:call(Node, greeter, hello, [Name])`
+/// in Erlang, `:erpc.call(node, :greeter, :hello, [name])` in Elixir. Functions that are not
+/// exported cannot be called; the caller gets `undef`.
+///
+/// Arguments and results pass through serde; see the [module `serde`](beam_term::serde) of
+/// `beam-term` for the terms that they become. A binary that is taken as a [`Term`] or a [`RawTerm`]
+/// stays a slice of the message that it came in; other types copy it.
+///
+/// Whatever goes wrong is an exception at the caller, as
+/// if an Erlang function had raised it:
+///
+/// | what | exception |
+/// |---|---|
+/// | arguments of other types | `error:badarg`, with the function and its arguments in the stack trace, and what is wrong in its `error_info` |
+/// | a panic | `error:{panic, Message}` |
+/// | a result that has no form as a term, such as a float that is not finite | `error:{badreturn, Message}` |
+///
+/// A panic ends the call and nothing else. Where a program is built to abort on panic, it does.
+#[derive(Clone)]
+pub struct Export {
+    module: String,
+    name: String,
+    arity: usize,
+    runner: Runner,
+}
+
+impl Export {
+    /// An async function. `Ok(value)` and `Err(error)` reach the caller as `{ok, Value}` and
+    /// `{error, Error}`.
+    ///
+    /// ```
+    /// use beam_node::Export;
+    ///
+    /// let export = Export::new("greeter", "hello", async |name: String| format!("hello {name}"));
+    /// assert_eq!(export.to_string(), "greeter:hello/1");
+    /// ```
+    pub fn new<Args, H>(module: impl AsRef<str>, name: impl AsRef<str>, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        H::Output: Future<Output: Serialize> + Send + 'static,
+    {
+        Self::asynchronous(module, name, handler, |value| encode(&value))
+    }
+
+    /// An async function that raises: `Ok(value)` reaches the caller as the value, `Err(reason)` is
+    /// raised there as `error:Reason`.
+    ///
+    /// ```
+    /// use beam_node::Export;
+    /// use beam_term::Atom;
+    ///
+    /// let export = Export::raising("math", "div", async |a: i64, b: i64| {
+    ///     a.checked_div(b).ok_or(Atom::from_static("badarith"))
+    /// });
+    /// assert_eq!(export.to_string(), "math:div/2");
+    /// ```
+    pub fn raising<Args, H, T, E>(
+        module: impl AsRef<str>,
+        name: impl AsRef<str>,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<Args>,
+        H::Output: Future<Output = Result<T, E>> + Send + 'static,
+        T: Serialize + 'static,
+        E: Serialize + 'static,
+    {
+        Self::asynchronous(module, name, handler, |result| match result {
+            Ok(value) => encode(&value),
+            Err(reason) => match beam_term::to_term(&reason) {
+                Ok(reason) => Err(Failure::Raised(reason)),
+                Err(error) => Err(Failure::BadReturn(error)),
+            },
+        })
+    }
+
+    /// A function that keeps a core busy or blocks: it runs on a thread for that, among those that
+    /// [`tokio::task::spawn_blocking`] starts. Its result reaches the caller as with [`Export::new`].
+    ///
+    /// It runs to its end even if nobody waits for the answer any more; a long one should look at
+    /// [`CallContext::is_cancelled`] now and then.
+    ///
+    /// ```
+    /// use beam_node::Export;
+    /// use bytes::Bytes;
+    ///
+    /// let export = Export::blocking("img", "invert", |image: Bytes| {
+    ///     Bytes::from_iter(image.iter().map(|byte| !byte))
+    /// });
+    /// assert_eq!(export.to_string(), "img:invert/1");
+    /// ```
+    pub fn blocking<Args, H>(module: impl AsRef<str>, name: impl AsRef<str>, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        H::Output: Serialize,
+    {
+        let handler = Arc::new(handler);
+        Self::with(module, name, H::ARITY, move |arguments, context| {
+            let handler = Arc::clone(&handler);
+            Box::pin(async move {
+                let work = move || match handler.handle(context, &arguments) {
+                    Ok(value) => encode(&value),
+                    Err(error) => Err(bad_arguments(error, arguments)),
+                };
+                match tokio::task::spawn_blocking(work).await {
+                    Ok(result) => result,
+                    Err(error) => match error.try_into_panic() {
+                        Ok(payload) => Err(Failure::panicked(&*payload)),
+                        Err(_stopped) => Err(Failure::Stopped),
+                    },
+                }
+            })
+        })
+    }
+
+    /// An async function of terms as they are, for what has no fixed types. It is called with
+    /// `arity` arguments, at most 255.
+    ///
+    /// An exception without a stack trace is given one that names the function.
+    ///
+    /// ```
+    /// use beam_node::{CallContext, Class, Exception, Export};
+    /// use beam_term::Term;
+    ///
+    /// let export = Export::raw("lists", "reverse", 1, async |_: CallContext, arguments: Vec<Term>| {
+    ///     match &arguments[..] {
+    ///         [Term::List(list)] => Ok(Term::list(list.iter().rev().cloned())),
+    ///         _ => Err(Exception {
+    ///             class: Class::Error,
+    ///             reason: Term::atom("function_clause"),
+    ///             stack: Term::nil(),
+    ///         }),
+    ///     }
+    /// });
+    /// assert_eq!(export.to_string(), "lists:reverse/1");
+    /// ```
+    pub fn raw<F, O>(module: impl AsRef<str>, name: impl AsRef<str>, arity: u8, handler: F) -> Self
+    where
+        F: Fn(CallContext, Vec<Term>) -> O + Send + Sync + 'static,
+        O: Future<Output = Result<Term, Exception>> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        Self::with(module, name, arity.into(), move |arguments, context| {
+            let handler = Arc::clone(&handler);
+            Box::pin(async move {
+                let terms = match arguments.deserialize() {
+                    Ok(terms) => terms,
+                    Err(error) => return Err(bad_arguments(error, arguments)),
+                };
+                drop(arguments);
+                let value = handler(context, terms).await.map_err(Failure::Exception)?;
+                encode(&value)
+            })
+        })
+    }
+
+    /// How many arguments callers pass.
+    pub fn arity(&self) -> usize {
+        self.arity
+    }
+
+    /// The export as the registry keeps it; `bad_request` where a name is no atom.
+    pub(super) fn into_entry(self) -> Result<Entry, Error> {
+        let function = Function::try_from((&self.module, &self.name))
+            .map_err(|error| Error::bad_request(format!("{self} cannot be exported: {error}")))?;
+        Ok(Entry {
+            function,
+            arity: self.arity,
+            runner: self.runner,
+        })
+    }
+
+    /// An async handler, and how its output is reported.
+    fn asynchronous<Args, H, R>(
+        module: impl AsRef<str>,
+        name: impl AsRef<str>,
+        handler: H,
+        report: fn(R) -> Result<RawTerm, Failure>,
+    ) -> Self
+    where
+        H: Handler<Args>,
+        H::Output: Future<Output = R> + Send + 'static,
+        R: 'static,
+    {
+        let handler = Arc::new(handler);
+        Self::with(module, name, H::ARITY, move |arguments, context| {
+            let handler = Arc::clone(&handler);
+            Box::pin(async move {
+                let output = match handler.handle(context, &arguments) {
+                    Ok(output) => output,
+                    Err(error) => return Err(bad_arguments(error, arguments)),
+                };
+                // They hold on to the buffer that they came in.
+                drop(arguments);
+                report(output.await)
+            })
+        })
+    }
+
+    fn with(
+        module: impl AsRef<str>,
+        name: impl AsRef<str>,
+        arity: usize,
+        runner: impl Fn(RawTerm, CallContext) -> Running + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            module: module.as_ref().to_owned(),
+            name: name.as_ref().to_owned(),
+            arity,
+            runner: Arc::new(runner),
+        }
+    }
+}
+
+/// `module:name/arity`
+impl fmt::Display for Export {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}/{}", self.module, self.name, self.arity)
+    }
+}
+
+impl fmt::Debug for Export {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Export({self})")
+    }
+}
+
+fn bad_arguments(error: DecodeError, arguments: RawTerm) -> Failure {
+    Failure::BadArguments {
+        error,
+        arguments: Box::new(arguments),
+    }
+}
+
+fn encode<T: Serialize + ?Sized>(value: &T) -> Result<RawTerm, Failure> {
+    RawTerm::serialize(value).map_err(Failure::BadReturn)
+}

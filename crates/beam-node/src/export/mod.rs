@@ -1,0 +1,20 @@
+//! Functions of this node that others may call.
+
+mod context;
+mod entry;
+mod exports;
+mod handler;
+mod outcome;
+
+#[allow(clippy::module_inception)] // The type and the concept have one name.
+mod export;
+
+pub use context::CallContext;
+pub(crate) use entry::Entry;
+pub use export::Export;
+pub(crate) use exports::Exports;
+pub use handler::Handler;
+pub(crate) use outcome::Outcome;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! How the call of an export ended.
+
+use beam_term::{Atom, DecodeError, EncodeError, Map, RawTerm, Term};
+
+use crate::{Class, Exception, export::Entry};
+
+/// What is to be reported of a call that was served.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The result, encoded.
+    Returned(RawTerm),
+    /// The function raised, or could not be called.
+    Raised(Exception),
+}
+
+impl Outcome {
+    /// What OTP answers when a function is not there.
+    pub(crate) fn undefined(module: &Atom, name: &Atom, arity: usize, arguments: &RawTerm) -> Self {
+        let called = shown(arguments).unwrap_or_else(|| arity.into());
+        Self::error(
+            Term::Atom(UNDEF),
+            [frame(module, name, called, Term::nil())],
+        )
+    }
+
+    /// An exception of the class `error`, with the frames of its stack trace.
+    pub(crate) fn error(reason: Term, stack: impl IntoIterator<Item = Term>) -> Self {
+        Self::Raised(Exception {
+            class: Class::Error,
+            reason,
+            stack: Term::list(stack),
+        })
+    }
+}
+
+/// Why a handler gave no result.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The arguments have other types than the handler's.
+    BadArguments {
+        error: DecodeError,
+        arguments: Box<RawTerm>,
+    },
+    /// The handler gave an error that is to be raised.
+    Raised(Term),
+    /// The handler gave an exception.
+    Exception(Exception),
+    /// The result has no form as a term.
+    BadReturn(EncodeError),
+    /// The handler panicked.
+    Panicked { message: String },
+    /// The runtime stops.
+    Stopped,
+}
+
+impl Failure {
+    /// The exception to report, as raised by the function of `entry`.
+    pub(super) fn into_exception(self, entry: &Entry) -> Exception {
+        let (class, reason, frame) = match self {
+            Self::BadArguments { error, arguments } => {
+                let called = shown(&arguments).unwrap_or_else(|| entry.arity.into());
+                let frame = frame(
+                    &entry.function.module,
+                    &entry.function.name,
+                    called,
+                    cause(&error),
+                );
+                (Class::Error, Term::Atom(BADARG), frame)
+            }
+            Self::Exception(exception) if exception.stack != Term::nil() => return exception,
+            Self::Exception(exception) => (exception.class, exception.reason, entry.frame()),
+            Self::Raised(reason) => (Class::Error, reason, entry.frame()),
+            Self::BadReturn(error) => (
+                Class::Error,
+                Term::tuple([Term::Atom(BADRETURN), Term::binary(error.to_string())]),
+                entry.frame(),
+            ),
+            Self::Panicked { message } => (
+                Class::Error,
+                Term::tuple([Term::Atom(PANIC), Term::binary(message)]),
+                entry.frame(),
+            ),
+            Self::Stopped => (Class::Exit, Term::Atom(SHUTDOWN), entry.frame()),
+        };
+        Exception {
+            class,
+            reason,
+            stack: match class {
+                Class::Error => Term::list([frame]),
+                Class::Throw | Class::Exit => Term::nil(),
+            },
+        }
+    }
+}
+
+impl Entry {
+    /// The frame of the function in a stack trace, by its arity.
+    fn frame(&self) -> Term {
+        let Self {
+            function, arity, ..
+        } = self;
+        frame(
+            &function.module,
+            &function.name,
+            Term::from(*arity),
+            Term::nil(),
+        )
+    }
+}
+
+/// `{Module, Name, ArgumentsOrArity, Location}`
+fn frame(module: &Atom, name: &Atom, called: Term, location: Term) -> Term {
+    Term::tuple([
+        Term::Atom(module.clone()),
+        Term::Atom(name.clone()),
+        called,
+        location,
+    ])
+}
+
+/// `[{error_info, #{cause => Text}}]`, which shells and loggers of OTP pass over, and people find.
+fn cause(error: &DecodeError) -> Term {
+    let cause = (Term::Atom(CAUSE), Term::binary(error.to_string()));
+    Term::list([Term::tuple([
+        Term::Atom(ERROR_INFO),
+        Term::Map(Map::from_iter([cause])),
+    ])])
+}
+
+/// The arguments, unless they are too much for a stack trace.
+fn shown(arguments: &RawTerm) -> Option<Term> {
+    if arguments.encoded_len() > SHOWN_ARGUMENTS_BYTES {
+        return None;
+    }
+    arguments.decode().ok()
+}
+
+/// How long an argument list may be to be sent back in a stack trace.
+const SHOWN_ARGUMENTS_BYTES: usize = 64 * 1024;
+
+const BADARG: Atom = Atom::from_static("badarg");
+const BADRETURN: Atom = Atom::from_static("badreturn");
+const CAUSE: Atom = Atom::from_static("cause");
+const ERROR_INFO: Atom = Atom::from_static("error_info");
+const PANIC: Atom = Atom::from_static("panic");
+const SHUTDOWN: Atom = Atom::from_static("shutdown");
+const UNDEF: Atom = Atom::from_static("undef");
