@@ -1,0 +1,126 @@
+//! What a selection algorithm is.
+
+use std::sync::Arc;
+
+use beam_dist::NodeName;
+
+use super::{Rng, Selection};
+use crate::members::{Member, Release, Snapshot};
+
+/// A way to choose the member that gets the next call.
+///
+/// One method is required: [`choose`](Self::choose). It sees one immutable [`Snapshot`] and
+/// answers with an index into its members, so nothing can be chosen that the snapshot does not
+/// hold. An algorithm that needs more declares
+///
+/// * a [`Table`](Self::Table), computed once for each set of members, such as a hash ring;
+/// * a [`State`](Self::State) of each member, which lasts as long as the member, such as its
+///   average latency. It is changed through atomics, from many threads at once.
+///
+/// The pool is compiled for the algorithm that it is given, so that one of your own is as fast as
+/// a built-in one:
+///
+/// ```
+/// use rpc_load_balancer::{Algorithm, NodeName, Pool, Selection, Snapshot};
+///
+/// /// Picks the first member that has less than a given number of calls in flight.
+/// struct FirstFit(u32);
+///
+/// impl Algorithm for FirstFit {
+///     type Table = ();
+///     type State = ();
+///
+///     fn choose(&self, snapshot: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
+///         snapshot.members().iter().position(|member| member.in_flight() < self.0)
+///     }
+/// }
+///
+/// let pool = Pool::new(FirstFit(1));
+/// pool.update(["a@host".parse::<NodeName>()?, "b@host".parse()?]);
+///
+/// let selection = Selection::default();
+/// let first = pool.select(&selection).expect("a is idle");
+/// let second = pool.select(&selection).expect("b is idle");
+/// assert_eq!((first.node().as_str(), second.node().as_str()), ("a@host", "b@host"));
+/// assert!(pool.select(&selection).is_none());
+///
+/// drop(first);
+/// assert_eq!(pool.select(&selection).expect("a is idle again").node().as_str(), "a@host");
+/// # Ok::<(), rpc_load_balancer::InvalidNodeName>(())
+/// ```
+pub trait Algorithm: Sized + Send + Sync + 'static {
+    /// What the algorithm computes once for each set of members; `()` if nothing.
+    type Table: Default + Send + Sync + 'static;
+
+    /// What the algorithm keeps for one member, for as long as it is one; `()` if nothing.
+    type State: Default + Send + Sync + 'static;
+
+    /// Whether [`Release::elapsed`] is measured. It costs two readings of the clock per selection.
+    const TIMED: bool = false;
+
+    /// Chooses one of the snapshot's members by its index. `None`, or an index beyond the last
+    /// member: nobody is fit for a call. The snapshot may be empty.
+    fn choose(&self, snapshot: &Snapshot<Self>, selection: &Selection<'_>) -> Option<usize>;
+
+    /// Chooses up to `count` different members by their indices, the best first. Indices that
+    /// are out of range or come twice are left out.
+    ///
+    /// Default: a random sample.
+    fn choose_nodes(
+        &self,
+        snapshot: &Snapshot<Self>,
+        count: usize,
+        selection: &Selection<'_>,
+    ) -> Vec<usize> {
+        let _ = selection;
+        Rng::thread_local().sample_below(snapshot.members().len(), count)
+    }
+
+    /// Computes the table for these members, sorted by name; it becomes part of the snapshot.
+    ///
+    /// Default: [`Default::default`].
+    fn table(&self, members: &[Arc<Member<Self>>]) -> Self::Table {
+        let _ = members;
+        Self::Table::default()
+    }
+
+    /// The state of a newcomer, who joins these members. A member that left and comes back while
+    /// calls to it are in flight has kept its state.
+    ///
+    /// Default: [`Default::default`].
+    fn state(&self, members: &[Arc<Member<Self>>]) -> Self::State {
+        let _ = members;
+        Self::State::default()
+    }
+
+    /// A lease was taken on the member; its count of calls in flight is raised already.
+    fn on_select(&self, member: &Member<Self>) {
+        let _ = member;
+    }
+
+    /// A lease on the member ended; its count of calls in flight is lowered already. Comes once
+    /// for each [`on_select`](Self::on_select), also after the member has left.
+    fn on_release(&self, member: &Member<Self>, release: &Release) {
+        let _ = (member, release);
+    }
+
+    /// Members joined or left; selections see them already. Changes come one at a time, in order.
+    fn on_node_change(&self, change: &NodeChange) {
+        let _ = change;
+    }
+
+    /// Whether calls run on the own node, whatever the members are.
+    fn is_local(&self) -> bool {
+        false
+    }
+}
+
+/// A change of the members of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeChange {
+    /// Who joined, sorted.
+    pub joined: Vec<NodeName>,
+    /// Who left, sorted.
+    pub left: Vec<NodeName>,
+}

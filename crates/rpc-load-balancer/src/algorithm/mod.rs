@@ -1,0 +1,23 @@
+//! Selection algorithms: how a balancer picks the member that gets the next call.
+//!
+//! | Algorithm | Picks | Choose it when |
+//! |---|---|---|
+//! | [`Random`] | any member, all alike | calls cost about the same; the default |
+//! | [`RoundRobin`] | one member after the other | the shares must be exactly even |
+//! | [`PowerOfTwo`] | the less busy of two random members | calls or members differ in speed |
+//!
+//! Anything else is an implementation of [`Algorithm`].
+
+mod definition;
+mod power_of_two;
+mod random;
+mod rng;
+mod round_robin;
+mod selection;
+
+pub use definition::{Algorithm, NodeChange};
+pub use power_of_two::PowerOfTwo;
+pub use random::Random;
+pub use rng::Rng;
+pub use round_robin::RoundRobin;
+pub use selection::Selection;

@@ -1,0 +1,20 @@
+//! The members of a balancer, and leases on them. Nothing here knows the network.
+//!
+//! A [`Pool`] is given its members as a list of names, and swaps in one immutable [`Snapshot`] for
+//! each list. A selection reads one snapshot, lets the [`Algorithm`](crate::Algorithm) choose from
+//! it, and returns a [`Lease`], which counts as a call in flight until it is dropped.
+
+mod lease;
+mod load;
+mod member;
+mod pool;
+mod roster;
+mod snapshot;
+
+pub use lease::{Lease, Outcome, Release};
+pub use load::Load;
+pub use member::Member;
+pub use pool::Pool;
+#[cfg(test)]
+pub(crate) use pool::numbered;
+pub use snapshot::Snapshot;

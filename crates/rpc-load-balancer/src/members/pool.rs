@@ -1,0 +1,222 @@
+//! The pool itself.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use beam_dist::NodeName;
+
+use super::{Lease, Snapshot, roster::Roster};
+use crate::algorithm::{Algorithm, Selection};
+
+/// Members to select from, by one algorithm: the core of a balancer, without the network.
+///
+/// It is told who the members are, so it serves simulations and benchmarks as well. A
+/// selection neither locks nor allocates.
+///
+/// ```
+/// use rpc_load_balancer::{NodeName, Pool, PowerOfTwo, Selection};
+///
+/// let pool = Pool::new(PowerOfTwo::new());
+/// pool.update(["a@host".parse::<NodeName>()?, "b@host".parse()?]);
+///
+/// let lease = pool.select(&Selection::default()).expect("there are members");
+/// assert_eq!(pool.in_flight(), 1);
+/// drop(lease);
+/// assert_eq!(pool.in_flight(), 0);
+/// # Ok::<(), rpc_load_balancer::InvalidNodeName>(())
+/// ```
+pub struct Pool<A: Algorithm> {
+    algorithm: Arc<A>,
+    current: ArcSwap<Snapshot<A>>,
+    roster: Mutex<Roster<A>>,
+}
+
+impl<A: Algorithm> Pool<A> {
+    /// A pool without members.
+    pub fn new(algorithm: A) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(Snapshot::new(0, Vec::new(), &algorithm)),
+            algorithm: Arc::new(algorithm),
+            roster: Mutex::new(Roster::new()),
+        }
+    }
+
+    /// Selects one member. `None` when there is none, or the algorithm finds none fit.
+    ///
+    /// Made on one snapshot: a member that leaves meanwhile may still be picked.
+    #[must_use = "a lease that is dropped at once counts for nothing"]
+    pub fn select(&self, selection: &Selection<'_>) -> Option<Lease> {
+        let snapshot = self.current.load();
+        let index = self.algorithm.choose(&snapshot, selection)?;
+        let member = Arc::clone(snapshot.members().get(index)?);
+        drop(snapshot);
+        Some(Lease::on(member))
+    }
+
+    /// Selects up to `count` different members, the best first.
+    #[must_use = "leases that are dropped at once count for nothing"]
+    pub fn select_nodes(&self, count: usize, selection: &Selection<'_>) -> Vec<Lease> {
+        let snapshot = self.current.load_full();
+        let mut chosen = vec![false; snapshot.members().len()];
+        self.algorithm
+            .choose_nodes(&snapshot, count, selection)
+            .into_iter()
+            .filter(|&index| {
+                chosen
+                    .get_mut(index)
+                    .is_some_and(|chosen| !std::mem::replace(chosen, true))
+            })
+            .take(count)
+            .map(|index| Lease::on(Arc::clone(&snapshot.members()[index])))
+            .collect()
+    }
+
+    /// Makes these nodes the members, in any order; a name that comes twice counts once. Returns
+    /// whether anything changed.
+    pub fn update(&self, nodes: impl IntoIterator<Item = NodeName>) -> bool {
+        let mut nodes: Vec<NodeName> = nodes.into_iter().collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+
+        // The lock also keeps the changes that the algorithm is told of in order.
+        let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current.load_full();
+        let Some((next, change)) = roster.next(&current, &nodes, &self.algorithm) else {
+            return false;
+        };
+        self.current.store(Arc::new(next));
+        self.algorithm.on_node_change(&change);
+        true
+    }
+
+    /// The members as they are now.
+    pub fn snapshot(&self) -> Arc<Snapshot<A>> {
+        self.current.load_full()
+    }
+
+    /// The algorithm.
+    pub fn algorithm(&self) -> &A {
+        &self.algorithm
+    }
+
+    /// Leases on all members that have not ended. Those on members that left are not counted.
+    pub fn in_flight(&self) -> usize {
+        let snapshot = self.current.load();
+        snapshot
+            .members()
+            .iter()
+            .map(|member| member.in_flight() as usize)
+            .sum()
+    }
+}
+
+impl<A: Algorithm> fmt::Debug for Pool<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("snapshot", &*self.current.load())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Names of nodes for tests: `n0@host` and so on.
+#[cfg(test)]
+pub(crate) fn numbered(numbers: std::ops::Range<usize>) -> Vec<NodeName> {
+    numbers
+        .map(|n| format!("n{n}@host").parse().unwrap())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::algorithm::Random;
+
+    /// Claims members that do not exist, and the same one twice.
+    struct Careless;
+
+    impl Algorithm for Careless {
+        type Table = usize;
+        type State = ();
+
+        fn table(&self, members: &[Arc<crate::Member<Self>>]) -> usize {
+            members.len()
+        }
+
+        fn choose(&self, snapshot: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
+            Some(*snapshot.table())
+        }
+
+        fn choose_nodes(&self, _: &Snapshot<Self>, _: usize, _: &Selection<'_>) -> Vec<usize> {
+            vec![1, 7, 1, 0, usize::MAX, 2]
+        }
+    }
+
+    #[test]
+    fn nothing_is_selected_that_the_snapshot_does_not_hold() {
+        let pool = Pool::new(Careless);
+        pool.update(numbered(0..3));
+        assert!(pool.select(&Selection::default()).is_none());
+
+        let nodes = |count| {
+            let leases = pool.select_nodes(count, &Selection::default());
+            leases.iter().map(|l| l.node().clone()).collect::<Vec<_>>()
+        };
+        let [n0, n1, n2] = <[NodeName; 3]>::try_from(numbered(0..3)).unwrap();
+        assert_eq!(nodes(2), [n1.clone(), n0.clone()]);
+        assert_eq!(nodes(9), [n1, n0, n2]);
+        assert_eq!(pool.in_flight(), 0);
+    }
+
+    #[test]
+    fn members_are_sorted_and_each_is_there_once() {
+        let pool = Pool::new(Random::new());
+        assert!(pool.update(["b@h", "a@h", "b@h"].map(|name| name.parse().unwrap())));
+        let snapshot = pool.snapshot();
+        let names: Vec<&str> = snapshot
+            .members()
+            .iter()
+            .map(|m| m.node().as_str())
+            .collect();
+        assert_eq!((names, snapshot.version()), (vec!["a@h", "b@h"], 1));
+
+        assert!(!pool.update(["a@h", "b@h"].map(|name| name.parse().unwrap())));
+        assert_eq!(pool.snapshot().version(), 1);
+    }
+
+    #[test]
+    fn several_nodes_are_all_different() {
+        let pool = Pool::new(Random::seeded(3));
+        pool.update(numbered(0..5));
+        for count in 0..8 {
+            let leases = pool.select_nodes(count, &Selection::default());
+            assert_eq!(leases.len(), count.min(5));
+            assert!(pool.snapshot().members().iter().all(|m| m.in_flight() <= 1));
+        }
+    }
+
+    #[test]
+    fn a_member_that_comes_back_still_counts_the_calls_in_flight() {
+        let pool = Pool::new(Random::new());
+        pool.update(numbered(0..1));
+        let lease = pool.select(&Selection::default()).unwrap();
+        pool.update([]);
+        assert!(pool.select(&Selection::default()).is_none());
+        pool.update(numbered(1..2));
+        pool.update(numbered(0..1));
+        assert_eq!(pool.in_flight(), 1);
+        drop(lease);
+        assert_eq!(pool.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_member_without_leases_is_forgotten_after_it_left() {
+        let pool = Pool::new(Random::new());
+        pool.update(numbered(0..1));
+        let member = Arc::downgrade(&pool.snapshot().members()[0]);
+        pool.update([]);
+        assert_eq!(member.strong_count(), 0);
+    }
+}

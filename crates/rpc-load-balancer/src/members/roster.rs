@@ -1,0 +1,93 @@
+//! Who is a member now, and who was one and may come back.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
+
+use beam_dist::NodeName;
+
+use super::{Member, Snapshot, load::mean_picks};
+use crate::algorithm::{Algorithm, NodeChange};
+
+/// Those who left. While there are leases on one of them it is found again when it comes back, so
+/// that its calls in flight are counted on; the others are struck off with the next change.
+pub(super) struct Roster<A: Algorithm> {
+    departed: HashMap<NodeName, Weak<Member<A>>>,
+}
+
+impl<A: Algorithm> Roster<A> {
+    pub(super) fn new() -> Self {
+        Self {
+            departed: HashMap::new(),
+        }
+    }
+
+    /// The snapshot that follows `current` with these nodes, sorted and each once, and what
+    /// changes with it. `None` if nothing does.
+    pub(super) fn next(
+        &mut self,
+        current: &Snapshot<A>,
+        nodes: &[NodeName],
+        algorithm: &Arc<A>,
+    ) -> Option<(Snapshot<A>, NodeChange)> {
+        let (staying, leaving): (Vec<_>, Vec<_>) = current
+            .members()
+            .iter()
+            .cloned()
+            .partition(|member| nodes.binary_search(member.node()).is_ok());
+        if leaving.is_empty() && staying.len() == nodes.len() {
+            return None;
+        }
+
+        self.departed.retain(|_, member| member.strong_count() > 0);
+        let picks = mean_picks(staying.iter().map(|member| member.picks()));
+        let mut joined = Vec::new();
+        let mut stayed = staying.iter().peekable();
+        let members = nodes
+            .iter()
+            .map(
+                |node| match stayed.next_if(|member| member.node() == node) {
+                    Some(member) => Arc::clone(member),
+                    None => {
+                        joined.push(node.clone());
+                        self.join(node, picks, &staying, algorithm)
+                    }
+                },
+            )
+            .collect();
+
+        let left = leaving.iter().map(|member| member.node().clone()).collect();
+        for member in &leaving {
+            self.departed
+                .insert(member.node().clone(), Arc::downgrade(member));
+        }
+        let next = Snapshot::new(current.version() + 1, members, algorithm);
+        Some((next, NodeChange { joined, left }))
+    }
+
+    fn join(
+        &mut self,
+        node: &NodeName,
+        picks: u32,
+        staying: &[Arc<Member<A>>],
+        algorithm: &Arc<A>,
+    ) -> Arc<Member<A>> {
+        let returning = self
+            .departed
+            .remove(node)
+            .and_then(|member| member.upgrade());
+        match returning {
+            Some(member) => {
+                member.restart_picks(picks);
+                member
+            }
+            None => Arc::new(Member::new(
+                node.clone(),
+                picks,
+                algorithm,
+                algorithm.state(staying),
+            )),
+        }
+    }
+}
