@@ -1,0 +1,144 @@
+//! What holds for every algorithm, whatever happens to the members.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use proptest::prelude::*;
+use rpc_load_balancer::{
+    Algorithm, Lease, NodeName, Pool, PowerOfTwo, Random, RoundRobin, Selection,
+};
+
+/// What can happen to a pool; numbers are taken modulo what there is.
+#[derive(Clone, Debug)]
+enum Step {
+    Join(usize),
+    Leave(usize),
+    Select,
+    SelectNodes(usize),
+    Release(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        2 => (0..6_usize).prop_map(Step::Join),
+        2 => (0..6_usize).prop_map(Step::Leave),
+        6 => Just(Step::Select),
+        1 => (0..8_usize).prop_map(Step::SelectNodes),
+        5 => any::<usize>().prop_map(Step::Release),
+    ];
+    prop::collection::vec(step, 0..100)
+}
+
+fn node(number: usize) -> NodeName {
+    format!("n{number}@host").parse().unwrap()
+}
+
+/// Plays the steps and compares the pool with a model that is simple enough to be right.
+fn play(algorithm: impl Algorithm, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let pool = Pool::new(algorithm);
+    let selection = Selection::default();
+    let mut members: BTreeSet<NodeName> = BTreeSet::new();
+    let mut leases: Vec<Lease> = Vec::new();
+    for step in steps {
+        match step {
+            Step::Join(number) => {
+                members.insert(node(number));
+                pool.update(members.iter().cloned());
+            }
+            Step::Leave(number) => {
+                members.remove(&node(number));
+                pool.update(members.iter().cloned());
+            }
+            Step::Select => match pool.select(&selection) {
+                Some(lease) => {
+                    prop_assert!(members.contains(lease.node()));
+                    leases.push(lease);
+                }
+                None => prop_assert!(members.is_empty()),
+            },
+            Step::SelectNodes(count) => {
+                let selected = pool.select_nodes(count, &selection);
+                prop_assert_eq!(selected.len(), count.min(members.len()));
+                prop_assert!(selected.iter().all(|l| members.contains(l.node())));
+                leases.extend(selected);
+            }
+            Step::Release(number) => {
+                if !leases.is_empty() {
+                    leases.swap_remove(number % leases.len());
+                }
+            }
+        }
+        let snapshot = pool.snapshot();
+        prop_assert!(snapshot.members().iter().map(|m| m.node()).eq(&members));
+        for member in snapshot.members() {
+            let held = leases.iter().filter(|l| l.node() == member.node()).count();
+            prop_assert_eq!(member.in_flight() as usize, held);
+        }
+    }
+    drop(leases);
+    prop_assert_eq!(pool.in_flight(), 0);
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn random_picks_members_only_and_counts_right(steps in steps(), seed: u64) {
+        play(Random::seeded(seed), steps)?;
+    }
+
+    #[test]
+    fn round_robin_picks_members_only_and_counts_right(steps in steps()) {
+        play(RoundRobin::new(), steps)?;
+    }
+
+    #[test]
+    fn power_of_two_picks_members_only_and_counts_right(steps in steps(), seed: u64) {
+        play(PowerOfTwo::seeded(seed), steps)?;
+    }
+}
+
+/// Several threads select and release while the members change under them.
+fn change_under_load(algorithm: impl Algorithm) {
+    const CHANGES: usize = 2_000;
+
+    let pool = Pool::new(algorithm);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut leases: [Option<Lease>; 8] = Default::default();
+                let mut at = 0;
+                while !done.load(Ordering::Relaxed) {
+                    at = (at + 1) % leases.len();
+                    leases[at] = pool.select(&Selection::default());
+                }
+            });
+        }
+        for change in 0..CHANGES {
+            // From no members to five, and every one comes and goes.
+            pool.update((0..6).filter(|n| change / (n + 1) % 2 == 1).map(node));
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    pool.update((0..6).map(node));
+    assert_eq!(pool.in_flight(), 0);
+    assert!(pool.select(&Selection::default()).is_some());
+}
+
+#[test]
+fn counters_end_at_zero_when_members_change_under_random_selections() {
+    change_under_load(Random::new());
+}
+
+#[test]
+fn counters_end_at_zero_when_members_change_under_round_robin_selections() {
+    change_under_load(RoundRobin::new());
+}
+
+#[test]
+fn counters_end_at_zero_when_members_change_under_selections_of_the_less_busy() {
+    change_under_load(PowerOfTwo::new());
+}
