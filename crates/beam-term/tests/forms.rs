@@ -174,12 +174,12 @@ fn ports_have_three_forms() {
         creation,
     };
     both_ways(
-        port(0x0FFF_FFFF, 5),
-        &atom_and(89, NODE, &[&[15, 255, 255, 255], &[0, 0, 0, 5]]),
+        port(0x1_0000_0000, 5),
+        &atom_and(120, NODE, &[&[0, 0, 0, 1, 0, 0, 0, 0], &[0, 0, 0, 5]]),
     );
-    both_ways(
-        port(0x1000_0000, 5),
-        &atom_and(120, NODE, &[&[0, 0, 0, 0, 16, 0, 0, 0], &[0, 0, 0, 5]]),
+    read_only(
+        &atom_and(89, NODE, &[&[15, 255, 255, 255], &[0, 0, 0, 5]]),
+        port(0x0FFF_FFFF, 5),
     );
     read_only(&atom_and(102, NODE, &[&[0, 0, 0, 7], &[5]]), port(7, 5));
 }

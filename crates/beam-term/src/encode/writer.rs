@@ -78,18 +78,9 @@ impl<'a> Writer<'a> {
 
     /// A port.
     pub fn port(&mut self, port: &Port) {
-        match u32::try_from(port.id) {
-            Ok(id) if id <= MAX_NEW_PORT_ID => {
-                self.buffer.put_u8(tag::NEW_PORT_EXT);
-                self.atom(&port.node);
-                self.buffer.put_u32(id);
-            }
-            _ => {
-                self.buffer.put_u8(tag::V4_PORT_EXT);
-                self.atom(&port.node);
-                self.buffer.put_u64(port.id);
-            }
-        }
+        self.buffer.put_u8(tag::V4_PORT_EXT);
+        self.atom(&port.node);
+        self.buffer.put_u64(port.id);
         self.buffer.put_u32(port.creation);
     }
 
@@ -252,6 +243,3 @@ impl<'a> Writer<'a> {
         self.buffer.put_slice(&digits);
     }
 }
-
-/// OTP sends larger numbers as `V4_PORT_EXT`.
-const MAX_NEW_PORT_ID: u32 = (1 << 28) - 1;

@@ -1,5 +1,10 @@
 //! Functions as values.
 
+use std::{
+    cmp::Ordering,
+    hash::{Hash, Hasher},
+};
+
 use crate::{Atom, Pid, Term};
 
 /// A function as a value.
@@ -19,7 +24,9 @@ pub enum Fun {
 }
 
 /// A function with an environment, as its node describes it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// As in Erlang, who made it does not count where closures are compared; OTP 27 and later do not even keep it.
+#[derive(Clone, Debug)]
 pub struct Closure {
     /// The module that it was made in.
     pub module: Atom,
@@ -37,4 +44,70 @@ pub struct Closure {
     pub creator: Pid,
     /// The values of its environment.
     pub free: Vec<Term>,
+}
+
+impl Closure {
+    /// What tells closures apart, in the order in which Erlang compares it; the rest is the same for the same code.
+    fn identity(&self) -> impl Ord + Hash + '_ {
+        let code = (&self.module, self.index, self.old_uniq);
+        let rest = (self.uniq, self.old_index, self.arity);
+        (code, self.free.len(), &self.free, rest)
+    }
+}
+
+impl PartialEq for Closure {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Closure {}
+
+impl Hash for Closure {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl Ord for Closure {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.identity().cmp(&other.identity())
+    }
+}
+
+impl PartialOrd for Closure {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_made_a_closure_does_not_count() {
+        let pid = |node| Pid {
+            node: Atom::from_static(node),
+            id: 1,
+            serial: 0,
+            creation: 1,
+        };
+        let closure = |creator, free| Closure {
+            module: Atom::from_static("m"),
+            arity: 1,
+            uniq: [7; 16],
+            index: 2,
+            old_index: 2,
+            old_uniq: 9,
+            creator,
+            free,
+        };
+        let value = || vec![Term::from(1)];
+        assert_eq!(closure(pid("a@b"), value()), closure(pid("c@d"), value()));
+        assert_ne!(closure(pid("a@b"), value()), closure(pid("a@b"), vec![]));
+        assert!(
+            closure(pid("a@b"), vec![Term::from(9)]) < closure(pid("a@b"), vec![Term::nil(); 2])
+        );
+    }
 }

@@ -1,13 +1,13 @@
 //! Erlang's exact term order: the one in which the keys of a map stand.
 //!
-//! number < atom < reference < fun < port < pid < tuple < map < `[]` < list < bit string; every integer comes before every
-//! float. Opaque terms come last. See "Term Comparisons" in the Erlang Reference Manual.
+//! number < atom < reference < fun < port < pid < tuple < native record < map < `[]` < list < bit string; every integer comes
+//! before every float. Local terms come last. See "Term Comparisons" in the Erlang Reference Manual.
 
 use std::cmp::Ordering;
 
 use bytes::Bytes;
 
-use crate::{BitString, Closure, Fun, ImproperList, Map, Term};
+use crate::{BitString, Fun, ImproperList, Kind, Map, Term};
 
 impl Ord for Term {
     fn cmp(&self, other: &Self) -> Ordering {
@@ -98,26 +98,6 @@ impl PartialOrd for Fun {
     }
 }
 
-impl Ord for Closure {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let erlang = |c: &Self| (c.index, c.old_uniq, c.free.len());
-        // Erlang compares no further; these only keep the order in step with equality.
-        let rest = |c: &Self| (c.uniq, c.old_index, c.arity);
-        self.module
-            .cmp(&other.module)
-            .then_with(|| erlang(self).cmp(&erlang(other)))
-            .then_with(|| self.free.cmp(&other.free))
-            .then_with(|| rest(self).cmp(&rest(other)))
-            .then_with(|| self.creator.cmp(&other.creator))
-    }
-}
-
-impl PartialOrd for Closure {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 /// Compares lists cell by cell. A list without a tail ends in `[]`.
 fn cmp_lists(
     a: &[Term],
@@ -145,29 +125,30 @@ fn cmp_binary(binary: &Bytes, bits: &BitString) -> Ordering {
 }
 
 fn rank(term: &Term) -> u8 {
-    match term {
-        Term::Integer(_) => 0,
-        Term::Float(_) => 1,
-        Term::Atom(_) => 2,
-        Term::Reference(_) => 3,
-        Term::Fun(_) => 4,
-        Term::Port(_) => 5,
-        Term::Pid(_) => 6,
-        Term::Tuple(_) => 7,
-        Term::Map(_) => 8,
-        Term::List(elements) if elements.is_empty() => 9,
-        Term::List(_) | Term::ImproperList(_) => LIST,
-        Term::Binary(_) | Term::BitString(_) => 11,
-        Term::Opaque(_) => 12,
+    match term.kind() {
+        Kind::Integer => 0,
+        Kind::Float => 1,
+        Kind::Atom => 2,
+        Kind::Reference => 3,
+        Kind::Fun => 4,
+        Kind::Port => 5,
+        Kind::Pid => 6,
+        Kind::Tuple => 7,
+        Kind::Record => 8,
+        Kind::Map => 9,
+        Kind::List if *term == Term::nil() => 10,
+        Kind::List => LIST,
+        Kind::Binary | Kind::BitString => 12,
+        Kind::Local => 13,
     }
 }
 
-const LIST: u8 = 10;
+const LIST: u8 = 11;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Atom, Float, Integer, Pid, Port, Reference};
+    use crate::{Atom, Closure, Float, Integer, Opaque, Pid, Port, Reference};
 
     fn improper(elements: &[i64], tail: Term) -> Term {
         Term::list_with_tail(elements.iter().map(|&n| Term::from(n)), tail)
@@ -206,6 +187,7 @@ mod tests {
             function: Atom::from_static("f"),
             arity: 1,
         };
+        let opaque = |bytes| Term::Opaque(Opaque::new(Bytes::from_static(bytes)));
         let ordered = [
             Term::from(1),
             Term::from(Integer::from(u128::MAX)),
@@ -221,11 +203,12 @@ mod tests {
             }),
             Term::from(pid),
             Term::tuple([]),
+            opaque(b"C\0\0\0\0\0w\x01mw\x01r"),
             Term::Map(Map::new()),
             Term::nil(),
             Term::list([Term::from(1)]),
             Term::binary(""),
-            Term::Opaque(crate::Opaque::new(Bytes::from_static(&[121]))),
+            opaque(b"y"),
         ];
         for (at, a) in ordered.iter().enumerate() {
             for (other, b) in ordered.iter().enumerate() {
