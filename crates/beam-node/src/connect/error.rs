@@ -1,0 +1,225 @@
+//! Why there is no connection to a peer.
+
+use std::{net::SocketAddr, time::Duration};
+
+use beam_dist::{NodeName, epmd::AliveName, handshake::HandshakeError};
+
+use super::IoError;
+
+/// Why a connection to a peer was not made.
+///
+/// Nothing was asked of the peer yet: whatever the connection was wanted for did not happen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The host has no address.
+    #[error(
+        "the host {host} does not resolve to an address ({error}): \
+         check the name of the node and DNS, or give the peer a fixed address"
+    )]
+    HostUnresolved {
+        /// The host, as the name of the node has it.
+        host: String,
+        /// What the resolver said.
+        error: IoError,
+    },
+
+    /// No EPMD answers on the host.
+    #[error(
+        "no EPMD answers on {host} at port {port} ({error}): \
+         is a node running there, and is the port open to this machine?"
+    )]
+    NoEpmd {
+        /// The host, as the name of the node has it.
+        host: String,
+        /// The port that was asked.
+        port: u16,
+        /// What happened instead of an answer.
+        error: IoError,
+    },
+
+    /// The EPMD of the host does not know the node.
+    #[error(
+        "{node} is not registered with the EPMD of its host{}: is it running?",
+        display::registered(registered, *more)
+    )]
+    NotRegistered {
+        /// The node that was looked up.
+        node: NodeName,
+        /// Some of the nodes that are registered there.
+        registered: Vec<AliveName>,
+        /// How many more are.
+        more: usize,
+    },
+
+    /// The node speaks no version of the distribution protocol that this one does.
+    #[error(
+        "{node} speaks the versions {lowest} to {highest} of the distribution protocol, not 6: \
+         Erlang/OTP 25 or later is needed"
+    )]
+    OldVersion {
+        /// The node that was looked up.
+        node: NodeName,
+        /// The lowest version that it speaks.
+        lowest: u16,
+        /// The highest version that it speaks.
+        highest: u16,
+    },
+
+    /// There is no EPMD to ask, and no fixed address or port either.
+    #[error(
+        "the port of {0} is not known, as EPMD is off: \
+         give this peer a fixed address, or all nodes the same port"
+    )]
+    PortUnknown(NodeName),
+
+    /// Nobody accepts connections at the peer's address.
+    #[error(
+        "{node} cannot be reached at {address} ({error}): is it running, and is the port open?"
+    )]
+    Unreachable {
+        /// The node that was dialled.
+        node: NodeName,
+        /// The last address that was tried.
+        address: SocketAddr,
+        /// What the operating system said.
+        error: IoError,
+    },
+
+    /// There was no connection in time.
+    #[error("no connection to {node} within {after:?}: is it overloaded, or stopped?")]
+    TimedOut {
+        /// The node that was dialled.
+        node: NodeName,
+        /// How long was waited.
+        after: Duration,
+    },
+
+    /// The handshake failed: another cookie, a refusal, a lost race, or no proper peer.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+
+    /// One of the two nodes has a short name and the other a long one.
+    #[error(
+        "{peer} has a {} name and this node, {own}, a {} one: \
+         all nodes of a cluster have short names, or all have long ones",
+        display::form(peer),
+        display::form(own)
+    )]
+    NameForm {
+        /// This node.
+        own: NodeName,
+        /// The node that was dialled.
+        peer: NodeName,
+    },
+
+    /// The node that was to be dialled is this one.
+    #[error("{0} is this node itself: a node has no connection to itself")]
+    OwnName(NodeName),
+
+    /// The connection failed while the nodes were introducing themselves.
+    #[error("the connection with {with} failed during the handshake: {error}")]
+    Io {
+        /// The node, or its address as long as its name is not known.
+        with: String,
+        /// What the operating system said.
+        error: IoError,
+    },
+
+    /// The connection was lost before it could be used.
+    #[error("the connection to {0} was lost before anything was sent over it")]
+    Lost(NodeName),
+
+    /// The operating system has no random numbers to give.
+    #[error("no random number for the handshake: {0}")]
+    Entropy(String),
+
+    /// This node is shutting down.
+    #[error("this node is shutting down")]
+    ShutDown,
+}
+
+mod display {
+    use std::fmt;
+
+    use super::{AliveName, NodeName};
+
+    pub(super) fn form(name: &NodeName) -> &'static str {
+        if name.is_long() { "long" } else { "short" }
+    }
+
+    pub(super) fn registered(names: &[AliveName], more: usize) -> impl fmt::Display {
+        fmt::from_fn(move |f| {
+            if names.is_empty() {
+                return Ok(());
+            }
+            f.write_str(", which has ")?;
+            for (index, name) in names.iter().enumerate() {
+                let separator = match index {
+                    0 => "",
+                    _ if more == 0 && index + 1 == names.len() => " and ",
+                    _ => ", ",
+                };
+                write!(f, "{separator}{name}")?;
+            }
+            match more {
+                0 => Ok(()),
+                more => write!(f, " and {more} more"),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn not_registered(registered: &[&str], more: usize) -> String {
+        ConnectError::NotRegistered {
+            node: "shop@web1".parse().unwrap(),
+            registered: registered
+                .iter()
+                .map(|name| name.parse().unwrap())
+                .collect(),
+            more,
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn a_node_that_is_not_registered_is_shown_with_those_that_are() {
+        for (registered, more, expected) in [
+            (&[][..], 0, ""),
+            (&["a"], 0, ", which has a"),
+            (&["a", "b", "c"], 0, ", which has a, b and c"),
+            (&["a", "b"], 7, ", which has a, b and 7 more"),
+        ] {
+            let message = not_registered(registered, more);
+            let expected = format!("its host{expected}: is it running?");
+            assert!(message.ends_with(&expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn names_of_different_forms_are_told_which_is_which() {
+        let error = ConnectError::NameForm {
+            own: "app@10.0.0.7".parse().unwrap(),
+            peer: "shop@web1".parse().unwrap(),
+        };
+
+        let expected = "shop@web1 has a short name and this node, app@10.0.0.7, a long one";
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+
+    #[test]
+    fn what_failed_in_a_handshake_is_said_by_the_handshake() {
+        let failed = HandshakeError::CookieRefused {
+            peer: "shop@web1".parse().unwrap(),
+        };
+
+        assert_eq!(
+            ConnectError::from(failed.clone()).to_string(),
+            failed.to_string()
+        );
+    }
+}
