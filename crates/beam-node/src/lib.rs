@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod connect;
+#[allow(dead_code, unused_imports)] // What the node takes from here.
+mod cookie;
 #[allow(dead_code, unused_imports)] // What the driver of the scope takes from here.
 mod group;
 mod limits;
