@@ -1,0 +1,76 @@
+//! The addresses of a host.
+
+use std::{io, net::SocketAddr};
+
+use tokio::{
+    net::lookup_host,
+    time::{Instant, timeout_at},
+};
+
+use super::no_answer;
+use crate::connect::ConnectError;
+
+/// The most addresses of one host that are looked at.
+const MAX_ADDRESSES: usize = 16;
+
+/// The addresses of a host, with a port, in the order in which the system prefers them.
+///
+/// The host is an IPv4 or IPv6 address, or a name that is resolved as the system does: short names
+/// by `/etc/hosts` and the search domains, for example.
+pub(crate) async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let mut addresses = Vec::new();
+    for address in lookup_host((host, port)).await? {
+        if addresses.len() < MAX_ADDRESSES && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+
+    if addresses.is_empty() {
+        let message = "the name exists, but has no address";
+        return Err(io::Error::new(io::ErrorKind::NotFound, message));
+    }
+    Ok(addresses)
+}
+
+/// The [`addresses`] of a host, or why they were not found by the deadline.
+pub(crate) async fn addresses_by(
+    deadline: Instant,
+    host: &str,
+    port: u16,
+) -> Result<Vec<SocketAddr>, ConnectError> {
+    let patience = deadline.saturating_duration_since(Instant::now());
+    let result = match timeout_at(deadline, addresses(host, port)).await {
+        Ok(result) => result,
+        Err(_elapsed) => Err(no_answer(patience)),
+    };
+
+    result.map_err(|error| ConnectError::HostUnresolved {
+        host: host.to_owned(),
+        error: error.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_stands_for_itself() {
+        for (host, expected) in [("127.0.0.1", "127.0.0.1:7"), ("::1", "[::1]:7")] {
+            let found = addresses(host, 7).await.unwrap();
+            assert_eq!(found, [expected.parse().unwrap()]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_short_name_resolves_as_the_system_does() {
+        let found = addresses("localhost", 7).await.unwrap();
+
+        assert!(found.iter().all(|address| address.ip().is_loopback()));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_cannot_exist_has_no_address() {
+        assert!(addresses("no..host", 7).await.is_err());
+    }
+}

@@ -1,0 +1,9 @@
+//! From the name of a node to an address that it can be dialled at.
+
+mod attempts;
+mod host;
+mod resolver;
+
+pub(crate) use attempts::{no_answer, try_each};
+pub(crate) use host::{addresses, addresses_by};
+pub(crate) use resolver::{Ports, Resolver};

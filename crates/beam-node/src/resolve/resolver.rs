@@ -1,0 +1,147 @@
+//! Where each peer is dialled.
+
+use std::{collections::HashMap, net::SocketAddr};
+
+use beam_dist::NodeName;
+use tokio::{net::TcpStream, time::Instant};
+
+use super::{addresses_by, try_each};
+use crate::{connect::ConnectError, epmd};
+
+/// Knows, or finds out, where each peer is dialled.
+#[derive(Clone, Debug)]
+pub(crate) struct Resolver {
+    /// Peers that are at one address always; nobody is asked about them.
+    pub(crate) fixed: HashMap<NodeName, SocketAddr>,
+    /// How the port of every other peer is found.
+    pub(crate) ports: Ports,
+}
+
+/// How the port is found on which a node accepts links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ports {
+    /// The EPMD on the peer's host is asked, which listens on this port.
+    Epmd(u16),
+    /// Every node listens on this port of its host, as with OTP's `-erl_epmd_port` and
+    /// `ERL_DIST_PORT`.
+    Fixed(u16),
+    /// Only the peers with a fixed address can be dialled.
+    Unknown,
+}
+
+impl Resolver {
+    /// Finds the addresses of a peer, in the order in which they are to be tried.
+    pub(crate) async fn locate(
+        &self,
+        node: &NodeName,
+        deadline: Instant,
+    ) -> Result<Vec<SocketAddr>, ConnectError> {
+        if let Some(&address) = self.fixed.get(node) {
+            return Ok(vec![address]);
+        }
+        match self.ports {
+            Ports::Epmd(port) => epmd::lookup(node, port, deadline).await,
+            Ports::Fixed(port) => addresses_by(deadline, node.host(), port).await,
+            Ports::Unknown => Err(ConnectError::PortUnknown(node.clone())),
+        }
+    }
+
+    /// Opens a TCP connection to a peer, at the first of its addresses that takes one.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Nothing was said over the connection when the future is dropped.
+    pub(crate) async fn connect(
+        &self,
+        node: &NodeName,
+        deadline: Instant,
+    ) -> Result<TcpStream, ConnectError> {
+        let addresses = self.locate(node, deadline).await?;
+        let (_, stream) = try_each(&addresses, deadline, TcpStream::connect)
+            .await
+            .map_err(|(address, error)| ConnectError::Unreachable {
+                node: node.clone(),
+                address,
+                error: error.into(),
+            })?;
+
+        Ok(stream)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(30)
+    }
+
+    fn resolver(ports: Ports) -> Resolver {
+        let fixed = SocketAddr::from(([127, 0, 0, 9], 9109));
+        Resolver {
+            fixed: HashMap::from([("fixed@no..host".parse().unwrap(), fixed)]),
+            ports,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fixed_address_is_asked_nobody_for() {
+        let node = "fixed@no..host".parse().unwrap();
+
+        for ports in [Ports::Epmd(1), Ports::Fixed(1), Ports::Unknown] {
+            let found = resolver(ports).locate(&node, soon()).await.unwrap();
+            assert_eq!(found, ["127.0.0.9:9109".parse().unwrap()]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fixed_port_is_that_of_every_host() {
+        let node = "app@127.0.0.1".parse().unwrap();
+
+        let found = resolver(Ports::Fixed(9100)).locate(&node, soon()).await;
+        assert_eq!(found, Ok(vec!["127.0.0.1:9100".parse().unwrap()]));
+    }
+
+    #[tokio::test]
+    async fn without_epmd_or_a_port_only_fixed_addresses_can_be_dialled() {
+        let node: NodeName = "app@127.0.0.1".parse().unwrap();
+
+        let found = resolver(Ports::Unknown).locate(&node, soon()).await;
+        assert_eq!(found, Err(ConnectError::PortUnknown(node)));
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_made_to_whichever_address_takes_it() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let resolver = resolver(Ports::Fixed(address.port()));
+
+        let node = "app@localhost".parse().unwrap();
+        let (stream, accepted) = tokio::join!(resolver.connect(&node, soon()), listener.accept());
+
+        let (_, dialler) = accepted.unwrap();
+        assert_eq!(stream.unwrap().local_addr().unwrap(), dialler);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_listen_is_unreachable() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+
+        let node = "app@127.0.0.1".parse().unwrap();
+        let error = resolver(Ports::Fixed(address.port()))
+            .connect(&node, soon())
+            .await
+            .unwrap_err();
+
+        assert!(
+            matches!(&error, ConnectError::Unreachable { address: tried, .. } if *tried == address)
+        );
+    }
+}
