@@ -74,7 +74,7 @@ proptest! {
 /// Encodes all messages, the fragments of large ones among later messages, and tells in which order
 /// they are complete. After the messages that say so, each row of fragments gets on by one.
 fn send(flags: Flags, messages: &[(Control, Term, bool)]) -> (BytesMut, Vec<usize>) {
-    let mut encoder = FrameEncoder::new(flags, FrameLimits::default());
+    let encoder = FrameEncoder::new(flags, FrameLimits::default());
     let mut out = BytesMut::new();
     let mut order = Vec::new();
     let mut rows: Vec<(usize, Fragments)> = Vec::new();

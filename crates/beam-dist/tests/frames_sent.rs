@@ -33,7 +33,7 @@ fn a_small_message_is_one_frame_at_the_end_of_the_buffer() {
 #[test]
 fn without_a_distribution_header_each_term_has_its_version() {
     let mut out = BytesMut::new();
-    let mut encoder = encoder(PASS_THROUGH);
+    let encoder = encoder(PASS_THROUGH);
     assert!(matches!(
         encoder.encode_bytes(&send(), &Bytes::from_static(b"a\x07"), &mut out),
         Ok(Encoded::Whole)
@@ -52,7 +52,7 @@ fn all_ways_to_give_a_payload_give_the_same_frame() {
 
     for flags in [OTP_25, PASS_THROUGH] {
         let [mut with, mut bytes, mut passed_on] = [(); 3].map(|()| BytesMut::new());
-        let mut encoder = encoder(flags);
+        let encoder = encoder(flags);
         let encoded = [
             encoder.encode_with(&send(), |writer| writer.term(&term), &mut with),
             encoder.encode_bytes(&send(), &external.slice(1..), &mut bytes),
@@ -82,7 +82,7 @@ fn a_message_that_fails_leaves_the_buffer_as_it_was() {
     });
     let too_large = Bytes::from(vec![b'j'; 100_000]);
     for flags in [OTP_25, NO_FRAGMENTS, PASS_THROUGH] {
-        let mut encoder = FrameEncoder::new(flags, limits);
+        let encoder = FrameEncoder::new(flags, limits);
         let mut out = BytesMut::from(&TICK[..]);
         let error = |message: &str| EncodeError::Message(message.into());
 
@@ -136,7 +136,7 @@ fn a_message_that_fails_leaves_the_buffer_as_it_was() {
 #[test]
 fn a_control_message_and_a_payload_must_go_together() {
     let mut out = BytesMut::new();
-    let mut encoder = encoder(OTP_25);
+    let encoder = encoder(OTP_25);
     let mismatch = FrameEncodeError::PayloadMismatch;
 
     assert_eq!(encoder.encode(&send(), &mut out), Err(mismatch.clone()));
@@ -235,7 +235,7 @@ fn fragments_share_the_payload() {
 
 #[test]
 fn messages_may_go_between_fragments() {
-    let mut encoder = encoder(OTP_25);
+    let encoder = encoder(OTP_25);
     let mut out = BytesMut::new();
     let one = fragmented(&mut encoder, &binary(150_000), &mut out);
     let other = fragmented(&mut encoder, &binary(140_000), &mut out);

@@ -1,5 +1,7 @@
 //! Messages to be sent.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use beam_term::{EncodeError, RawTerm, Writer};
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -27,7 +29,7 @@ pub struct FrameEncoder {
     flags: Flags,
     form: Form,
     limits: FrameLimits,
-    last_sequence: u64,
+    last_sequence: AtomicU64,
 }
 
 /// Where an encoded message is.
@@ -47,16 +49,12 @@ impl FrameEncoder {
             flags: negotiated,
             form: Form::new(negotiated),
             limits,
-            last_sequence: 0,
+            last_sequence: AtomicU64::new(0),
         }
     }
 
     /// Encodes a control message that carries no payload.
-    pub fn encode(
-        &mut self,
-        control: &Control,
-        out: &mut BytesMut,
-    ) -> Result<(), FrameEncodeError> {
+    pub fn encode(&self, control: &Control, out: &mut BytesMut) -> Result<(), FrameEncodeError> {
         if control.carries_payload() == Some(true) {
             return Err(FrameEncodeError::PayloadMismatch);
         }
@@ -65,7 +63,7 @@ impl FrameEncoder {
 
     /// Encodes a control message and the payload that `payload` writes: exactly one term.
     pub fn encode_with(
-        &mut self,
+        &self,
         control: &Control,
         payload: impl FnOnce(&mut Writer<'_>) -> Result<(), EncodeError>,
         out: &mut BytesMut,
@@ -86,7 +84,7 @@ impl FrameEncoder {
 
     /// Encodes a control message and a payload that is passed on as it was received.
     pub fn encode_raw(
-        &mut self,
+        &self,
         control: &Control,
         payload: &RawTerm,
         out: &mut BytesMut,
@@ -99,7 +97,7 @@ impl FrameEncoder {
     ///
     /// A payload that is sent in fragments is shared with them, not copied.
     pub fn encode_bytes(
-        &mut self,
+        &self,
         control: &Control,
         payload: &Bytes,
         out: &mut BytesMut,
@@ -153,10 +151,10 @@ impl FrameEncoder {
     }
 
     /// The message that begins as `frame` does, in fragments.
-    fn fragmented(&mut self, frame: &Frame<'_>, payload: Bytes) -> Encoded {
-        self.last_sequence += 1;
+    fn fragmented(&self, frame: &Frame<'_>, payload: Bytes) -> Encoded {
+        let sequence = 1 + self.last_sequence.fetch_add(1, Ordering::Relaxed);
         let control = Bytes::copy_from_slice(&frame.out[frame.terms..]);
-        Encoded::Fragmented(Fragments::new(self.last_sequence, control, payload))
+        Encoded::Fragmented(Fragments::new(sequence, control, payload))
     }
 }
 
