@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use beam_dist::NodeName;
+use beam_dist::{NodeName, frame::FrameEncodeError};
 use beam_term::{Atom, DecodeError, EncodeError, Term};
 
 use crate::{Function, connect::ConnectError};
@@ -123,6 +123,9 @@ pub enum Cause {
     /// The arguments have no form as Erlang terms.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The message cannot be sent as it is, for example as it is too large.
+    #[error(transparent)]
+    Frame(#[from] FrameEncodeError),
     /// The answer has another shape than the type that was asked for.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -158,6 +161,11 @@ pub enum Class {
 }
 
 impl Class {
+    /// The class as an atom.
+    pub(crate) const fn atom(self) -> Atom {
+        Atom::from_static(self.as_str())
+    }
+
     /// The class as an Erlang atom spells it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -205,7 +213,9 @@ impl Error {
     /// The same error, with the function that was called.
     #[must_use]
     pub fn in_function(mut self, function: &Function, arity: usize) -> Self {
-        self.details.function.get_or_insert_with(|| function.clone());
+        self.details
+            .function
+            .get_or_insert_with(|| function.clone());
         self.details.arity.get_or_insert(arity);
         self
     }
@@ -251,6 +261,7 @@ impl Error {
             | Cause::Refused(_)
             | Cause::Undefined
             | Cause::Encode(_)
+            | Cause::Frame(_)
             | Cause::ShutDown
             | Cause::Io(_) => false,
         }

@@ -5,6 +5,8 @@ use std::fmt;
 use beam_term::{Atom, EncodeError, InvalidAtom, Term, Writer};
 use serde::Serialize;
 
+use crate::Error;
+
 /// A function by module and name; the arity follows from the arguments of each call.
 ///
 /// Elixir modules carry their full name: `("Elixir.String", "upcase")`.
@@ -24,10 +26,19 @@ pub struct Function {
     pub name: Atom,
 }
 
+impl Function {
+    /// The function that an argument of a call names.
+    pub(crate) fn parse(function: impl TryInto<Self, Error: fmt::Display>) -> Result<Self, Error> {
+        function
+            .try_into()
+            .map_err(|error| Error::bad_request(format!("wrong name of a function: {error}")))
+    }
+}
+
 impl<M: AsRef<str>, N: AsRef<str>> TryFrom<(M, N)> for Function {
     type Error = InvalidAtom;
 
-    fn try_from((module, name): (M, N)) -> Result<Self, Self::Error> {
+    fn try_from((module, name): (M, N)) -> Result<Self, InvalidAtom> {
         Ok(Self {
             module: Atom::try_from(module.as_ref())?,
             name: Atom::try_from(name.as_ref())?,
@@ -38,7 +49,7 @@ impl<M: AsRef<str>, N: AsRef<str>> TryFrom<(M, N)> for Function {
 impl TryFrom<&Self> for Function {
     type Error = InvalidAtom;
 
-    fn try_from(function: &Self) -> Result<Self, Self::Error> {
+    fn try_from(function: &Self) -> Result<Self, InvalidAtom> {
         Ok(function.clone())
     }
 }
@@ -88,7 +99,7 @@ impl Arguments for Vec<Term> {
 
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         if !self.is_empty() {
-            writer.list(self.len())?;
+            writer.list(self.len());
             for term in self {
                 writer.term(term)?;
             }
@@ -116,7 +127,7 @@ macro_rules! tuple_arguments {
             }
 
             fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-                writer.list($count)?;
+                writer.list($count);
                 $(writer.serialize(&self.$index)?;)+
                 writer.nil();
                 Ok(())

@@ -1,23 +1,47 @@
 //! A node of an Erlang cluster: links, names, monitors, process groups, calls and exports.
 #![forbid(unsafe_code)]
 
-#[allow(dead_code, unused_imports)] // What the node takes from here.
+mod atoms;
 mod backoff;
+mod builder;
+mod builtin;
+mod call;
 mod connect;
-#[allow(dead_code, unused_imports)] // What the node takes from here.
 mod cookie;
-#[allow(dead_code, unused_imports)] // What the node takes from here.
+mod discovery;
 mod epmd;
-#[allow(dead_code, unused_imports)] // What the driver of the scope takes from here.
+mod error;
+mod event;
+mod export;
+mod function;
 mod group;
+mod identity;
 mod limits;
-#[allow(dead_code, unused_imports)] // What the node takes from here.
+mod link;
 mod listen;
-#[allow(dead_code, unused_imports)] // What the node takes from here.
+mod mailbox;
+mod node;
+mod peer;
+mod process;
 mod resolve;
+mod serve;
+mod service;
+mod shutdown;
+mod state;
 
+pub use beam_dist::{Creation, NodeName};
+pub use builder::NodeBuilder;
+pub use call::{Call, Cast};
 pub use connect::{ConnectError, IoError};
 pub use epmd::{Epmd, EpmdServer};
-pub use group::{Member, Members};
+pub use error::{Cause, Class, Code, Details, Error, Exception, Result};
+pub use event::{DownReason, Event, Events};
+pub use export::{CallContext, Export, Handler};
+pub use function::{Arguments, Function};
+pub use group::{Member, Members, Membership};
 pub use limits::Limits;
 pub use listen::{InvalidListen, Listen};
+pub use mailbox::{Delivery, Destination, Mailbox};
+pub use node::{Node, PeerStatus};
+pub use peer::Peer;
+pub use service::Output;

@@ -1,5 +1,6 @@
 //! What a peer can make this node hold, each with a bound.
 
+use beam_dist::frame::FrameLimits;
 use serde::Deserialize;
 
 /// Bounds on everything that a peer, or a caller in a hurry, can grow.
@@ -71,6 +72,16 @@ impl Default for Limits {
             output_bytes: 1024 * 1024,
             mailbox_messages: 4_096,
             learned_peers: 4_096,
+        }
+    }
+}
+
+impl From<&Limits> for FrameLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            message_bytes: limits.message_bytes,
+            sequences: limits.sequences_per_link,
+            assembly_bytes: limits.assembly_bytes_per_link,
         }
     }
 }

@@ -1,7 +1,11 @@
-//! Connecting to a peer, and what can be in the way.
+//! Connecting to peers and accepting them.
 
+mod accept;
+mod dial;
 mod error;
+mod exchange;
 mod io_error;
 
 pub use error::ConnectError;
 pub use io_error::IoError;
+pub(crate) use {accept::serve, dial::dial, exchange::Wire};

@@ -14,6 +14,6 @@ mod tests;
 
 pub(crate) use client::{lookup, names};
 pub use mode::Epmd;
-pub(crate) use mode::{InvalidPort, port};
-pub(crate) use registrar::{RegisterError, Registrar};
+pub(crate) use mode::port;
+pub(crate) use registrar::Registrar;
 pub use server::EpmdServer;

@@ -1,13 +1,17 @@
 //! Process groups: the `pg` scope that this node shares with its peers, and views of its groups.
 
 mod announced;
+mod driver;
 mod members;
+mod membership;
 mod message;
 mod peer;
 mod scope;
 mod watch;
 
+pub(crate) use driver::ScopeDriver;
 pub use members::{Member, Members};
+pub use membership::Membership;
 pub(crate) use message::InvalidGroup;
-pub(crate) use scope::{Action, Destination, GroupChange, MonitorId, Scope};
+pub(crate) use scope::{Action, Destination, MonitorId, Scope};
 pub(crate) use watch::Groups;

@@ -191,6 +191,7 @@ impl Scope {
     }
 
     /// A process of this node leaves a group once; `false` if it is not in it.
+    #[cfg(test)]
     pub(crate) fn local_leave(&mut self, group: &Term, pid: &Pid) -> bool {
         self.leave(pid, std::slice::from_ref(group))
     }

@@ -5,5 +5,5 @@ mod bind;
 mod socket;
 
 pub use address::{InvalidListen, Listen};
-pub(crate) use bind::{ListenError, bind};
+pub(crate) use bind::bind;
 pub(crate) use socket::{Stack, listen_on};

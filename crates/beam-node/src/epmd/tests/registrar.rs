@@ -5,7 +5,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
-use crate::epmd::{Epmd, EpmdServer, RegisterError, Registrar};
+use crate::epmd::{Epmd, EpmdServer, Registrar, registrar::RegisterError};
 
 /// A node that is kept registered until this is dropped.
 struct Kept {

@@ -1,0 +1,321 @@
+//! Describing a node, and starting it.
+
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use beam_dist::{Creation, InvalidCookie, NodeName, epmd::NodeKind};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Limits, Node, Output, builtin, connect,
+    cookie::CookieSource,
+    discovery::{self, Hosts},
+    epmd::{self, Epmd, Registrar},
+    error::{Cause, Code, Error},
+    group::ScopeDriver,
+    identity::Identity,
+    listen::{self, Listen},
+    process::Processes,
+    resolve::{Ports, Resolver},
+    service::{self, OutputQueue},
+    shutdown,
+    state::{Drain, NodeState, Parts},
+};
+
+/// A node that is not started yet.
+///
+/// Everything but the name has a default: the cookie of the environment variable `RLB_COOKIE` or
+/// of `~/.erlang.cookie`, hidden, listening on the address of the name's host at a free port that
+/// an EPMD tells.
+#[derive(Clone)]
+#[must_use = "a node runs once it is started"]
+pub struct NodeBuilder {
+    name: String,
+    cookie: Result<CookieSource, InvalidCookie>,
+    peers: Vec<String>,
+    hosts: Vec<String>,
+    visible: bool,
+    listen: Listen,
+    epmd: Epmd,
+    epmd_port: Option<u16>,
+    addresses: HashMap<String, SocketAddr>,
+    fixed_port: Option<u16>,
+    net_ticktime: Duration,
+    discovery: bool,
+    discovery_interval: Duration,
+    drain: Drain,
+    limits: Limits,
+    output: service::Sink,
+}
+
+impl NodeBuilder {
+    pub(crate) fn new(name: impl AsRef<str>) -> Self {
+        Self {
+            name: name.as_ref().to_owned(),
+            cookie: Ok(CookieSource::Default),
+            peers: Vec::new(),
+            hosts: Vec::new(),
+            visible: false,
+            listen: Listen::default(),
+            epmd: Epmd::default(),
+            epmd_port: None,
+            addresses: HashMap::new(),
+            fixed_port: None,
+            net_ticktime: Duration::from_secs(60),
+            discovery: true,
+            discovery_interval: Duration::from_secs(5),
+            drain: Drain {
+                timeout: Duration::from_secs(15),
+                linger: Duration::from_secs(1),
+            },
+            limits: Limits::default(),
+            output: service::log(),
+        }
+    }
+
+    /// Sets the cookie, the secret that all nodes of a cluster share.
+    pub fn cookie(mut self, cookie: impl AsRef<str>) -> Self {
+        self.cookie = cookie.as_ref().parse().map(CookieSource::Given);
+        self
+    }
+
+    /// Reads the cookie from an environment variable.
+    pub fn cookie_variable(mut self, variable: impl Into<String>) -> Self {
+        self.cookie = Ok(CookieSource::Environment(variable.into()));
+        self
+    }
+
+    /// Reads the cookie from a file, which nobody but its owner may be able to read.
+    pub fn cookie_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.cookie = Ok(CookieSource::File(path.into()));
+        self
+    }
+
+    /// Adds a peer that this node connects to, and reconnects to for as long as it runs.
+    pub fn peer(mut self, name: impl Into<String>) -> Self {
+        self.peers.push(name.into());
+        self
+    }
+
+    /// Adds several peers; see [`NodeBuilder::peer`].
+    pub fn peers(mut self, names: impl IntoIterator<Item: Into<String>>) -> Self {
+        self.peers.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Connects to every node that the EPMD of this host knows, and to those that come later.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.hosts.push(host.into());
+        self
+    }
+
+    /// Whether this node shows in `Node.list()` and `nodes()` of others. Default: `false`.
+    ///
+    /// A hidden node calls, serves and is a member just the same; a visible one also takes part
+    /// in the protocols of OTP's `global`.
+    pub fn visible(mut self, visible: bool) -> Self {
+        self.visible = visible;
+        self
+    }
+
+    /// Sets where the node listens. Default: at the address of its name's host, at a free port.
+    pub fn listen(mut self, listen: Listen) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// Sets whether the node uses an EPMD, and whether it may serve one. Default:
+    /// [`Epmd::Auto`].
+    pub fn epmd(mut self, epmd: Epmd) -> Self {
+        self.epmd = epmd;
+        self
+    }
+
+    /// Sets the port of the EPMD. Default: the environment variable `ERL_EPMD_PORT`, else 4369.
+    pub fn epmd_port(mut self, port: u16) -> Self {
+        self.epmd_port = Some(port);
+        self
+    }
+
+    /// Sets the address of a peer, which is then not asked of any EPMD.
+    pub fn address(mut self, peer: impl Into<String>, address: SocketAddr) -> Self {
+        self.addresses.insert(peer.into(), address);
+        self
+    }
+
+    /// Sets the port at which all other nodes listen, each on its own host, as OTP's
+    /// `-erl_epmd_port` does; no EPMD is asked then.
+    pub fn fixed_port(mut self, port: u16) -> Self {
+        self.fixed_port = Some(port);
+        self
+    }
+
+    /// Sets after how long a silent peer is given up, in the way of OTP's setting of this name:
+    /// a tick is sent every quarter of it. Default: 60 s.
+    pub fn net_ticktime(mut self, net_ticktime: Duration) -> Self {
+        self.net_ticktime = net_ticktime;
+        self
+    }
+
+    /// Whether to ask peers for the nodes that they know, and to connect to those. Default:
+    /// `true`.
+    pub fn discovery(mut self, discovery: bool) -> Self {
+        self.discovery = discovery;
+        self
+    }
+
+    /// Sets how often, on average, peers are asked for the nodes that they know. Default: 5 s.
+    pub fn discovery_interval(mut self, interval: Duration) -> Self {
+        self.discovery_interval = interval.max(SHORTEST_DISCOVERY_INTERVAL);
+        self
+    }
+
+    /// Sets how long calls may take to run out when the node shuts down. Default: 15 s.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain.timeout = timeout;
+        self
+    }
+
+    /// Sets how long a member that shuts down waits for late calls after the last one. Default:
+    /// 1 s.
+    pub fn drain_linger(mut self, linger: Duration) -> Self {
+        self.drain.linger = linger;
+        self
+    }
+
+    /// Sets the bounds on what peers can make this node hold.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets what is done with what called functions print. Default: lines in the log.
+    ///
+    /// The function must not block; it runs on a task of the node.
+    pub fn output(mut self, sink: impl Fn(Output) + Send + Sync + 'static) -> Self {
+        self.output = Arc::new(sink);
+        self
+    }
+
+    /// Starts the node: it listens, has its name, and connects to its peers in the background.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` for a wrong name, cookie or setting, and `service_unavailable` when the
+    /// address or the name is taken.
+    ///
+    /// # Cancellation safety
+    ///
+    /// When this future is dropped, what was started is stopped.
+    pub async fn start(self) -> Result<Node, Error> {
+        let name: NodeName = parse_name(&self.name)?;
+        let peers = self
+            .peers
+            .iter()
+            .map(|peer| parse_name(peer))
+            .collect::<Result<Vec<_>, _>>()?;
+        let addresses = self
+            .addresses
+            .iter()
+            .map(|(peer, address)| Ok((parse_name(peer)?, *address)))
+            .collect::<Result<HashMap<_, _>, Error>>()?;
+        let cookie = self
+            .cookie
+            .map_err(|error| wrong_setting(format!("wrong cookie: {error}")))?
+            .read()
+            .map_err(wrong_setting)?;
+        let epmd_port = epmd::port(self.epmd_port).map_err(wrong_setting)?;
+
+        let stop = CancellationToken::new();
+        let stop_on_failure = stop.clone().drop_guard();
+        let listener = listen::bind(&self.listen, &name)
+            .await
+            .map_err(not_started)?;
+        let kind = if self.visible {
+            NodeKind::Visible
+        } else {
+            NodeKind::Hidden
+        };
+        let (registrar, creation) = match &listener {
+            Some(listener) => {
+                let listening = listener.local_addr().map_err(not_started)?;
+                Registrar::begin(&name, listening, kind, self.epmd, epmd_port)
+                    .await
+                    .map(|(registrar, creation)| (Some(registrar), creation))
+                    .map_err(not_started)?
+            }
+            None => (None, Creation::random().map_err(not_started)?),
+        };
+
+        let resolver = Resolver {
+            fixed: addresses,
+            ports: match (self.epmd, self.fixed_port) {
+                (_, Some(port)) => Ports::Fixed(port),
+                (Epmd::Off, None) => Ports::Unknown,
+                (Epmd::Auto | Epmd::External, None) => Ports::Epmd(epmd_port),
+            },
+        };
+        let (output, print) = OutputQueue::new(self.limits.output_bytes, self.output);
+        let processes = Processes::new(name.as_atom().clone(), creation.get());
+        let identity = Identity::new(name, creation, &processes, self.limits);
+        let node = Arc::new(NodeState::new(Parts {
+            identity,
+            processes,
+            cookie,
+            visible: self.visible,
+            net_ticktime: self.net_ticktime,
+            drain: self.drain,
+            resolver,
+            output,
+            stop: stop.clone(),
+        }));
+        builtin::export(&node)?;
+        node.spawn(stop.clone().run_until_cancelled_owned(print));
+        if let Some(registrar) = registrar {
+            node.spawn(registrar.keep(stop));
+        }
+        node.spawn(shutdown::supervise(Arc::clone(&node)));
+        node.spawn(ScopeDriver::run_timer(Arc::clone(&node)));
+        if let Some(listener) = listener {
+            node.spawn(connect::serve(Arc::clone(&node), listener));
+        }
+        if self.discovery {
+            node.spawn(discovery::discover(
+                Arc::clone(&node),
+                self.discovery_interval,
+                Hosts {
+                    names: self.hosts,
+                    epmd_port,
+                },
+            ));
+        }
+        for peer in peers {
+            node.spawn(discovery::keep_connected(Arc::clone(&node), peer));
+        }
+        stop_on_failure.disarm();
+        Ok(Node::new(node))
+    }
+}
+
+fn not_started(error: impl std::fmt::Display) -> Error {
+    let message = error.to_string();
+    Error::new(
+        Code::ServiceUnavailable,
+        message.clone(),
+        Cause::Io(message),
+    )
+}
+
+/// More often than this would be a load without a use.
+const SHORTEST_DISCOVERY_INTERVAL: Duration = Duration::from_millis(10);
+
+fn parse_name(name: &str) -> Result<NodeName, Error> {
+    name.parse().map_err(|error| {
+        Error::bad_request(format!(
+            "wrong name of a node: {error}; names are of the form alive@host, such as app@127.0.0.1"
+        ))
+    })
+}
+
+fn wrong_setting(error: impl std::fmt::Display) -> Error {
+    Error::bad_request(error.to_string())
+}

@@ -1,0 +1,188 @@
+//! A call or a cast that is being put together, and its way to the peer and back.
+
+use std::{
+    future::{Future, IntoFuture},
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use beam_dist::NodeName;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::{Question, local};
+use crate::{
+    Arguments, Function, Peer,
+    connect::ConnectError,
+    error::{Code, Error},
+    link::{Link, Sent},
+};
+
+/// How long a call waits for its answer unless told otherwise.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A call of a function on another node; awaiting it sends it.
+///
+/// The timeout, 10 s by default, covers connecting, sending and waiting. Dropping the future
+/// abandons the call: the peer is told to forget it, but in OTP the function runs on.
+///
+/// A call is sent at most once. [`Error::may_have_run`] tells whether a failed one may have run.
+#[must_use = "a call is sent when it is awaited"]
+#[derive(Debug)]
+pub struct Call<'a, T, A> {
+    request: Result<Request<A>, Error>,
+    timeout: Duration,
+    result: PhantomData<fn() -> T>,
+    arguments: PhantomData<&'a ()>,
+}
+
+/// A cast: a call without an answer; awaiting it sends it.
+///
+/// Success means that the request was handed to the connection, not that it ran.
+#[must_use = "a cast is sent when it is awaited"]
+#[derive(Debug)]
+pub struct Cast<'a, A> {
+    request: Result<Request<A>, Error>,
+    timeout: Duration,
+    arguments: PhantomData<&'a ()>,
+}
+
+/// Whom to ask what.
+#[derive(Debug)]
+pub(crate) struct Request<A> {
+    pub(crate) peer: Peer,
+    pub(crate) function: Function,
+    pub(crate) arguments: A,
+}
+
+impl<T: DeserializeOwned, A: Arguments> Call<'_, T, A> {
+    pub(crate) fn new(request: Result<Request<A>, Error>) -> Self {
+        Self {
+            request,
+            timeout: DEFAULT_TIMEOUT,
+            result: PhantomData,
+            arguments: PhantomData,
+        }
+    }
+
+    /// Sets how long to wait for the answer. Default: 10 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sends the call and waits for its result. The same as awaiting the call itself, without
+    /// the allocation.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` for a wrong name or argument, `service_unavailable` without a connection or
+    /// when it is lost, `request_timeout`, `too_many_requests` at a limit, and
+    /// `internal_server_error` when the function raised or its result is not a `T`.
+    pub async fn send(self) -> Result<T, Error> {
+        let deadline = Instant::now() + self.timeout;
+        let request = self.request?;
+        let question = request.question();
+        if request.peer.is_local() {
+            return local::call(&request, deadline, self.timeout).await;
+        }
+        let sent = request.send(deadline).await?;
+        match tokio::time::timeout_at(deadline, sent.answer()).await {
+            Ok((answer, id)) => question.result(answer, &id),
+            Err(_elapsed) => Err(question.timed_out(self.timeout)),
+        }
+    }
+}
+
+impl<'a, T, A> IntoFuture for Call<'a, T, A>
+where
+    T: DeserializeOwned + 'a,
+    A: Arguments + 'a,
+{
+    type Output = Result<T, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+impl<A: Arguments> Cast<'_, A> {
+    pub(crate) fn new(request: Result<Request<A>, Error>) -> Self {
+        Self {
+            request,
+            timeout: DEFAULT_TIMEOUT,
+            arguments: PhantomData,
+        }
+    }
+
+    /// Sets how long connecting may take. Default: 10 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sends the cast.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` for a wrong name or argument, `service_unavailable` without a connection and
+    /// `too_many_requests` at a limit. What happens at the peer is not reported.
+    pub async fn send(self) -> Result<(), Error> {
+        let request = self.request?;
+        if request.peer.is_local() {
+            return local::cast(&request);
+        }
+        let link = request.link(Instant::now() + self.timeout).await?;
+        link.cast(&request.function, &request.arguments)
+            .map_err(|error| request.question().complete(error))
+    }
+}
+
+impl<'a, A: Arguments + 'a> IntoFuture for Cast<'a, A> {
+    type Output = Result<(), Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+impl<A: Arguments> Request<A> {
+    pub(crate) fn question(&self) -> Question<'_> {
+        Question {
+            node: self.peer.name(),
+            function: &self.function,
+            arity: self.arguments.arity(),
+        }
+    }
+
+    async fn send(&self, deadline: Instant) -> Result<Sent, Error> {
+        let link = self.link(deadline).await?;
+        link.call(&self.function, &self.arguments)
+            .map_err(|error| self.question().complete(error))
+    }
+
+    async fn link(&self, deadline: Instant) -> Result<Arc<Link>, Error> {
+        self.peer
+            .slot
+            .link(&self.peer.node, deadline)
+            .await
+            .map_err(|error| {
+                self.question()
+                    .complete(not_connected(self.peer.name(), error))
+            })
+    }
+}
+
+/// There is no connection, and none could be made.
+pub(crate) fn not_connected(node: &NodeName, error: ConnectError) -> Error {
+    Error::new(
+        Code::ServiceUnavailable,
+        format!("failed to connect to {node}: {error}"),
+        error,
+    )
+    .at_node(node)
+}

@@ -1,0 +1,60 @@
+//! Calls of this node's own exports, without a connection.
+
+use std::time::Duration;
+
+use beam_term::{RawTerm, Writer};
+use bytes::BytesMut;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Request;
+use crate::{Arguments, error::Error, serve};
+
+/// Calls an export of this node as a peer would: the arguments and the result are encoded and
+/// decoded, and the handler runs in a task of its own.
+pub(super) async fn call<T: DeserializeOwned, A: Arguments>(
+    request: &Request<A>,
+    deadline: Instant,
+    timeout: Duration,
+) -> Result<T, Error> {
+    let question = request.question();
+    let cancelled = CancellationToken::new();
+    // Tells the handler when this future is dropped or times out.
+    let _cancel = cancelled.clone().drop_guard();
+    let task = serve::spawn_local(
+        &request.peer.node,
+        request.function.clone(),
+        encode(request)?,
+        Some(deadline),
+        cancelled,
+    )
+    .map_err(|error| question.complete(error))?;
+    match tokio::time::timeout_at(deadline, task).await {
+        Ok(Ok(outcome)) => question.outcome(outcome),
+        Ok(Err(_aborted)) => Err(question.lost()),
+        Err(_elapsed) => Err(question.timed_out(timeout)),
+    }
+}
+
+/// Starts an export of this node, and forgets it.
+pub(super) fn cast<A: Arguments>(request: &Request<A>) -> Result<(), Error> {
+    serve::spawn_local(
+        &request.peer.node,
+        request.function.clone(),
+        encode(request)?,
+        None,
+        CancellationToken::new(),
+    )
+    .map(drop)
+    .map_err(|error| request.question().complete(error))
+}
+
+fn encode<A: Arguments>(request: &Request<A>) -> Result<RawTerm, Error> {
+    let not_encoded = |error| request.question().not_encoded(error);
+    let mut buffer = BytesMut::new();
+    let mut writer = Writer::new(&mut buffer);
+    writer.version();
+    request.arguments.encode(&mut writer).map_err(not_encoded)?;
+    RawTerm::from_external(buffer).map_err(|error| request.question().unreadable(error))
+}

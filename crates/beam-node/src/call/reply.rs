@@ -1,0 +1,240 @@
+//! What an `erpc` server answers, read in place.
+
+use std::time::Duration;
+
+use beam_dist::NodeName;
+use beam_term::{Atom, DecodeError, EncodeError, RawTerm, Reader, Reference, Term, Token};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    Function,
+    error::{Cause, Class, Code, Error, Exception},
+    export::Outcome,
+};
+
+/// How a request ended, as the link saw it.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The spawned process ended; an `erpc` server puts the result into the reason.
+    Ended(RawTerm),
+    /// The peer did not start the process.
+    Refused(Atom),
+    /// The link was lost.
+    Lost,
+}
+
+/// Who was asked what, for the error messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) node: &'a NodeName,
+    pub(crate) function: &'a Function,
+    pub(crate) arity: usize,
+}
+
+impl Question<'_> {
+    /// The result of the call, or its error.
+    pub(crate) fn result<T: DeserializeOwned>(
+        &self,
+        answer: Answer,
+        id: &Reference,
+    ) -> Result<T, Error> {
+        let error = match answer {
+            Answer::Ended(reason) => match self.ended(&reason, id) {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            },
+            Answer::Refused(reason) => self.refused(reason),
+            Answer::Lost => self.lost(),
+        };
+        Err(self.complete(error))
+    }
+
+    /// Adds who was asked what.
+    pub(crate) fn complete(&self, error: Error) -> Error {
+        error
+            .at_node(self.node)
+            .in_function(self.function, self.arity)
+    }
+
+    /// The result of a call of this node's own export, or its error.
+    pub(crate) fn outcome<T: DeserializeOwned>(&self, outcome: Outcome) -> Result<T, Error> {
+        match outcome {
+            Outcome::Returned(value) => value.deserialize().map_err(|error| self.unreadable(error)),
+            Outcome::Raised(exception) => Err(self.raised(exception)),
+        }
+        .map_err(|error| self.complete(error))
+    }
+
+    /// The answer can come no more.
+    pub(crate) fn lost(&self) -> Error {
+        self.complete(Error::new(
+            Code::ServiceUnavailable,
+            format!(
+                "the connection to {} was lost during {self}; it may have run",
+                self.node
+            ),
+            Cause::ConnectionLost,
+        ))
+    }
+
+    /// The arguments have no form as terms.
+    pub(crate) fn not_encoded(&self, error: EncodeError) -> Error {
+        self.complete(Error::new(
+            Code::BadRequest,
+            format!("failed to encode the arguments of {self}: {error}"),
+            error,
+        ))
+    }
+
+    /// No answer came in time.
+    pub(crate) fn timed_out(&self, timeout: Duration) -> Error {
+        self.complete(Error::new(
+            Code::RequestTimeout,
+            format!(
+                "{self} on {} gave no answer within {timeout:?}; it may have run",
+                self.node
+            ),
+            Cause::Timeout(timeout),
+        ))
+    }
+
+    fn refused(&self, reason: Atom) -> Error {
+        let code = if reason.as_str() == "system_limit" {
+            Code::TooManyRequests
+        } else {
+            Code::ServiceUnavailable
+        };
+        let message = format!("{} refused to start {self}: {reason}", self.node);
+        Error::new(code, message, Cause::Refused(reason))
+    }
+
+    fn ended<T: DeserializeOwned>(&self, reason: &RawTerm, id: &Reference) -> Result<T, Error> {
+        match Reply::read(reason, id).map_err(|error| self.unreadable(error))? {
+            Reply::Returned(mut value) => {
+                value.deserialize().map_err(|error| self.unreadable(error))
+            }
+            Reply::Raised(exception) => Err(self.raised(exception)),
+            Reply::Other => {
+                let reason = reason.decode().map_err(|error| self.unreadable(error))?;
+                Err(Error::new(
+                    Code::InternalServerError,
+                    format!(
+                        "the process that ran {self} on {} ended with {}",
+                        self.node,
+                        reason.display_truncated(200)
+                    ),
+                    Cause::Killed(reason),
+                ))
+            }
+        }
+    }
+
+    pub(crate) fn unreadable(&self, error: DecodeError) -> Error {
+        Error::new(
+            Code::InternalServerError,
+            format!(
+                "failed to read the result of {self} on {}: {error}",
+                self.node
+            ),
+            error,
+        )
+    }
+
+    fn raised(&self, exception: Exception) -> Error {
+        if exception.class == Class::Error
+            && let Term::Tuple(parts) = &exception.reason
+            && let [Term::Atom(erpc), Term::Atom(reason)] = parts.as_slice()
+            && erpc.as_str() == "erpc"
+        {
+            return self.refused(reason.clone());
+        }
+        if self.is_undefined(&exception) {
+            return Error::new(
+                Code::InternalServerError,
+                format!(
+                    "{self} is not defined on {}: check module, name and number of arguments, and that it is exported",
+                    self.node
+                ),
+                Cause::Undefined,
+            );
+        }
+        Error::new(
+            Code::InternalServerError,
+            format!("{self} on {} raised {exception}", self.node),
+            Cause::Raised(exception),
+        )
+    }
+
+    /// Whether it is the called function itself that does not exist, not one that it calls.
+    fn is_undefined(&self, exception: &Exception) -> bool {
+        let Term::Atom(reason) = &exception.reason else {
+            return false;
+        };
+        let Some(Term::Tuple(frame)) = exception.stack.as_list().and_then(<[Term]>::first) else {
+            return false;
+        };
+        let [Term::Atom(module), Term::Atom(name), arguments, ..] = frame.as_slice() else {
+            return false;
+        };
+        let arity = match arguments {
+            Term::List(arguments) => arguments.len(),
+            other => other
+                .as_i64()
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or(usize::MAX),
+        };
+        exception.class == Class::Error
+            && reason.as_str() == "undef"
+            && *module == self.function.module
+            && *name == self.function.name
+            && arity == self.arity
+    }
+}
+
+impl std::fmt::Display for Question<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.function, self.arity)
+    }
+}
+
+/// The reason with which an `erpc` process ends.
+enum Reply {
+    /// `{Id, return, Value}`; the reader stands before the value.
+    Returned(Reader),
+    /// `{Id, throw | exit, Reason}` or `{Id, error, Reason, Stack}`.
+    Raised(Exception),
+    /// Anything else: the process was killed before it could answer.
+    Other,
+}
+
+impl Reply {
+    fn read(reason: &RawTerm, id: &Reference) -> Result<Self, DecodeError> {
+        let mut reader = reason.reader();
+        let Token::Tuple(arity @ (3 | 4)) = reader.token()? else {
+            return Ok(Self::Other);
+        };
+        let (Token::Reference(found), Token::Atom(kind)) = (reader.token()?, reader.token()?)
+        else {
+            return Ok(Self::Other);
+        };
+        if found != *id {
+            return Ok(Self::Other);
+        }
+        let class = match (kind.as_str(), arity) {
+            ("return", 3) => return Ok(Self::Returned(reader)),
+            ("throw", 3) => Class::Throw,
+            ("exit", 3) => Class::Exit,
+            ("error", 3 | 4) => Class::Error,
+            _ => return Ok(Self::Other),
+        };
+        Ok(Self::Raised(Exception {
+            class,
+            reason: reader.term()?,
+            stack: if arity == 4 {
+                reader.term()?
+            } else {
+                Term::List(Vec::new())
+            },
+        }))
+    }
+}

@@ -1,0 +1,97 @@
+//! The socket during the handshake, and what becomes of it afterwards.
+
+use std::{fmt::Display, io, sync::Arc};
+
+use beam_dist::handshake::take_packet;
+use bytes::{Bytes, BytesMut};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::{ConnectError, IoError};
+use crate::{
+    link::{self, Link},
+    peer::Slot,
+    state::NodeState,
+};
+
+/// Sends and receives the packets of a handshake.
+pub(super) struct Exchange {
+    stream: TcpStream,
+    received: BytesMut,
+    with: String,
+}
+
+/// A socket behind a completed handshake, with the bytes that came after it.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    received: BytesMut,
+}
+
+impl Exchange {
+    pub(super) fn new(stream: TcpStream, with: &impl Display) -> Self {
+        // Small frames must not wait for each other's acknowledgement. A socket that refuses
+        // is slow, not broken.
+        let _ = stream.set_nodelay(true);
+        Self {
+            stream,
+            received: BytesMut::new(),
+            with: with.to_string(),
+        }
+    }
+
+    pub(super) async fn send(&mut self, packet: Option<Bytes>) -> Result<(), ConnectError> {
+        match packet {
+            Some(packet) => self
+                .stream
+                .write_all(&packet)
+                .await
+                .map_err(|error| self.failed(&error)),
+            None => Ok(()),
+        }
+    }
+
+    /// The next packet; `None` at the end of the stream.
+    pub(super) async fn receive(&mut self) -> Result<Option<Bytes>, ConnectError> {
+        loop {
+            if let Some(packet) = take_packet(&mut self.received)? {
+                return Ok(Some(packet));
+            }
+            match self.stream.read_buf(&mut self.received).await {
+                Ok(0) => return Ok(None),
+                Ok(_) => {}
+                // A peer that refuses may close before it has read all that was sent.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(self.failed(&error)),
+            }
+        }
+    }
+
+    pub(super) fn into_wire(self) -> Wire {
+        Wire {
+            stream: self.stream,
+            received: self.received,
+        }
+    }
+
+    fn failed(&self, error: &io::Error) -> ConnectError {
+        ConnectError::Io {
+            with: self.with.clone(),
+            error: IoError::from(error),
+        }
+    }
+}
+
+impl Wire {
+    /// Starts the task of a link.
+    pub(crate) fn run(self, node: &Arc<NodeState>, slot: &Arc<Slot>, link: &Arc<Link>) {
+        node.spawn(link::run(
+            Arc::clone(node),
+            Arc::clone(slot),
+            Arc::clone(link),
+            self.stream,
+            self.received,
+        ));
+    }
+}

@@ -1,0 +1,189 @@
+//! The scope of a node at work: between its links, its members and the clock.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use beam_dist::{
+    NodeName,
+    control::{Recipient, Target},
+};
+use beam_term::{Pid, RawTerm, Term};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{Action, Destination, Groups, InvalidGroup, Members, MonitorId, Scope};
+use crate::{atoms, call::RequestId, link::Link, state::NodeState};
+
+/// Feeds the scope of a node with what happens on its links, and sends what the scope asks for.
+#[derive(Debug)]
+pub(crate) struct ScopeDriver {
+    groups: Groups,
+    wires: Mutex<Wires>,
+    /// Tells the task of the timer to look again.
+    rescheduled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Wires {
+    links: HashMap<NodeName, Arc<Link>>,
+    /// The requests behind the scope's monitors, with the link that each went over.
+    monitors: HashMap<MonitorId, (u64, RequestId)>,
+}
+
+impl ScopeDriver {
+    pub(crate) fn new(node: NodeName, own: Pid, memberships_per_peer: usize) -> Self {
+        Self {
+            groups: Groups::new(node, own, memberships_per_peer),
+            wires: Mutex::default(),
+            rescheduled: Notify::new(),
+        }
+    }
+
+    pub(crate) fn link_up(&self, link: &Arc<Link>) {
+        let mut wires = self.wires();
+        wires.links.insert(link.peer.clone(), Arc::clone(link));
+        self.feed(&mut wires, |scope| scope.link_up(&link.peer));
+    }
+
+    pub(crate) fn link_down(&self, link: &Link) {
+        let mut wires = self.wires();
+        // A newer link to the same peer stays.
+        let is_live = |live: &Arc<Link>| live.id == link.id;
+        if wires.links.get(&link.peer).is_some_and(is_live) {
+            self.feed(&mut wires, |scope| scope.link_down(&link.peer));
+            wires.links.remove(&link.peer);
+            wires.monitors.retain(|_, (over, _)| *over != link.id);
+        }
+    }
+
+    /// A message to the scope.
+    pub(crate) fn deliver(&self, link: &Link, message: &RawTerm) {
+        let counts = |scope: &Scope| (scope.ignored(), scope.refused(&link.peer));
+        let (before, after) = self.feed(&mut self.wires(), |scope| {
+            let before = counts(scope);
+            scope.message(&link.peer, message);
+            (before, counts(scope))
+        });
+        if before.0 != after.0 {
+            tracing::debug!(peer = %link.peer, "ignored a message that no scope sends");
+        }
+        if before.1 == 0 && after.1 > 0 {
+            tracing::warn!(peer = %link.peer, "ignores further memberships: the limit `memberships_per_peer` is reached");
+        }
+    }
+
+    /// A monitor of the scope fired.
+    pub(crate) fn monitor_fired(&self, link: &Link, id: MonitorId) {
+        let mut wires = self.wires();
+        wires.monitors.remove(&id);
+        self.feed(&mut wires, |scope| {
+            scope.down(&link.peer, id, Instant::now())
+        });
+    }
+
+    pub(crate) fn join(&self, group: &Term, pid: &Pid) -> Result<(), InvalidGroup> {
+        self.feed(&mut self.wires(), |scope| scope.local_join(group, pid))
+    }
+
+    /// Takes a process of this node out of its groups.
+    pub(crate) fn leave(&self, pid: &Pid) {
+        self.feed(&mut self.wires(), |scope| scope.local_exit(pid));
+    }
+
+    /// Takes every process of this node out of every group; `false` if there was none.
+    pub(crate) fn leave_all(&self) -> bool {
+        self.feed(&mut self.wires(), Scope::local_leave_all)
+    }
+
+    /// The groups that have members.
+    pub(crate) fn groups(&self) -> Vec<Term> {
+        self.feed(&mut self.wires(), |scope| scope.groups().cloned().collect())
+    }
+
+    /// The members of a group now.
+    pub(crate) fn members(&self, group: &Term) -> Arc<Members> {
+        self.groups.members(group)
+    }
+
+    /// The members of a group, now and as they change.
+    pub(crate) fn watch(&self, group: Term) -> watch::Receiver<Arc<Members>> {
+        self.groups.watch(group)
+    }
+
+    /// Looks for the scopes of peers when it is time, for as long as the node runs.
+    pub(crate) async fn run_timer(node: Arc<NodeState>) {
+        let driver = &node.groups;
+        let run = async {
+            loop {
+                let rescheduled = driver.rescheduled.notified();
+                match driver.groups.next_timer() {
+                    None => rescheduled.await,
+                    Some(due) => tokio::select! {
+                        () = rescheduled => {}
+                        () = sleep_until(due) => {
+                            driver.feed(&mut driver.wires(), |scope| scope.timer(Instant::now()));
+                        }
+                    },
+                }
+            }
+        };
+        node.stop.run_until_cancelled(run).await;
+    }
+
+    /// Gives the scope an input and does what it asks for, in its order: the wires are held
+    /// meanwhile, for messages between scopes must not overtake each other.
+    fn feed<T>(&self, wires: &mut Wires, input: impl FnOnce(&mut Scope) -> T) -> T {
+        let due = self.groups.next_timer();
+        let result = self.groups.update(input, |action| wires.perform(action));
+        if self.groups.next_timer() != due {
+            self.rescheduled.notify_one();
+        }
+        result
+    }
+
+    fn wires(&self) -> MutexGuard<'_, Wires> {
+        self.wires.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wires {
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Send { peer, to, message } => {
+                if let Some(link) = self.links.get(&peer) {
+                    let to = match to {
+                        Destination::Name => Recipient::Name(atoms::SCOPE),
+                        Destination::Pid(pid) => Recipient::Pid(pid),
+                    };
+                    link.send_for_scope(&to, &message);
+                }
+            }
+            Action::Monitor { peer, target, id } => {
+                if let Some(link) = self.links.get(&peer) {
+                    let request = link.monitor_for_scope(id, target.into());
+                    self.monitors.insert(id, (link.id, request));
+                }
+            }
+            Action::Demonitor { peer, id, .. } => {
+                if let (Some((_, request)), Some(link)) =
+                    (self.monitors.remove(&id), self.links.get(&peer))
+                {
+                    link.demonitor_for_scope(request);
+                }
+            }
+        }
+    }
+}
+
+impl From<Destination> for Target {
+    fn from(destination: Destination) -> Self {
+        match destination {
+            Destination::Name => Self::Name(atoms::SCOPE),
+            Destination::Pid(pid) => Self::Pid(pid),
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! A link: the live connection to a peer, and what goes over it.
+
+mod dispatch;
+mod outbox;
+mod requests;
+mod task;
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use beam_dist::{
+    Creation, Flags, NodeName,
+    control::{Control, Recipient, SendTo},
+    frame::{Encoded, FrameEncodeError, FrameEncoder, FrameLimits},
+    handshake::Established,
+};
+use beam_term::{EncodeError, Pid, Writer};
+use bytes::{Bytes, BytesMut};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    call::Pending,
+    event::DownReason,
+    identity::{Gauge, Identity},
+};
+
+pub(crate) use outbox::{Lane, Outbox, Rejected};
+pub(crate) use requests::{Request, Sent};
+pub(crate) use task::run;
+
+/// The live connection to a peer.
+///
+/// Any task may send through it; one task of its own reads, answers and writes. It does not come
+/// back: after a reconnect the peer has another link.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// Unique among the links of a node.
+    pub(crate) id: u64,
+    pub(crate) peer: NodeName,
+    pub(crate) creation: Creation,
+    /// What both sides understand.
+    pub(crate) flags: Flags,
+    /// Whether both sides are visible.
+    pub(crate) visible: bool,
+    identity: Arc<Identity>,
+    outbox: Outbox,
+    encoder: FrameEncoder,
+    pending: Mutex<Pending<Request>>,
+    /// Calls sent over this link and not answered.
+    calling: Gauge,
+    /// Calls received over this link and not answered.
+    serving: Gauge,
+    /// Monitors and links that the peer holds on our processes.
+    watched: Gauge,
+    closing: CancellationToken,
+    reason: OnceLock<DownReason>,
+}
+
+/// Why a message was not sent.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    /// The outbox is full; the link is alive.
+    Full,
+    /// The link is gone.
+    Closed,
+    /// The message has no encoding.
+    Encode(FrameEncodeError),
+}
+
+/// The payload of a message.
+pub(crate) enum Payload<'a> {
+    /// The control message carries none.
+    None,
+    /// Written in place.
+    Written(&'a mut (dyn FnMut(&mut Writer<'_>) -> Result<(), EncodeError> + Send)),
+    /// Encoded already, without a version byte.
+    Encoded(&'a Bytes),
+}
+
+impl Link {
+    pub(crate) fn new(id: u64, established: Established, identity: Arc<Identity>) -> Self {
+        let limits = FrameLimits::from(&identity.limits);
+        Self {
+            id,
+            visible: established.is_visible(),
+            peer: established.peer,
+            creation: established.peer_creation,
+            flags: established.flags,
+            outbox: Outbox::new(identity.limits.outgoing_bytes_per_peer),
+            encoder: FrameEncoder::new(established.flags, limits),
+            pending: Mutex::new(Pending::new(fastrand::u64(..))),
+            calling: Gauge::default(),
+            serving: Gauge::default(),
+            watched: Gauge::default(),
+            closing: CancellationToken::new(),
+            reason: OnceLock::new(),
+            identity,
+        }
+    }
+
+    /// Sends a message, or says at once why not.
+    pub(crate) fn send(
+        &self,
+        lane: Lane,
+        control: &Control,
+        payload: Payload<'_>,
+    ) -> Result<(), SendError> {
+        let mut frame = scratch::take();
+        let result = match self.encode(control, payload, &mut frame) {
+            Ok(Encoded::Whole) => self
+                .outbox
+                .push_whole(lane, &frame)
+                .map_err(SendError::from),
+            Ok(Encoded::Fragmented(fragments)) => self
+                .outbox
+                .push_large(lane, fragments)
+                .map_err(|(rejected, _)| rejected.into()),
+            Err(error) => Err(SendError::Encode(error)),
+        };
+        scratch::give_back(frame);
+        result
+    }
+
+    /// Sends a message, waiting for room where the outbox is full.
+    ///
+    /// # Cancellation safety
+    ///
+    /// When the future is dropped the message was either queued whole or not at all.
+    pub(crate) async fn send_patiently(
+        &self,
+        lane: Lane,
+        control: &Control,
+        payload: Payload<'_>,
+    ) -> Result<(), SendError> {
+        let mut frame = BytesMut::new();
+        let mut large = match self
+            .encode(control, payload, &mut frame)
+            .map_err(SendError::Encode)?
+        {
+            Encoded::Whole => None,
+            Encoded::Fragmented(fragments) => Some(fragments),
+        };
+        loop {
+            let queued = match large.take() {
+                None => self.outbox.push_whole(lane, &frame),
+                Some(fragments) => {
+                    self.outbox
+                        .push_large(lane, fragments)
+                        .map_err(|(rejected, fragments)| {
+                            large = Some(fragments);
+                            rejected
+                        })
+                }
+            };
+            match queued {
+                Ok(()) => return Ok(()),
+                Err(Rejected::Closed) => return Err(SendError::Closed),
+                Err(Rejected::Full) => self.outbox.room().await,
+            }
+        }
+    }
+
+    /// Encodes a message at the end of `frame`, or, where it is large, into fragments.
+    fn encode(
+        &self,
+        control: &Control,
+        payload: Payload<'_>,
+        frame: &mut BytesMut,
+    ) -> Result<Encoded, FrameEncodeError> {
+        match payload {
+            Payload::None => self.encoder.encode(control, frame).map(|()| Encoded::Whole),
+            Payload::Written(write) => self.encoder.encode_with(control, write, frame),
+            Payload::Encoded(bytes) => self.encoder.encode_bytes(control, bytes, frame),
+        }
+    }
+
+    /// Sends what is owed to the peer: a small answer, never refused for want of room.
+    pub(crate) fn answer(&self, control: &Control, payload: Payload<'_>) {
+        if let Err(SendError::Encode(error)) = self.send(Lane::Owed, control, payload) {
+            tracing::error!(peer = %self.peer, %error, "failed to encode an answer");
+        }
+    }
+
+    /// Sends a message of the scope, which is encoded already.
+    pub(crate) fn send_for_scope(&self, to: &Recipient, message: &Bytes) {
+        let control = self.message_to(self.identity.scope.clone(), to);
+        self.answer(&control, Payload::Encoded(message));
+    }
+
+    /// Sends a message to a process of the peer, as an answer to one of its own.
+    pub(crate) fn answer_to(
+        &self,
+        to: &Recipient,
+        message: &mut (dyn FnMut(&mut Writer<'_>) -> Result<(), EncodeError> + Send),
+    ) {
+        let control = self.message_to(self.identity.caller.clone(), to);
+        self.answer(&control, Payload::Written(message));
+    }
+
+    /// The control message that carries a message from one of our processes.
+    pub(crate) fn message_to(&self, from: Pid, to: &Recipient) -> Control {
+        Control::Send(SendTo {
+            from: Some(from),
+            to: to.clone(),
+            priority: false,
+            token: None,
+        })
+    }
+
+    /// Asks the link to end; the first reason stays.
+    pub(crate) fn close(&self, reason: DownReason) {
+        let _ = self.reason.set(reason);
+        self.closing.cancel();
+    }
+
+    /// Why the link ended, or is about to.
+    pub(crate) fn reason(&self) -> DownReason {
+        self.reason.get().cloned().unwrap_or(DownReason::Closed)
+    }
+
+    /// Rejects what is still to be sent, and fails every request that waits for an answer.
+    pub(crate) fn fail(&self) {
+        self.closing.cancel();
+        self.outbox.close();
+        self.fail_requests();
+    }
+
+    /// How many calls of this node wait for an answer over this link.
+    pub(crate) fn calling(&self) -> usize {
+        self.calling.count()
+    }
+
+    /// How many calls of the peer are being served.
+    pub(crate) fn serving(&self) -> usize {
+        self.serving.count()
+    }
+
+    /// Counts a call of the peer as served, unless a limit is reached.
+    pub(crate) fn admit_served(&self) -> bool {
+        let limits = &self.identity.limits;
+        if !self.identity.serving.enter(limits.served_per_node) {
+            return false;
+        }
+        let admitted = self.serving.enter(limits.served_per_peer);
+        if !admitted {
+            self.identity.serving.leave();
+        }
+        admitted
+    }
+
+    /// Ends what [`Link::admit_served`] began.
+    pub(crate) fn leave_served(&self) {
+        self.serving.leave();
+        self.identity.serving.leave();
+    }
+
+    /// Counts watchers that come with a new process.
+    pub(crate) fn count_watchers(&self, count: usize) {
+        for _ in 0..count {
+            self.watched.enter(usize::MAX);
+        }
+    }
+
+    /// Takes watchers that were told, or that went away, out of the count.
+    pub(crate) fn forget_watchers(&self, count: usize) {
+        for _ in 0..count {
+            self.watched.leave();
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending<Request>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Rejected> for SendError {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Full => Self::Full,
+            Rejected::Closed => Self::Closed,
+        }
+    }
+}
+
+/// Messages are encoded outside the outbox's lock, as arguments may run code of users; the buffer
+/// for it is kept per thread.
+mod scratch {
+    use std::cell::Cell;
+
+    use bytes::BytesMut;
+
+    /// A buffer that grew beyond this is not kept.
+    const KEPT_BYTES: usize = 64 * 1024;
+
+    thread_local! {
+        static BUFFER: Cell<BytesMut> = Cell::new(BytesMut::new());
+    }
+
+    pub(super) fn take() -> BytesMut {
+        BUFFER.take()
+    }
+
+    pub(super) fn give_back(mut buffer: BytesMut) {
+        if buffer.capacity() <= KEPT_BYTES {
+            buffer.clear();
+            BUFFER.set(buffer);
+        }
+    }
+}

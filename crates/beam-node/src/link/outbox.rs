@@ -1,0 +1,275 @@
+//! What is to be sent to a peer: filled by any task, emptied by the link's own.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use beam_dist::frame::Fragments;
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio::sync::Notify;
+
+/// Encoded messages on their way to the socket.
+///
+/// Small messages are appended to one buffer, which the link task takes whole, so that many calls
+/// share one write. Large ones are sent fragment by fragment, in turn with everything else, so
+/// that no message waits for another's length.
+///
+/// Messages whose order matters ([`Lane::Ordered`]) reach the peer in the order of sending, even
+/// where some of them are large. Requests and answers of calls ([`Lane::Free`]) may overtake each
+/// other, as each concerns a process of its own.
+///
+/// The bytes queued by senders are bounded. Answers that the link task itself owes the peer are
+/// counted apart: when too many of them pile up, the link stops reading until the peer does.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    lanes: Mutex<Lanes>,
+    limit: usize,
+    /// Wakes the link task.
+    filled: Notify,
+    /// Wakes those who wait for room.
+    emptied: Notify,
+}
+
+/// Whether a message may be overtaken by others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// May overtake and be overtaken.
+    Free,
+    /// Stays in order with the other messages of this lane.
+    Ordered,
+    /// Like `Ordered`, and owed to the peer: never refused for want of room.
+    Owed,
+}
+
+/// A message that waits for its turn in the ordered lane.
+#[derive(Debug)]
+enum Encoded {
+    Whole(Bytes),
+    Large(Fragments),
+}
+
+/// Why a message was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rejected {
+    Full,
+    Closed,
+}
+
+#[derive(Debug, Default)]
+struct Lanes {
+    ready: BytesMut,
+    /// Messages of the ordered lane behind a large one of the same lane.
+    ordered: VecDeque<(Lane, Encoded)>,
+    /// Large messages that take turns.
+    free: VecDeque<Fragments>,
+    queued: usize,
+    owed: usize,
+    owed_ready: usize,
+    closed: bool,
+}
+
+/// What the link task took, to be reported by [`Outbox::written`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    queued: usize,
+    owed: usize,
+}
+
+/// How many bytes of owed answers may pile up before the link stops reading.
+const OWED_LIMIT: usize = 1024 * 1024;
+
+/// How many bytes one write is prepared from. Large messages give way to small ones at this
+/// interval.
+const BATCH_BYTES: usize = 256 * 1024;
+
+impl Outbox {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            lanes: Mutex::default(),
+            limit,
+            filled: Notify::new(),
+            emptied: Notify::new(),
+        }
+    }
+
+    /// Queues a whole message, given as the bytes of its frame.
+    pub(crate) fn push_whole(&self, lane: Lane, frame: &[u8]) -> Result<(), Rejected> {
+        let mut lanes = self.lanes();
+        self.admit(&mut lanes, lane, frame.len())?;
+        if lane == Lane::Free || lanes.ordered.is_empty() {
+            lanes.ready.extend_from_slice(frame);
+            if lane == Lane::Owed {
+                lanes.owed_ready += frame.len();
+            }
+        } else {
+            let frame = Encoded::Whole(Bytes::copy_from_slice(frame));
+            lanes.ordered.push_back((lane, frame));
+        }
+        drop(lanes);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Queues a large message; gives it back where it is rejected.
+    pub(crate) fn push_large(
+        &self,
+        lane: Lane,
+        fragments: Fragments,
+    ) -> Result<(), (Rejected, Fragments)> {
+        let mut lanes = self.lanes();
+        if let Err(rejected) = self.admit(&mut lanes, lane, fragments.remaining_bytes()) {
+            return Err((rejected, fragments));
+        }
+        if lane == Lane::Free {
+            lanes.free.push_back(fragments);
+        } else {
+            lanes.ordered.push_back((lane, Encoded::Large(fragments)));
+        }
+        drop(lanes);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Waits until a message of this lane may be queued again, or the outbox is closed.
+    pub(crate) async fn room(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            tokio::pin!(emptied);
+            emptied.as_mut().enable();
+            {
+                let lanes = self.lanes();
+                if lanes.closed || lanes.queued < self.limit {
+                    return;
+                }
+            }
+            emptied.await;
+        }
+    }
+
+    /// Waits until there is something to take. Only the link task calls this.
+    pub(crate) async fn filled(&self) {
+        self.filled.notified().await;
+    }
+
+    /// Moves the next batch of bytes to the end of `batch`.
+    pub(crate) fn take(&self, batch: &mut BytesMut) -> Taken {
+        let mut lanes = self.lanes();
+        let mut taken = Taken::default();
+
+        let owed = std::mem::take(&mut lanes.owed_ready);
+        taken.owed += owed;
+        taken.queued += lanes.ready.len() - owed;
+        if batch.is_empty() {
+            std::mem::swap(batch, &mut lanes.ready);
+        } else {
+            batch.extend_from_slice(&lanes.ready);
+            lanes.ready.clear();
+        }
+        while batch.len() < BATCH_BYTES {
+            let ordered = lanes.take_ordered(batch, &mut taken);
+            let free = lanes.take_free(batch, &mut taken);
+            if !ordered && !free {
+                break;
+            }
+        }
+        taken
+    }
+
+    /// Tells that what was taken has reached the socket.
+    pub(crate) fn written(&self, taken: Taken) {
+        let mut lanes = self.lanes();
+        lanes.queued = lanes.queued.saturating_sub(taken.queued);
+        lanes.owed = lanes.owed.saturating_sub(taken.owed);
+        let room = lanes.queued < self.limit;
+        drop(lanes);
+        if room && taken.queued > 0 {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Whether so many answers are owed that no more questions may be read.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.lanes().owed > OWED_LIMIT
+    }
+
+    /// Drops everything that is queued and rejects what comes later.
+    pub(crate) fn close(&self) {
+        let mut lanes = self.lanes();
+        *lanes = Lanes {
+            closed: true,
+            ..Lanes::default()
+        };
+        drop(lanes);
+        self.emptied.notify_waiters();
+    }
+
+    fn admit(&self, lanes: &mut Lanes, lane: Lane, size: usize) -> Result<(), Rejected> {
+        if lanes.closed {
+            return Err(Rejected::Closed);
+        }
+        if lane == Lane::Owed {
+            lanes.owed += size;
+            return Ok(());
+        }
+        // One message larger than the limit may pass alone: refusing it would not help.
+        if lanes.queued > 0 && lanes.queued + size > self.limit {
+            return Err(Rejected::Full);
+        }
+        lanes.queued += size;
+        Ok(())
+    }
+
+    /// A panic while the lock is held cannot leave the lanes torn: only moves of bytes happen
+    /// under it, no code of users runs.
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lanes {
+    /// Takes the next message, or its next fragment, of the ordered lane.
+    fn take_ordered(&mut self, batch: &mut BytesMut, taken: &mut Taken) -> bool {
+        let Some((lane, message)) = self.ordered.front_mut() else {
+            return false;
+        };
+        let lane = *lane;
+        let (bytes, done) = match message {
+            Encoded::Whole(frame) => {
+                batch.extend_from_slice(frame);
+                (frame.len(), true)
+            }
+            Encoded::Large(fragments) => take_fragment(fragments, batch),
+        };
+        match lane {
+            Lane::Owed => taken.owed += bytes,
+            Lane::Free | Lane::Ordered => taken.queued += bytes,
+        }
+        if done {
+            self.ordered.pop_front();
+        }
+        true
+    }
+
+    /// Takes one fragment of the large message whose turn it is.
+    fn take_free(&mut self, batch: &mut BytesMut, taken: &mut Taken) -> bool {
+        let Some(mut fragments) = self.free.pop_front() else {
+            return false;
+        };
+        let (bytes, done) = take_fragment(&mut fragments, batch);
+        taken.queued += bytes;
+        if !done {
+            self.free.push_back(fragments);
+        }
+        true
+    }
+}
+
+/// Appends the next fragment; gives the bytes that it carried, and whether it was the last.
+fn take_fragment(fragments: &mut Fragments, batch: &mut BytesMut) -> (usize, bool) {
+    let before = fragments.remaining_bytes();
+    if let Some(fragment) = fragments.next() {
+        batch.put(fragment);
+    }
+    (before - fragments.remaining_bytes(), fragments.len() == 0)
+}

@@ -1,0 +1,178 @@
+//! The task of a link: it alone reads from and writes to the socket.
+
+use std::{io, sync::Arc, time::Duration};
+
+use beam_dist::{
+    frame::{Event as FrameEvent, FrameDecoder, FrameLimits, TICK},
+    tick::{LinkClock, Tick, TickPolicy},
+};
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{Link, dispatch::dispatch, outbox::Taken};
+use crate::{event::DownReason, peer::Slot, state::NodeState};
+
+/// How much room one read is given.
+const READ_BYTES: usize = 64 * 1024;
+
+/// How long an ending link may take to send what is queued.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs a link to its end, and cleans up after it.
+pub(crate) async fn run(
+    node: Arc<NodeState>,
+    slot: Arc<Slot>,
+    link: Arc<Link>,
+    stream: TcpStream,
+    received: BytesMut,
+) {
+    let reason = Wire::new(&node, &link, stream, received).run().await;
+    // The first reason counts: who closed the link knows better than who saw the effect.
+    link.close(reason);
+    node.link_ended(&slot, &link);
+}
+
+/// The socket and the buffers on both sides of it.
+struct Wire<'a> {
+    node: &'a Arc<NodeState>,
+    link: &'a Arc<Link>,
+    stream: TcpStream,
+    decoder: FrameDecoder,
+    received: BytesMut,
+    batch: BytesMut,
+    taken: Taken,
+    clock: LinkClock,
+}
+
+impl<'a> Wire<'a> {
+    fn new(
+        node: &'a Arc<NodeState>,
+        link: &'a Arc<Link>,
+        stream: TcpStream,
+        received: BytesMut,
+    ) -> Self {
+        Self {
+            node,
+            link,
+            stream,
+            decoder: FrameDecoder::new(link.flags, FrameLimits::from(&node.identity.limits)),
+            received,
+            batch: BytesMut::new(),
+            taken: Taken::default(),
+            clock: LinkClock::new(
+                TickPolicy::new(node.net_ticktime),
+                Instant::now().into_std(),
+            ),
+        }
+    }
+
+    async fn run(mut self) -> DownReason {
+        match self.exchange().await {
+            Ok(()) => {
+                // A close of ours: what was sent before it is still delivered.
+                let _ = timeout(FLUSH_PATIENCE, self.flush()).await;
+                DownReason::Disconnected
+            }
+            Err(reason) => reason,
+        }
+    }
+
+    /// Reads, dispatches and writes until the link fails or is closed by this node.
+    async fn exchange(&mut self) -> Result<(), DownReason> {
+        // What came in one piece with the end of the handshake.
+        self.dispatch()?;
+        loop {
+            let (mut reader, mut writer) = self.stream.split();
+            tokio::select! {
+                read = read_some(&mut reader, &mut self.received), if !self.link.outbox.is_overdue() => {
+                    if read.map_err(io_error)? == 0 {
+                        return Err(DownReason::Closed);
+                    }
+                    self.clock.received(Instant::now().into_std());
+                    self.dispatch()?;
+                }
+                written = writer.write_buf(&mut self.batch), if !self.batch.is_empty() => {
+                    written.map_err(io_error)?;
+                    self.clock.sent(Instant::now().into_std());
+                    self.refill();
+                }
+                () = self.link.outbox.filled(), if self.batch.is_empty() => {
+                    // Others that are ready to run may have something to send as well: one write
+                    // for all of them is what makes many small calls cheap.
+                    tokio::task::yield_now().await;
+                    self.refill();
+                }
+                () = sleep_until(self.clock.deadline().into()) => self.tick()?,
+                () = self.link.closing.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    fn dispatch(&mut self) -> Result<(), DownReason> {
+        loop {
+            match self.decoder.decode(&mut self.received) {
+                Ok(Some(FrameEvent::Message(message))) => dispatch(self.node, self.link, message),
+                // A tick has done its work by being received.
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(DownReason::Protocol(error.to_string())),
+            }
+        }
+    }
+
+    /// Takes the next batch once the last one is written.
+    fn refill(&mut self) {
+        if self.batch.is_empty() {
+            self.link.outbox.written(std::mem::take(&mut self.taken));
+            self.taken = self.link.outbox.take(&mut self.batch);
+        }
+    }
+
+    /// Sends a tick or gives the peer up, whichever the clock says.
+    fn tick(&mut self) -> Result<(), DownReason> {
+        let now = Instant::now().into_std();
+        match self.clock.poll(now) {
+            Tick::Wait => {}
+            Tick::Send => {
+                // What waits to be written is as good as a tick.
+                if self.batch.is_empty() {
+                    self.batch.extend_from_slice(&TICK);
+                }
+                self.clock.sent(now);
+            }
+            Tick::GiveUp { silent_for } => return Err(DownReason::Silent(silent_for)),
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        loop {
+            while !self.batch.is_empty() {
+                self.stream.write_buf(&mut self.batch).await?;
+            }
+            self.refill();
+            if self.batch.is_empty() {
+                return self.stream.shutdown().await;
+            }
+        }
+    }
+}
+
+async fn read_some(
+    reader: &mut (impl AsyncReadExt + Unpin),
+    buffer: &mut BytesMut,
+) -> io::Result<usize> {
+    buffer.reserve(READ_BYTES);
+    reader.read_buf(buffer).await
+}
+
+fn io_error(error: io::Error) -> DownReason {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => DownReason::Closed,
+        _ => DownReason::Io(error.to_string()),
+    }
+}

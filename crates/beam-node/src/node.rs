@@ -1,0 +1,379 @@
+//! A node: the handle that users hold.
+
+use std::{fmt::Display, sync::Arc, time::Duration};
+
+use beam_dist::{Creation, NodeName};
+use beam_term::{Atom, Term, Writer};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Arguments, Function, NodeBuilder, Peer,
+    call::{Call, Cast, DEFAULT_TIMEOUT, not_connected},
+    error::{Cause, Code, Error},
+    event::{DownReason, Events},
+    export::{Export, Handler},
+    group::{Members, Membership},
+    link::{Lane, Payload},
+    mailbox::{Destination, Mailbox},
+    process::Role,
+    shutdown,
+    state::NodeState,
+};
+
+/// A node of the cluster.
+///
+/// Cheap to clone; the node stops when it is [shut down](Node::shutdown), or abruptly when the
+/// last clone is dropped.
+///
+/// ```no_run
+/// use beam_node::Node;
+///
+/// # async fn example() -> Result<(), beam_node::Error> {
+/// let node = Node::builder("app@127.0.0.1").cookie("secret").peer("w1@127.0.0.1").start().await?;
+/// node.export("greeter", "hello", async |name: String| format!("hello {name}"))?;
+/// let upper: String = node.call("w1@127.0.0.1", ("Elixir.String", "upcase"), ("hello",)).await?;
+/// node.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Node {
+    state: Arc<NodeState>,
+    _stop: Arc<StopOnDrop>,
+}
+
+/// Stops the tasks of a node that nobody holds any more.
+#[derive(Debug)]
+struct StopOnDrop(CancellationToken);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// A peer as [`Node::peers`] shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerStatus {
+    /// The peer's name.
+    pub name: NodeName,
+    /// Which incarnation of the peer it is.
+    pub creation: Creation,
+    /// Whether the peer is hidden.
+    pub hidden: bool,
+    /// Calls of this node that the peer has not answered.
+    pub calling: usize,
+    /// Calls of the peer that this node has not answered.
+    pub serving: usize,
+}
+
+impl Node {
+    /// Starts to describe a node with this name, `alive@host`.
+    pub fn builder(name: impl AsRef<str>) -> NodeBuilder {
+        NodeBuilder::new(name)
+    }
+
+    pub(crate) fn new(state: Arc<NodeState>) -> Self {
+        let stop = Arc::new(StopOnDrop(state.stop.clone()));
+        Self { state, _stop: stop }
+    }
+
+    /// The name of this node.
+    pub fn name(&self) -> &NodeName {
+        self.state.name()
+    }
+
+    /// Which incarnation of its name this node is.
+    pub fn creation(&self) -> Creation {
+        self.state.identity.creation
+    }
+
+    /// Another node by name, connected or not; or this one.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` when the name is not of the form `alive@host`.
+    pub fn peer(&self, name: impl AsRef<str>) -> Result<Peer, Error> {
+        let name = NodeName::try_from(name.as_ref())
+            .map_err(|error| Error::bad_request(format!("wrong name of a node: {error}")))?;
+        Ok(self.state.peer(&name))
+    }
+
+    /// Calls a function on another node, or on this one.
+    ///
+    /// ```no_run
+    /// # async fn example(node: beam_node::Node) -> Result<(), beam_node::Error> {
+    /// let sum: i64 = node.call("w1@127.0.0.1", ("erlang", "+"), (1, 2)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call<'a, T: DeserializeOwned, A: Arguments + 'a>(
+        &self,
+        node: impl AsRef<str>,
+        function: impl TryInto<Function, Error: Display>,
+        arguments: A,
+    ) -> Call<'a, T, A> {
+        match self.peer(node) {
+            Ok(peer) => peer.call(function, arguments),
+            Err(error) => Call::new(Err(error)),
+        }
+    }
+
+    /// Sends a cast: a call whose result nobody wants.
+    pub fn cast<'a, A: Arguments + 'a>(
+        &self,
+        node: impl AsRef<str>,
+        function: impl TryInto<Function, Error: Display>,
+        arguments: A,
+    ) -> Cast<'a, A> {
+        match self.peer(node) {
+            Ok(peer) => peer.cast(function, arguments),
+            Err(error) => Cast::new(Err(error)),
+        }
+    }
+
+    /// Connects to a node, unless there is a connection already, and keeps no hold on it: a
+    /// connection that is lost is made anew by the next call. Configured peers are reconnected
+    /// without a call.
+    ///
+    /// # Errors
+    ///
+    /// As [`Peer::connect`].
+    pub async fn connect(&self, node: impl AsRef<str>) -> Result<(), Error> {
+        self.peer(node)?.connect(DEFAULT_TIMEOUT).await
+    }
+
+    /// Asks a node for a sign of life, and tells how long it took to come.
+    ///
+    /// # Errors
+    ///
+    /// As [`Peer::ping`]; the timeout is 10 s.
+    pub async fn ping(&self, node: impl AsRef<str>) -> Result<Duration, Error> {
+        self.peer(node)?.ping(DEFAULT_TIMEOUT).await
+    }
+
+    /// Closes the connection to a node; `false` if there was none.
+    ///
+    /// Calls that wait for an answer fail with `service_unavailable`.
+    pub fn disconnect(&self, node: &NodeName) -> bool {
+        let link = self.state.slot(node).live();
+        if let Some(link) = &link {
+            link.close(DownReason::Disconnected);
+        }
+        link.is_some()
+    }
+
+    /// The connected nodes, sorted by name.
+    pub fn peers(&self) -> Vec<PeerStatus> {
+        let mut peers: Vec<PeerStatus> = self
+            .state
+            .links()
+            .into_iter()
+            .map(|link| PeerStatus {
+                name: link.peer.clone(),
+                creation: link.creation,
+                hidden: !link.visible,
+                calling: link.calling(),
+                serving: link.serving(),
+            })
+            .collect();
+        peers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        peers
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> Events {
+        Events::new(self.state.events.subscribe())
+    }
+
+    /// Lets others call an async function under this module and name; its arity is the number of
+    /// the handler's arguments.
+    ///
+    /// The arguments and the result pass through serde. See [`Export`] for handlers that raise,
+    /// block, or take terms as they are.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` when a name is no atom, or when the function is exported already.
+    pub fn export<Args, H>(
+        &self,
+        module: impl AsRef<str>,
+        name: impl AsRef<str>,
+        handler: H,
+    ) -> Result<(), Error>
+    where
+        H: Handler<Args>,
+        H::Output: Future<Output: Serialize> + Send + 'static,
+    {
+        self.register(Export::new(module, name, handler))
+    }
+
+    /// Lets others call a function that was described by an [`Export`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::export`].
+    pub fn register(&self, export: Export) -> Result<(), Error> {
+        self.state.exports.register(export)
+    }
+
+    /// Puts a function in the place of the one that is exported under the same names and arity, if
+    /// there is one. Calls that run already are not touched.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` when a name is no atom.
+    pub fn replace(&self, export: Export) -> Result<(), Error> {
+        self.state.exports.replace(export)
+    }
+
+    /// Takes an exported function back; `false` if there was none. Calls that run already are not
+    /// touched.
+    pub fn unregister(&self, function: &Function, arity: usize) -> bool {
+        self.state.exports.unregister(function, arity)
+    }
+
+    /// The exported functions with their arities, sorted; those that every node exports included.
+    pub fn exports(&self) -> Vec<(Function, usize)> {
+        self.state
+            .exports
+            .all()
+            .iter()
+            .map(|entry| (entry.function.clone(), entry.arity))
+            .collect()
+    }
+
+    /// A process that receives messages; with a name, others can send to it by that name.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` when the name is no atom, or is taken.
+    pub fn mailbox(&self, name: Option<&str>) -> Result<Mailbox, Error> {
+        let name = name
+            .map(Atom::try_from)
+            .transpose()
+            .map_err(|error| Error::bad_request(format!("wrong name of a mailbox: {error}")))?;
+        let (sender, receiver) = mpsc::channel(self.state.identity.limits.mailbox_messages);
+        let process = self
+            .state
+            .processes
+            .spawn(Role::Mailbox(sender), Vec::new());
+        let mailbox = Mailbox::new(Arc::clone(&self.state), Arc::clone(&process), receiver);
+        match name {
+            Some(name) if !self.state.processes.register(name.clone(), &process) => {
+                Err(Error::bad_request(format!(
+                    "the name {name} is taken by another process of this node"
+                )))
+            }
+            _ => Ok(mailbox),
+        }
+    }
+
+    /// Sends a message to a process of another node, by its pid or by node and name.
+    ///
+    /// # Errors
+    ///
+    /// `service_unavailable` without a connection, `too_many_requests` at a limit and
+    /// `bad_request` for what has no form as a term. Whether it arrives is not reported.
+    pub async fn send<M: Serialize + Sync>(
+        &self,
+        to: impl Into<Destination>,
+        message: &M,
+    ) -> Result<(), Error> {
+        let Destination { node, recipient } = to.into();
+        let peer = self.peer(&node)?;
+        let link = peer
+            .slot
+            .link(&self.state, Instant::now() + DEFAULT_TIMEOUT)
+            .await
+            .map_err(|error| not_connected(peer.name(), error))?;
+        let control = link.message_to(self.state.identity.caller.clone(), &recipient);
+        let mut payload = |writer: &mut Writer<'_>| writer.serialize(message);
+        link.send(Lane::Ordered, &control, Payload::Written(&mut payload))
+            .map_err(|error| link.not_sent(error).at_node(peer.name()))
+    }
+
+    /// Joins a process group of the scope `rpc_load_balancer`; dropping the membership leaves it.
+    ///
+    /// Every connected node sees the membership, Elixir nodes with the library
+    /// `rpc_load_balancer` among them.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` when the name of the group is too long to be announced.
+    pub fn join(&self, group: impl Into<Term>) -> Result<Membership, Error> {
+        Membership::join(&self.state, group.into())
+    }
+
+    /// The process groups that have members, here or on connected nodes.
+    pub fn groups(&self) -> Vec<Term> {
+        self.state.groups.groups()
+    }
+
+    /// The members of a process group now.
+    pub fn members(&self, group: &Term) -> Arc<Members> {
+        self.state.groups.members(group)
+    }
+
+    /// The members of a process group, as a value that changes with them.
+    pub fn watch_members(&self, group: impl Into<Term>) -> watch::Receiver<Arc<Members>> {
+        self.state.groups.watch(group.into())
+    }
+
+    /// Waits until a process group has members on at least `count` nodes.
+    ///
+    /// # Errors
+    ///
+    /// `service_unavailable` with the number of members found, if they do not come in time.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Nothing is lost when this future is dropped.
+    pub async fn wait_for_members(
+        &self,
+        group: impl Into<Term>,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<Arc<Members>, Error> {
+        let group = group.into();
+        let mut members = self.watch_members(group.clone());
+        let enough = |members: &Arc<Members>| members.len() >= count;
+        if let Ok(Ok(found)) = tokio::time::timeout(timeout, members.wait_for(enough)).await {
+            return Ok(Arc::clone(&found));
+        }
+        let found = members.borrow().len();
+        Err(Error::new(
+            Code::ServiceUnavailable,
+            format!("{found} of {count} members of group {group} came within {timeout:?}"),
+            Cause::NoMembers,
+        ))
+    }
+
+    /// Calls of this node that wait for an answer.
+    pub fn calling(&self) -> usize {
+        self.state.identity.calling.count()
+    }
+
+    /// Calls of peers that this node has not answered.
+    pub fn serving(&self) -> usize {
+        self.state.identity.serving.count()
+    }
+
+    /// Stops the node in good order: it leaves all groups, goes on serving until the calls both
+    /// ways have run out (at most 15 s, the [`drain_timeout`](NodeBuilder::drain_timeout)), then
+    /// closes its connections and gives up its name.
+    ///
+    /// # Errors
+    ///
+    /// `request_timeout` when calls were left at the end of the drain; they are lost. The node is
+    /// stopped all the same.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        shutdown::run(&self.state).await
+    }
+}

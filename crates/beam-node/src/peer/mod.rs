@@ -1,0 +1,125 @@
+//! A peer: another node by name, connected or not.
+
+mod slot;
+
+use std::{sync::Arc, time::Duration};
+
+use beam_dist::NodeName;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::{
+    Arguments, Function,
+    call::{Call, Cast, Request, not_connected},
+    error::{Cause, Code, Error},
+    state::NodeState,
+};
+
+pub(crate) use slot::Slot;
+
+/// Another node that this one can call, connected or not.
+///
+/// Cheap to clone, and valid across reconnects: a balancer keeps one for each member. The node
+/// itself is a peer too; its calls run here, without a connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub(crate) node: Arc<NodeState>,
+    pub(crate) slot: Arc<Slot>,
+}
+
+impl Peer {
+    /// The peer's name.
+    pub fn name(&self) -> &NodeName {
+        self.slot.name()
+    }
+
+    /// Whether this is the node itself.
+    pub fn is_local(&self) -> bool {
+        self.slot.name() == self.node.name()
+    }
+
+    /// Whether there is a connection right now. The node itself always counts as connected.
+    pub fn is_connected(&self) -> bool {
+        self.is_local() || self.slot.live().is_some()
+    }
+
+    /// Calls a function there; see [`Node::call`](crate::Node::call).
+    pub fn call<'a, T: DeserializeOwned, A: Arguments + 'a>(
+        &self,
+        function: impl TryInto<Function, Error: std::fmt::Display>,
+        arguments: A,
+    ) -> Call<'a, T, A> {
+        Call::new(self.request(function, arguments))
+    }
+
+    /// Sends a cast; see [`Node::cast`](crate::Node::cast).
+    pub fn cast<'a, A: Arguments + 'a>(
+        &self,
+        function: impl TryInto<Function, Error: std::fmt::Display>,
+        arguments: A,
+    ) -> Cast<'a, A> {
+        Cast::new(self.request(function, arguments))
+    }
+
+    /// Connects, unless there is a connection already.
+    ///
+    /// # Errors
+    ///
+    /// `service_unavailable`, with the [`ConnectError`](crate::ConnectError) as its cause.
+    pub async fn connect(&self, timeout: Duration) -> Result<(), Error> {
+        if self.is_local() {
+            return Ok(());
+        }
+        self.slot
+            .link(&self.node, Instant::now() + timeout)
+            .await
+            .map(drop)
+            .map_err(|error| not_connected(self.name(), error))
+    }
+
+    /// Connects if need be, asks for a sign of life, and tells how long it took to come.
+    ///
+    /// # Errors
+    ///
+    /// `service_unavailable` without a connection, or when it is lost meanwhile, and
+    /// `request_timeout` when no sign comes.
+    pub async fn ping(&self, timeout: Duration) -> Result<Duration, Error> {
+        if self.is_local() {
+            return Ok(Duration::ZERO);
+        }
+        let deadline = Instant::now() + timeout;
+        let link = self
+            .slot
+            .link(&self.node, deadline)
+            .await
+            .map_err(|error| not_connected(self.name(), error))?;
+        let asked = Instant::now();
+        match tokio::time::timeout_at(deadline, link.probe()).await {
+            Ok(Ok(())) => Ok(asked.elapsed()),
+            Ok(Err(_lost)) => Err(Error::new(
+                Code::ServiceUnavailable,
+                format!("{} lost the connection", self.name()),
+                Cause::ConnectionLost,
+            )
+            .at_node(self.name())),
+            Err(_elapsed) => Err(Error::new(
+                Code::RequestTimeout,
+                format!("{} gave no sign of life within {timeout:?}", self.name()),
+                Cause::Timeout(timeout),
+            )
+            .at_node(self.name())),
+        }
+    }
+
+    fn request<A: Arguments>(
+        &self,
+        function: impl TryInto<Function, Error: std::fmt::Display>,
+        arguments: A,
+    ) -> Result<Request<A>, Error> {
+        Ok(Request {
+            peer: self.clone(),
+            function: Function::parse(function)?,
+            arguments,
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! What has a pid on this node: services, members of groups, mailboxes and served calls.
+
+mod table;
+mod watcher;
+
+pub(crate) use table::{Process, Processes, Role, Served};
+pub(crate) use watcher::Watcher;

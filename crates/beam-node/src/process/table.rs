@@ -1,0 +1,243 @@
+//! The processes of a node, as far as peers can address and observe them.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use beam_dist::control::Target;
+use beam_term::{Atom, Pid, Reference};
+use tokio::{sync::mpsc, task::AbortHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::Watcher;
+use crate::mailbox::Delivery;
+
+/// Something with a pid.
+///
+/// It lives from [`Processes::spawn`] to [`Processes::remove`]; whoever monitors or links to it
+/// is kept in the meantime, and handed out on removal to be told.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
+    pub(crate) role: Role,
+    /// `None` once the process has ended: a watcher that comes later is told `noproc`.
+    watchers: Mutex<Option<Vec<Watcher>>>,
+}
+
+/// What a process does with what it is sent.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// Answers `net_adm:ping`.
+    NetKernel,
+    /// Answers `features_request`.
+    Rex,
+    /// Speaks the I/O protocol for functions that this node called.
+    GroupLeader,
+    /// The scope of process groups.
+    Scope,
+    /// Stands for this node as the sender of its calls.
+    Caller,
+    /// Is in a process group, and drops what it is sent.
+    Member,
+    /// Hands messages to the user of this library.
+    Mailbox(mpsc::Sender<Delivery>),
+    /// Runs an exported function.
+    Served(Served),
+}
+
+/// A call being served.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// The link that the call came from; the call is cancelled with it.
+    pub(crate) link_id: u64,
+    /// The request that started it.
+    pub(crate) request: Reference,
+    /// Tells the handler that nobody waits any more.
+    pub(crate) cancelled: CancellationToken,
+    /// Ends the handler at once, on an exit signal.
+    abort: Mutex<Option<AbortHandle>>,
+    killed: AtomicBool,
+}
+
+impl Served {
+    pub(crate) fn new(link_id: u64, request: Reference, cancelled: CancellationToken) -> Self {
+        Self {
+            link_id,
+            request,
+            cancelled,
+            abort: Mutex::new(None),
+            killed: AtomicBool::new(false),
+        }
+    }
+
+    /// Sets what ends the task of the handler.
+    pub(crate) fn set_abort(&self, abort: AbortHandle) {
+        *lock(&self.abort) = Some(abort);
+        // The kill may have come first.
+        if self.killed.load(Ordering::Acquire) {
+            self.kill();
+        }
+    }
+
+    /// Ends the handler at once.
+    pub(crate) fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.cancelled.cancel();
+        if let Some(abort) = lock(&self.abort).take() {
+            abort.abort();
+        }
+    }
+}
+
+impl Process {
+    /// Adds a watcher; `false` when the process has ended meanwhile.
+    pub(crate) fn watch(&self, watcher: &Watcher) -> bool {
+        match &mut *self.watchers() {
+            Some(watchers) => {
+                watchers.push(watcher.clone());
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Removes the watchers that match, and gives their number.
+    pub(crate) fn unwatch(&self, mut matches: impl FnMut(&Watcher) -> bool) -> usize {
+        match &mut *self.watchers() {
+            Some(watchers) => {
+                let before = watchers.len();
+                watchers.retain(|watcher| !matches(watcher));
+                before - watchers.len()
+            }
+            None => 0,
+        }
+    }
+
+    fn watchers(&self) -> MutexGuard<'_, Option<Vec<Watcher>>> {
+        lock(&self.watchers)
+    }
+}
+
+const SHARDS: usize = 16;
+
+/// All processes of a node.
+#[derive(Debug)]
+pub(crate) struct Processes {
+    node: Atom,
+    creation: u32,
+    next: AtomicU64,
+    shards: [Mutex<HashMap<u64, Arc<Process>>>; SHARDS],
+    names: RwLock<HashMap<Atom, Arc<Process>>>,
+}
+
+impl Processes {
+    pub(crate) fn new(node: Atom, creation: u32) -> Self {
+        Self {
+            node,
+            creation,
+            next: AtomicU64::new(1),
+            shards: Default::default(),
+            names: RwLock::default(),
+        }
+    }
+
+    /// A pid that no process of this node has had.
+    pub(crate) fn fresh_pid(&self) -> Pid {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Pid {
+            node: self.node.clone(),
+            id: (number & PID_ID_MASK) as u32,
+            serial: (number >> PID_ID_BITS) as u32,
+            creation: self.creation,
+        }
+    }
+
+    /// Starts a process, with those who watch it from the start.
+    pub(crate) fn spawn(&self, role: Role, watchers: Vec<Watcher>) -> Arc<Process> {
+        let process = Arc::new(Process {
+            pid: self.fresh_pid(),
+            role,
+            watchers: Mutex::new(Some(watchers)),
+        });
+        self.shard(number(&process.pid))
+            .insert(number(&process.pid), Arc::clone(&process));
+        process
+    }
+
+    /// Gives a process a name; `false` when the name is taken.
+    pub(crate) fn register(&self, name: Atom, process: &Arc<Process>) -> bool {
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        match names.entry(name) {
+            std::collections::hash_map::Entry::Occupied(_) => false,
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(Arc::clone(process));
+                true
+            }
+        }
+    }
+
+    /// The process with this pid; none for pids of other nodes or of an earlier incarnation.
+    pub(crate) fn by_pid(&self, pid: &Pid) -> Option<Arc<Process>> {
+        if pid.creation != self.creation || pid.node != self.node {
+            return None;
+        }
+        let process = self.shard(number(pid)).get(&number(pid)).cloned()?;
+        // A forged pid can have the number of another.
+        (process.pid == *pid).then_some(process)
+    }
+
+    /// The process with this name.
+    pub(crate) fn by_name(&self, name: &Atom) -> Option<Arc<Process>> {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        names.get(name).cloned()
+    }
+
+    /// The process that a control message is addressed to.
+    pub(crate) fn find(&self, target: &Target) -> Option<Arc<Process>> {
+        match target {
+            Target::Pid(pid) => self.by_pid(pid),
+            Target::Name(name) => self.by_name(name),
+        }
+    }
+
+    /// Ends a process: takes it and its name out, and gives those who are to be told.
+    pub(crate) fn remove(&self, process: &Process) -> Vec<Watcher> {
+        self.shard(number(&process.pid))
+            .remove(&number(&process.pid));
+        if !matches!(process.role, Role::Served(_) | Role::Member) {
+            let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+            names.retain(|_, named| named.pid != process.pid);
+        }
+        process.watchers().take().unwrap_or_default()
+    }
+
+    /// Every process, for the rare sweep when a link ends or the node stops.
+    pub(crate) fn all(&self) -> Vec<Arc<Process>> {
+        self.shards
+            .iter()
+            .flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>())
+            .collect()
+    }
+
+    fn shard(&self, number: u64) -> MutexGuard<'_, HashMap<u64, Arc<Process>>> {
+        lock(&self.shards[number as usize % SHARDS])
+    }
+}
+
+/// Pids carry two words; OTP's own fill the first one to 28 bits.
+const PID_ID_BITS: u32 = 28;
+const PID_ID_MASK: u64 = (1 << PID_ID_BITS) - 1;
+
+fn number(pid: &Pid) -> u64 {
+    u64::from(pid.id) | (u64::from(pid.serial) << PID_ID_BITS)
+}
+
+/// A lock whose holder panicked is still consistent: every critical section here is one
+/// insertion, removal or swap.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,77 @@
+//! Peers' processes that monitor or link to ours.
+
+use std::sync::Arc;
+
+use beam_dist::control::{Control, Exit, MonitorExit, Target};
+use beam_term::{Atom, Pid, Reference, Term, Writer};
+
+use crate::link::{Lane, Link, Payload, SendError};
+
+/// A peer's process that wants to know when one of ours ends.
+#[derive(Clone, Debug)]
+pub(crate) enum Watcher {
+    /// By monitor; `name` is what was monitored, where that was not the pid.
+    Monitor {
+        link: Arc<Link>,
+        from: Pid,
+        name: Option<Atom>,
+        reference: Reference,
+    },
+    /// By link.
+    Link { link: Arc<Link>, from: Pid },
+}
+
+impl Watcher {
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        match self {
+            Self::Monitor { link, .. } | Self::Link { link, .. } => link,
+        }
+    }
+
+    /// Tells that `process` ended, at once.
+    pub(crate) fn tell(&self, process: &Pid, reason: &Term) {
+        self.link().forget_watchers(1);
+        self.tell_uncounted(process, reason);
+    }
+
+    /// The same for a watcher that was never counted, as it was refused.
+    pub(crate) fn tell_uncounted(&self, process: &Pid, reason: &Term) {
+        let mut payload = |writer: &mut Writer<'_>| writer.term(reason);
+        self.link()
+            .answer(&self.exit(process), Payload::Written(&mut payload));
+    }
+
+    /// Tells that `process` ended with a reason of any size, when the link has room for it.
+    pub(crate) async fn tell_patiently(
+        &self,
+        process: &Pid,
+        reason: Payload<'_>,
+    ) -> Result<(), SendError> {
+        self.link()
+            .send_patiently(Lane::Free, &self.exit(process), reason)
+            .await
+    }
+
+    fn exit(&self, process: &Pid) -> Control {
+        match self {
+            Self::Monitor {
+                from,
+                name,
+                reference,
+                ..
+            } => Control::MonitorExit(MonitorExit {
+                from: match name {
+                    Some(name) => Target::Name(name.clone()),
+                    None => Target::Pid(process.clone()),
+                },
+                to: from.clone(),
+                reference: reference.clone(),
+            }),
+            Self::Link { from, .. } => Control::Exit(Exit {
+                from: process.clone(),
+                to: from.clone(),
+                token: None,
+            }),
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Calls that peers make of this node's exports.
+
+use std::sync::Arc;
+
+use beam_dist::{
+    NodeName,
+    control::{Control, SpawnReply, SpawnRequest},
+};
+use beam_term::{Atom, DecodeError, EncodeError, Pid, RawTerm, Term, Token, Writer};
+use tokio::{task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Function, atoms,
+    error::{Cause, Class, Code, Error},
+    export::{CallContext, Outcome},
+    link::{Link, Payload, SendError},
+    process::{Process, Role, Served, Watcher},
+    state::NodeState,
+};
+
+/// What a spawn request asks for.
+struct Work {
+    module: Atom,
+    function: Atom,
+    arguments: RawTerm,
+    shape: Shape,
+}
+
+/// How the result is reported.
+enum Shape {
+    /// As `erpc:call` expects it, under this identifier.
+    Erpc(RawTerm),
+    /// As any process reports its end: `normal`, or what it raised.
+    Process,
+}
+
+/// Starts what a spawn request asks for, or refuses it.
+pub(crate) fn spawn(
+    node: &Arc<NodeState>,
+    link: &Arc<Link>,
+    request: SpawnRequest,
+    arguments: RawTerm,
+) {
+    let refusal = if request
+        .options
+        .others
+        .iter()
+        .any(|option| !is_known(option))
+    {
+        Some(atoms::BADOPT)
+    } else if node.is_closed() || !link.admit_served() {
+        Some(atoms::SYSTEM_LIMIT)
+    } else {
+        None
+    };
+    if let Some(reason) = refusal {
+        return reply(link, &request, Err(reason));
+    }
+    let work = match Work::read(&request, arguments) {
+        Ok(work) => work,
+        Err(error) => {
+            link.leave_served();
+            tracing::debug!(peer = %link.peer, %error, "refused a malformed spawn request");
+            return reply(link, &request, Err(atoms::BADARG));
+        }
+    };
+
+    let cancelled = CancellationToken::new();
+    let process = node.processes.spawn(
+        Role::Served(Served::new(
+            link.id,
+            request.request.clone(),
+            cancelled.clone(),
+        )),
+        watchers(link, &request),
+    );
+    reply(link, &request, Ok(process.pid.clone()));
+
+    let task = node.spawn({
+        let (node, link, process) = (Arc::clone(node), Arc::clone(link), Arc::clone(&process));
+        async move {
+            // Counts the call as served until its answer is queued, however this task ends.
+            let _serving = Serving(Arc::clone(&link));
+            let outcome = run(&node, link.peer.clone(), &work, None, cancelled).await;
+            report(&node, &process, &work, outcome).await;
+        }
+    });
+    if let Role::Served(served) = &process.role {
+        served.set_abort(task.abort_handle());
+    }
+}
+
+struct Serving(Arc<Link>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.leave_served();
+    }
+}
+
+/// Runs an export for this node itself.
+pub(crate) fn spawn_local(
+    node: &Arc<NodeState>,
+    function: Function,
+    arguments: RawTerm,
+    deadline: Option<Instant>,
+    cancelled: CancellationToken,
+) -> Result<JoinHandle<Outcome>, Error> {
+    let limit = node.identity.limits.served_per_node;
+    if !node.identity.serving.enter(limit) {
+        return Err(Error::new(
+            Code::TooManyRequests,
+            format!(
+                "{limit} calls are being served already; call again later, or raise the limit `served_per_node`"
+            ),
+            Cause::Limit("served_per_node"),
+        ));
+    }
+    let work = Work {
+        module: function.module,
+        function: function.name,
+        arguments,
+        shape: Shape::Process,
+    };
+    let serving = ServingLocally(Arc::clone(node));
+    Ok(node.spawn(async move {
+        let serving = serving;
+        let caller = serving.0.name().clone();
+        run(&serving.0, caller, &work, deadline, cancelled).await
+    }))
+}
+
+struct ServingLocally(Arc<NodeState>);
+
+impl Drop for ServingLocally {
+    fn drop(&mut self) {
+        self.0.identity.serving.leave();
+    }
+}
+
+/// Runs the export, or finds that there is none.
+async fn run(
+    node: &NodeState,
+    caller: NodeName,
+    work: &Work,
+    deadline: Option<Instant>,
+    cancelled: CancellationToken,
+) -> Outcome {
+    let Some(arity) = work.arity() else {
+        return Outcome::error(Term::Atom(atoms::BADARG), []);
+    };
+    let Some(export) = node.exports.find(&work.module, &work.function, arity) else {
+        return Outcome::undefined(&work.module, &work.function, arity, &work.arguments);
+    };
+    let context = CallContext::new(caller, &export, deadline, cancelled);
+    export.run(work.arguments.clone(), context).await
+}
+
+/// Tells everybody who watches the process how it ended.
+async fn report(node: &NodeState, process: &Process, work: &Work, outcome: Outcome) {
+    for watcher in node.processes.remove(process) {
+        watcher.link().forget_watchers(1);
+        let told = tell(&watcher, process, work, &outcome).await;
+        // A link that closed meanwhile has told the peer already. What has no encoding, or is too
+        // large for a message, is answered by its reason.
+        if let Err(SendError::Encode(error)) = told {
+            let reason = Term::tuple([
+                Term::Atom(atoms::SYSTEM_LIMIT),
+                Term::binary(error.to_string()),
+            ]);
+            let _ = tell(&watcher, process, work, &Outcome::error(reason, [])).await;
+        }
+    }
+}
+
+async fn tell(
+    watcher: &Watcher,
+    process: &Process,
+    work: &Work,
+    outcome: &Outcome,
+) -> Result<(), SendError> {
+    let mut payload = |writer: &mut Writer<'_>| work.write_reason(outcome, writer);
+    watcher
+        .tell_patiently(&process.pid, Payload::Written(&mut payload))
+        .await
+}
+
+fn watchers(link: &Arc<Link>, request: &SpawnRequest) -> Vec<Watcher> {
+    let mut watchers = Vec::with_capacity(1);
+    if request.options.monitor {
+        watchers.push(Watcher::Monitor {
+            link: Arc::clone(link),
+            from: request.from.clone(),
+            name: None,
+            reference: request.request.clone(),
+        });
+    }
+    if request.options.link {
+        watchers.push(Watcher::Link {
+            link: Arc::clone(link),
+            from: request.from.clone(),
+        });
+    }
+    link.count_watchers(watchers.len());
+    watchers
+}
+
+fn reply(link: &Link, request: &SpawnRequest, result: Result<Pid, Atom>) {
+    let started = result.is_ok();
+    link.answer(
+        &Control::SpawnReply(SpawnReply {
+            request: request.request.clone(),
+            to: request.from.clone(),
+            linked: started && request.options.link,
+            monitored: started && request.options.monitor,
+            result,
+            token: None,
+        }),
+        Payload::None,
+    );
+}
+
+/// Whether an option of a spawn request concerns only the memory or scheduling of a BEAM process,
+/// and so can be taken as done.
+fn is_known(option: &Term) -> bool {
+    const TUNING: [&str; 7] = [
+        "priority",
+        "fullsweep_after",
+        "min_heap_size",
+        "min_bin_vheap_size",
+        "max_heap_size",
+        "message_queue_data",
+        "async_dist",
+    ];
+    match option.as_tuple() {
+        Some([Term::Atom(name), _]) => TUNING.contains(&name.as_str()),
+        _ => false,
+    }
+}
+
+impl Work {
+    fn read(request: &SpawnRequest, arguments: RawTerm) -> Result<Self, DecodeError> {
+        let entry = (
+            request.module.as_str(),
+            request.function.as_str(),
+            request.arity,
+        );
+        match entry {
+            ("erpc", "execute_call", 4) => {
+                let mut reader = arguments.reader();
+                reader.list()?;
+                let id = reader.raw()?;
+                Ok(Self {
+                    module: reader.atom()?,
+                    function: reader.atom()?,
+                    arguments: reader.raw()?,
+                    shape: Shape::Erpc(id),
+                })
+            }
+            ("erpc", "execute_cast", 3) => {
+                let mut reader = arguments.reader();
+                reader.list()?;
+                Ok(Self {
+                    module: reader.atom()?,
+                    function: reader.atom()?,
+                    arguments: reader.raw()?,
+                    shape: Shape::Process,
+                })
+            }
+            _ => Ok(Self {
+                module: request.module.clone(),
+                function: request.function.clone(),
+                arguments,
+                shape: Shape::Process,
+            }),
+        }
+    }
+
+    /// How many arguments there are; `None` where they are not a list.
+    fn arity(&self) -> Option<usize> {
+        match self.arguments.reader().token() {
+            Ok(Token::Nil) => Some(0),
+            Ok(Token::List(len)) => Some(len),
+            Ok(Token::String(bytes)) => Some(bytes.len()),
+            _ => None,
+        }
+    }
+
+    /// Writes the exit reason of the process.
+    fn write_reason(&self, outcome: &Outcome, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+        match (&self.shape, outcome) {
+            (Shape::Erpc(id), Outcome::Returned(value)) => {
+                writer.tuple(3);
+                writer.raw(id)?;
+                writer.atom(&atoms::RETURN);
+                writer.raw(value)
+            }
+            (Shape::Erpc(id), Outcome::Raised(exception)) => {
+                let is_error = exception.class == Class::Error;
+                writer.tuple(if is_error { 4 } else { 3 });
+                writer.raw(id)?;
+                writer.atom(&exception.class.atom());
+                writer.term(&exception.reason)?;
+                if is_error {
+                    writer.term(&exception.stack)?;
+                }
+                Ok(())
+            }
+            (Shape::Process, Outcome::Returned(_)) => {
+                writer.atom(&atoms::NORMAL);
+                Ok(())
+            }
+            (Shape::Process, Outcome::Raised(exception)) => match exception.class {
+                Class::Exit => writer.term(&exception.reason),
+                Class::Error => {
+                    writer.tuple(2);
+                    writer.term(&exception.reason)?;
+                    writer.term(&exception.stack)
+                }
+                Class::Throw => {
+                    writer.tuple(2);
+                    writer.tuple(2);
+                    writer.atom(&atoms::NOCATCH);
+                    writer.term(&exception.reason)?;
+                    writer.term(&exception.stack)
+                }
+            },
+        }
+    }
+}

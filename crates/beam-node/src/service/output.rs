@@ -1,0 +1,102 @@
+//! What called functions print: from the group leader of this node to its user.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use beam_dist::NodeName;
+use beam_term::Term;
+use tokio::sync::mpsc;
+
+use crate::link::Link;
+
+/// Text that a function printed on behalf of a call of this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Output {
+    /// Where the function runs.
+    pub node: NodeName,
+    /// What it printed, as it came: perhaps part of a line, perhaps several.
+    pub text: String,
+}
+
+/// What is done with output.
+pub(crate) type Sink = Arc<dyn Fn(Output) + Send + Sync>;
+
+/// Output on its way to the sink, bounded in bytes.
+pub(crate) struct OutputQueue {
+    sender: mpsc::UnboundedSender<Output>,
+    queued_bytes: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+/// What a queued text costs beside its bytes.
+const OVERHEAD_BYTES: usize = 64;
+
+impl OutputQueue {
+    /// The queue, and the task that empties it into `sink`.
+    pub(crate) fn new(limit: usize, sink: Sink) -> (Self, impl Future<Output = ()> + Send) {
+        // The bytes are bounded, and with them the messages.
+        let (sender, mut receiver) = mpsc::unbounded_channel::<Output>();
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let queue = Self {
+            sender,
+            queued_bytes: Arc::clone(&queued_bytes),
+            limit,
+        };
+        let task = async move {
+            while let Some(output) = receiver.recv().await {
+                queued_bytes.fetch_sub(cost(&output), Ordering::Relaxed);
+                sink(output);
+            }
+        };
+        (queue, task)
+    }
+}
+
+impl OutputQueue {
+    /// Queues a text; the answer is `ok`, or an error where there is no room.
+    #[expect(dead_code, reason = "the I/O protocol is to call it")]
+    pub(super) fn print(&self, link: &Link, text: String) -> Term {
+        let output = Output {
+            node: link.peer.clone(),
+            text,
+        };
+        let cost = cost(&output);
+        let queued = self.queued_bytes.fetch_add(cost, Ordering::Relaxed);
+        if queued > 0 && queued + cost > self.limit {
+            self.queued_bytes.fetch_sub(cost, Ordering::Relaxed);
+            tracing::warn!(peer = %link.peer, "dropped output: the limit `output_bytes` is reached");
+            return Term::tuple([Term::atom("error"), Term::atom("enospc")]);
+        }
+        // The task that receives ends with the node.
+        let _ = self.sender.send(output);
+        Term::atom("ok")
+    }
+}
+
+fn cost(output: &Output) -> usize {
+    output.text.len() + OVERHEAD_BYTES
+}
+
+impl fmt::Debug for OutputQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutputQueue")
+            .field("queued_bytes", &self.queued_bytes)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The sink that is used unless the builder is given another: lines in the log.
+pub(crate) fn log() -> Sink {
+    Arc::new(|output: Output| {
+        for line in output.text.lines() {
+            tracing::info!(target: "beam_node::output", node = %output.node, "{line}");
+        }
+    })
+}

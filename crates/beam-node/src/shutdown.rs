@@ -1,0 +1,69 @@
+//! Stopping a node in good order.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::{
+    DownReason,
+    error::{Cause, Code, Error},
+    process::Role,
+    state::NodeState,
+};
+
+/// How long tasks may take to end once the node is stopped: longer than a link takes to flush.
+const LAST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Leaves all groups, lets the calls both ways run out, then stops everything.
+pub(crate) async fn run(node: &Arc<NodeState>) -> Result<(), Error> {
+    let drained = drain(node).await;
+    node.stop.cancel();
+    if timeout(LAST_PATIENCE, node.tasks_ended()).await.is_err() {
+        tracing::warn!("stopped while some tasks would not end");
+    }
+    drained
+}
+
+async fn drain(node: &Arc<NodeState>) -> Result<(), Error> {
+    node.draining.cancel();
+    let was_member = node.groups.leave_all();
+    let deadline = Instant::now() + node.drain.timeout;
+    let empty = async {
+        loop {
+            node.identity.calling.emptied().await;
+            node.identity.serving.emptied().await;
+            // Peers that have not seen the leave may still call.
+            let served = node.identity.serving.entered();
+            if was_member {
+                tokio::time::sleep(node.drain.linger).await;
+            }
+            if node.identity.serving.entered() == served && node.identity.calling.count() == 0 {
+                return;
+            }
+        }
+    };
+    timeout_at(deadline, empty).await.map_err(|_elapsed| {
+        let (calling, serving) = (node.identity.calling.count(), node.identity.serving.count());
+        Error::new(
+            Code::RequestTimeout,
+            format!(
+                "stopped with {calling} calls sent and {serving} calls received that had no answer after {:?}",
+                node.drain.timeout
+            ),
+            Cause::Timeout(node.drain.timeout),
+        )
+    })
+}
+
+/// Ends what does not end by itself once the node is to stop: links, and handlers that run on.
+pub(crate) async fn supervise(node: Arc<NodeState>) {
+    node.stop.cancelled().await;
+    for process in node.processes.all() {
+        if let Role::Served(served) = &process.role {
+            served.kill();
+        }
+    }
+    for link in node.links() {
+        link.close(DownReason::ShutDown);
+    }
+}

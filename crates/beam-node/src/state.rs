@@ -1,0 +1,268 @@
+//! What the tasks of one node share.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use beam_dist::{
+    Cookie, Flags, NodeName,
+    handshake::{self, Established},
+};
+use beam_term::Term;
+use tokio::{
+    sync::{Semaphore, broadcast},
+    task::JoinHandle,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Peer,
+    connect::ConnectError,
+    event::{DownReason, Event},
+    export::Exports,
+    group::ScopeDriver,
+    identity::Identity,
+    link::Link,
+    peer::Slot,
+    process::{Process, Processes, Role},
+    resolve::Resolver,
+    service::OutputQueue,
+};
+
+/// How many events a slow listener may fall behind.
+const EVENTS: usize = 1024;
+
+/// A running node.
+#[derive(Debug)]
+pub(crate) struct NodeState {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) cookie: Cookie,
+    pub(crate) visible: bool,
+    pub(crate) net_ticktime: Duration,
+    pub(crate) drain: Drain,
+    pub(crate) resolver: Resolver,
+    pub(crate) processes: Processes,
+    pub(crate) exports: Exports,
+    pub(crate) groups: ScopeDriver,
+    #[expect(dead_code, reason = "the I/O protocol is to fill it")]
+    pub(crate) output: OutputQueue,
+    pub(crate) events: broadcast::Sender<Event>,
+    /// Connections that have not shown the cookie.
+    pub(crate) unauthenticated: Arc<Semaphore>,
+    /// Ends every task of the node.
+    pub(crate) stop: CancellationToken,
+    /// Set when the node takes no new calls.
+    pub(crate) draining: CancellationToken,
+    tasks: TaskTracker,
+    slots: Mutex<HashMap<NodeName, Weak<Slot>>>,
+    links: Mutex<HashMap<u64, Arc<Link>>>,
+    next_link: AtomicU64,
+}
+
+/// How a node stops.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drain {
+    /// How long calls may take to run out.
+    pub(crate) timeout: Duration,
+    /// How long to wait for late calls after the last one.
+    pub(crate) linger: Duration,
+}
+
+/// The parts that the builder makes.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) processes: Processes,
+    pub(crate) cookie: Cookie,
+    pub(crate) visible: bool,
+    pub(crate) net_ticktime: Duration,
+    pub(crate) drain: Drain,
+    pub(crate) resolver: Resolver,
+    pub(crate) output: OutputQueue,
+    pub(crate) stop: CancellationToken,
+}
+
+impl NodeState {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts {
+            identity,
+            processes,
+            cookie,
+            visible,
+            net_ticktime,
+            drain,
+            resolver,
+            output,
+            stop,
+        } = parts;
+        Self {
+            groups: ScopeDriver::new(
+                identity.name.clone(),
+                identity.scope.clone(),
+                identity.limits.memberships_per_peer,
+            ),
+            unauthenticated: Arc::new(Semaphore::new(identity.limits.unauthenticated_connections)),
+            exports: Exports::default(),
+            events: broadcast::Sender::new(EVENTS),
+            draining: stop.child_token(),
+            tasks: TaskTracker::new(),
+            slots: Mutex::default(),
+            links: Mutex::default(),
+            next_link: AtomicU64::new(1),
+            identity,
+            processes,
+            cookie,
+            visible,
+            net_ticktime,
+            drain,
+            resolver,
+            output,
+            stop,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &NodeName {
+        &self.identity.name
+    }
+
+    /// Whether the node takes no new calls any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Runs a task for as long as the node does.
+    pub(crate) fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.tasks.spawn(task)
+    }
+
+    /// The handle of a peer.
+    pub(crate) fn peer(self: &Arc<Self>, name: &NodeName) -> Peer {
+        Peer {
+            node: Arc::clone(self),
+            slot: self.slot(name),
+        }
+    }
+
+    /// What is known of a peer's connection. There is one value per name as long as it is held.
+    pub(crate) fn slot(&self, name: &NodeName) -> Arc<Slot> {
+        let mut slots = lock(&self.slots);
+        if let Some(slot) = slots.get(name).and_then(Weak::upgrade) {
+            return slot;
+        }
+        // Names that nobody holds any more go when the table would grow.
+        if slots.len() == slots.capacity() {
+            slots.retain(|_, slot| slot.strong_count() > 0);
+        }
+        let slot = Arc::new(Slot::new(name.clone()));
+        slots.insert(name.clone(), Arc::downgrade(&slot));
+        slot
+    }
+
+    /// The live links.
+    pub(crate) fn links(&self) -> Vec<Arc<Link>> {
+        lock(&self.links).values().cloned().collect()
+    }
+
+    /// A link after its handshake: from here on peers and groups see it.
+    pub(crate) fn link_established(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        established: Established,
+    ) -> Arc<Link> {
+        let id = self.next_link.fetch_add(1, Ordering::Relaxed);
+        let link = Arc::new(Link::new(id, established, Arc::clone(&self.identity)));
+        lock(&self.links).insert(id, Arc::clone(&link));
+        if let Some(old) = slot.establish(&link) {
+            // What the old link announced must be gone before the new one announces.
+            old.close(DownReason::Replaced);
+            self.link_ended(slot, &old);
+        }
+        tracing::info!(peer = %link.peer, hidden = !link.visible, "connected");
+        self.emit(Event::Up {
+            peer: link.peer.clone(),
+            hidden: !link.visible,
+        });
+        self.groups.link_up(&link);
+        link
+    }
+
+    /// Cleans up after a link; a second time does nothing.
+    pub(crate) fn link_ended(self: &Arc<Self>, slot: &Slot, link: &Arc<Link>) {
+        if lock(&self.links).remove(&link.id).is_none() {
+            return;
+        }
+        slot.lost(link);
+        self.groups.link_down(link);
+        link.fail();
+        for process in self.processes.all() {
+            process.unwatch(|watcher| watcher.link().id == link.id);
+            if let Role::Served(served) = &process.role
+                && served.link_id == link.id
+            {
+                served.cancelled.cancel();
+            }
+        }
+        let reason = link.reason();
+        tracing::info!(peer = %link.peer, %reason, "disconnected");
+        self.emit(Event::Down {
+            peer: link.peer.clone(),
+            reason,
+        });
+    }
+
+    /// An attempt to connect failed.
+    pub(crate) fn refused(&self, peer: &NodeName, reason: &ConnectError) {
+        tracing::debug!(%peer, %reason, "failed to connect");
+        self.emit(Event::Refused {
+            peer: peer.clone(),
+            reason: reason.clone(),
+        });
+    }
+
+    /// Ends a process and tells everybody who watches it.
+    pub(crate) fn end_process(&self, process: &Process, reason: &Term) {
+        for watcher in self.processes.remove(process) {
+            watcher.tell(&process.pid, reason);
+        }
+    }
+
+    /// How long connecting and the handshake may take.
+    pub(crate) fn handshake_timeout(&self) -> Duration {
+        Duration::from_millis(self.identity.limits.handshake_ms)
+    }
+
+    /// What this node says of itself in a handshake.
+    pub(crate) fn introduction(&self) -> handshake::Identity {
+        handshake::Identity {
+            name: self.name().clone(),
+            creation: self.identity.creation,
+            flags: Flags::for_node(self.visible),
+        }
+    }
+
+    /// Waits until every task has ended.
+    pub(crate) async fn tasks_ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn emit(&self, event: Event) {
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+}
+
+/// Every critical section is one look-up or one change of a map.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
