@@ -186,7 +186,7 @@ fn a_message_of_64_kib_is_whole_and_a_larger_one_is_not() {
 fn fragments_count_down_and_the_first_has_the_control_message() {
     let payload = binary(200_000);
     let mut out = BytesMut::from(&TICK[..]);
-    let mut fragments = fragmented(&mut encoder(OTP_25), &payload, &mut out);
+    let mut fragments = fragmented(&encoder(OTP_25), &payload, &mut out);
     assert_eq!(out, TICK[..]);
 
     assert!(!fragments.has_begun());
@@ -223,7 +223,7 @@ fn fragments_count_down_and_the_first_has_the_control_message() {
 fn fragments_share_the_payload() {
     let payload = binary(200_000);
     let memory = payload.as_ptr_range();
-    let fragments = fragmented(&mut encoder(OTP_25), &payload, &mut BytesMut::new());
+    let fragments = fragmented(&encoder(OTP_25), &payload, &mut BytesMut::new());
 
     for mut fragment in fragments {
         let head = fragment.chunk().len();
@@ -237,8 +237,8 @@ fn fragments_share_the_payload() {
 fn messages_may_go_between_fragments() {
     let encoder = encoder(OTP_25);
     let mut out = BytesMut::new();
-    let one = fragmented(&mut encoder, &binary(150_000), &mut out);
-    let other = fragmented(&mut encoder, &binary(140_000), &mut out);
+    let one = fragmented(&encoder, &binary(150_000), &mut out);
+    let other = fragmented(&encoder, &binary(140_000), &mut out);
 
     for (one, other) in one.zip(other) {
         out.put(one);
@@ -289,7 +289,7 @@ fn encoder(negotiated: Flags) -> FrameEncoder {
     FrameEncoder::new(negotiated, FrameLimits::default())
 }
 
-fn fragmented(encoder: &mut FrameEncoder, payload: &Bytes, out: &mut BytesMut) -> Fragments {
+fn fragmented(encoder: &FrameEncoder, payload: &Bytes, out: &mut BytesMut) -> Fragments {
     match encoder.encode_bytes(&send(), payload, out).unwrap() {
         Encoded::Fragmented(fragments) => fragments,
         Encoded::Whole => panic!("{} bytes are sent whole", payload.len()),

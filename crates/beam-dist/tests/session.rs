@@ -23,7 +23,7 @@ fn every_message_decodes_to_what_was_said_and_encodes_to_the_same() {
         let heard = only_message(from, &said.frames);
         assert_eq!(printed(heard.payload.as_ref()), said.payload);
 
-        let encoded = encode(&mut encoder, &heard);
+        let encoded = encode(&encoder, &heard);
         assert_eq!(control(&encoded), said.control);
         let again = only_message(&mut decoder(), &encoded);
         assert_eq!(again.control, heard.control);
@@ -109,7 +109,7 @@ fn message(event: Event) -> Message {
     }
 }
 
-fn encode(encoder: &mut FrameEncoder, message: &Message) -> BytesMut {
+fn encode(encoder: &FrameEncoder, message: &Message) -> BytesMut {
     let mut frames = BytesMut::new();
     match &message.payload {
         None => encoder.encode(&message.control, &mut frames).unwrap(),
