@@ -15,7 +15,7 @@ const OTP_25: Flags = Flags::from_bits_retain(0xd_07df_7fbd);
 
 #[test]
 fn every_message_decodes_to_what_was_said_and_encodes_to_the_same() {
-    let mut encoder = FrameEncoder::new(OTP_25, FrameLimits::default());
+    let encoder = FrameEncoder::new(OTP_25, FrameLimits::default());
     let (mut w1, mut c) = (decoder(), decoder());
 
     for said in said() {
