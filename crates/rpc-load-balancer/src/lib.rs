@@ -1,10 +1,38 @@
 //! Load-balanced RPC for clusters of Erlang, Elixir and Rust nodes.
+//!
+//! A [`Node`] is a member of the cluster. A [`Balancer`] calls functions on the members of a group,
+//! each call on the one that its [`Algorithm`] picks, and makes this node a member too. What the
+//! node exports, others can call and balance over.
+//!
+//! ```no_run
+//! use rpc_load_balancer::{Balancer, Node};
+//!
+//! # async fn example() -> Result<(), rpc_load_balancer::Error> {
+//! let node = Node::builder("app@127.0.0.1").cookie("secret").peer("w1@127.0.0.1").start().await?;
+//! node.export("greeter", "hello", async |name: String| format!("hello {name}"))?;
+//!
+//! let balancer = Balancer::builder("my_balancer").start(&node).await?;
+//! let greeting: String = balancer.call(("greeter", "hello"), ("world",)).await?;
+//! node.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The most used types of the floors below are here as well; the rest is in [`beam_node`],
+//! [`beam_dist`] and [`beam_term`], so that users depend on this crate alone.
 #![forbid(unsafe_code)]
 
 pub mod algorithm;
+pub mod balancer;
 pub mod members;
 
 pub use algorithm::{Algorithm, PowerOfTwo, Random, RoundRobin, Selection};
+pub use balancer::{Balancer, BalancerBuilder};
 pub use beam_dist::{InvalidNodeName, NodeName};
+pub use beam_node::{
+    Arguments, CallContext, Cause, Code, Details, Error, Event, Exception, Export, Function,
+    Limits, Node, NodeBuilder, Result,
+};
 pub use beam_term::{Atom, Term};
 pub use members::{Lease, Member, Outcome, Pool, Snapshot};
+pub use {beam_dist, beam_node, beam_term};

@@ -7,9 +7,9 @@
 //! rush to the same member.
 //!
 //! At low load the two are mostly idle alike, and an arbitrary choice among them would be as uneven
-//! as [`Random`](super::Random). Hence a tie goes to the one that was picked less often; that is the same
-//! law applied to picks, and keeps them within a few of each other. A newcomer starts at the mean
-//! of the others, so that it does not win every tie.
+//! as [`Random`](super::Random). Hence a tie goes to the one that was picked less often; that is
+//! the same law applied to picks, and keeps them within a few of each other. A newcomer starts at
+//! the mean of the others, so that it does not win every tie.
 //!
 //! Choose it when calls or members differ in speed, and for large pools.
 

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use beam_dist::NodeName;
+use beam_node::{Error, Node, Peer};
 use tokio::time::Instant;
 
 use super::Member;
@@ -43,6 +44,9 @@ pub enum Outcome {
 pub(super) trait Held: Send + Sync {
     fn node(&self) -> &NodeName;
 
+    /// The node as a peer of the one that calls; it is the same one with every call.
+    fn peer(&self, from: &Node) -> Result<&Peer, Error>;
+
     fn released(&self, release: &Release);
 }
 
@@ -59,6 +63,10 @@ impl Lease {
     /// The selected node.
     pub fn node(&self) -> &NodeName {
         self.member.node()
+    }
+
+    pub(crate) fn peer(&self, from: &Node) -> Result<&Peer, Error> {
+        self.member.peer(from)
     }
 
     /// Ends the lease, and tells the algorithm what became of the call.

@@ -1,8 +1,12 @@
 //! A member of a pool.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use beam_dist::NodeName;
+use beam_node::{Error, Node, Peer};
 
 use super::{Load, Release, lease::Held, load::LoadCounter};
 use crate::algorithm::Algorithm;
@@ -20,6 +24,8 @@ pub struct Member<A: Algorithm> {
     node: NodeName,
     algorithm: Arc<A>,
     state: A::State,
+    /// How the node is called; looked up with the first call.
+    peer: OnceLock<Peer>,
 }
 
 impl<A: Algorithm> Member<A> {
@@ -29,6 +35,7 @@ impl<A: Algorithm> Member<A> {
             node,
             algorithm: Arc::clone(algorithm),
             state,
+            peer: OnceLock::new(),
         }
     }
 
@@ -70,6 +77,16 @@ impl<A: Algorithm> Member<A> {
 impl<A: Algorithm> Held for Member<A> {
     fn node(&self) -> &NodeName {
         self.node()
+    }
+
+    fn peer(&self, from: &Node) -> Result<&Peer, Error> {
+        match self.peer.get() {
+            Some(peer) => Ok(peer),
+            None => {
+                let peer = from.peer(&self.node)?;
+                Ok(self.peer.get_or_init(|| peer))
+            }
+        }
     }
 
     fn released(&self, release: &Release) {

@@ -1,4 +1,4 @@
-//! The members of a balancer, and leases on them. Nothing here knows the network.
+//! The members of a balancer, and leases on them. Nothing here uses the network.
 //!
 //! A [`Pool`] is given its members as a list of names, and swaps in one immutable [`Snapshot`] for
 //! each list. A selection reads one snapshot, lets the [`Algorithm`](crate::Algorithm) choose from

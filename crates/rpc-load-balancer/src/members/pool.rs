@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -82,7 +82,7 @@ impl<A: Algorithm> Pool<A> {
         nodes.dedup();
 
         // The lock also keeps the changes that the algorithm is told of in order.
-        let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut roster = self.roster();
         let current = self.current.load_full();
         let Some((next, change)) = roster.next(&current, &nodes, &self.algorithm) else {
             return false;
@@ -102,14 +102,17 @@ impl<A: Algorithm> Pool<A> {
         &self.algorithm
     }
 
-    /// Leases on all members that have not ended. Those on members that left are not counted.
+    /// Leases that have not ended, also those on members that left.
     pub fn in_flight(&self) -> usize {
+        // The lock keeps a member from leaving between the two.
+        let roster = self.roster();
         let snapshot = self.current.load();
-        snapshot
-            .members()
-            .iter()
-            .map(|member| member.in_flight() as usize)
-            .sum()
+        let present = snapshot.members().iter().map(|member| member.in_flight());
+        present.chain(roster.departed()).map(|n| n as usize).sum()
+    }
+
+    fn roster(&self) -> MutexGuard<'_, Roster<A>> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -205,8 +208,10 @@ mod tests {
         pool.update([]);
         assert!(pool.select(&Selection::default()).is_none());
         pool.update(numbered(1..2));
+        assert_eq!(pool.in_flight(), 1);
         pool.update(numbered(0..1));
         assert_eq!(pool.in_flight(), 1);
+        assert_eq!(pool.snapshot().members()[0].in_flight(), 1);
         drop(lease);
         assert_eq!(pool.in_flight(), 0);
     }

@@ -66,6 +66,12 @@ impl<A: Algorithm> Roster<A> {
         Some((next, NodeChange { joined, left }))
     }
 
+    /// Leases on each of those who left.
+    pub(super) fn departed(&self) -> impl Iterator<Item = u32> {
+        let departed = self.departed.values().filter_map(Weak::upgrade);
+        departed.map(|member| member.in_flight())
+    }
+
     fn join(
         &mut self,
         node: &NodeName,

@@ -1,0 +1,295 @@
+//! The balancer that users hold.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use beam_dist::NodeName;
+use beam_node::{Arguments, Cause, Code, Error, Function, Membership, Node, Peer};
+use beam_term::{Atom, Term};
+use serde::de::DeserializeOwned;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{BalancerBuilder, Call, Cast, follow::Count, route::Route, selector::Selector};
+use crate::{algorithm::Selection, members::Lease};
+
+/// Calls over the members of a process group, each to the member that an algorithm picks.
+///
+/// The group has the balancer's name and lies in the scope `rpc_load_balancer`, so that the
+/// members are nodes of the Elixir library of this name as well as of this one.
+///
+/// Cheap to clone. The group is left when the last clone is dropped, or by [`Balancer::leave`].
+/// The balancer holds the node, which runs on for as long.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use rpc_load_balancer::{Balancer, Node, RoundRobin};
+///
+/// # async fn example() -> Result<(), rpc_load_balancer::Error> {
+/// let node = Node::builder("app@127.0.0.1").cookie("secret").peer("w1@127.0.0.1").start().await?;
+/// let balancer = Balancer::builder("my_balancer").algorithm(RoundRobin::new()).start(&node).await?;
+/// balancer.wait_for_members(2, Duration::from_secs(5)).await?;
+///
+/// let sum: i64 = balancer.call(("erlang", "+"), (1, 2)).timeout(Duration::from_secs(5)).await?;
+/// balancer.cast(("Elixir.IO", "puts"), ("hello from cast",)).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Balancer {
+    shared: Arc<Shared>,
+}
+
+/// What the clones of a balancer share. The fields are dropped in this order: the group is left
+/// before the node may stop.
+pub(super) struct Shared {
+    pub(super) name: Atom,
+    pub(super) membership: Mutex<Option<Membership>>,
+    pub(super) pool: Arc<dyn Selector>,
+    pub(super) count: Count,
+    /// Keeps the pool at the members of the group.
+    pub(super) _follower: AbortOnDropHandle<()>,
+    /// The node as a peer of itself.
+    pub(super) own: Peer,
+    pub(super) node: Node,
+}
+
+impl Balancer {
+    /// Starts to describe a balancer with this name, which is that of its group: any atom.
+    pub fn builder(name: impl Into<String>) -> BalancerBuilder {
+        BalancerBuilder::new(name)
+    }
+
+    pub(super) fn new(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The name of the balancer, and of its group.
+    pub fn name(&self) -> &str {
+        self.shared.name.as_str()
+    }
+
+    /// The node that the balancer calls from.
+    pub fn node(&self) -> &Node {
+        &self.shared.node
+    }
+
+    /// Calls a function on the member that the algorithm picks.
+    ///
+    /// A member that is this node itself runs its own export, without a connection.
+    ///
+    /// ```no_run
+    /// # use rpc_load_balancer::{Balancer, Error};
+    /// # async fn example(balancer: Balancer) -> Result<(), Error> {
+    /// let loud: String = balancer.call(("Elixir.String", "upcase"), ("hello",)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call<T: DeserializeOwned, A: Arguments>(
+        &self,
+        function: impl TryInto<Function, Error: fmt::Display>,
+        arguments: A,
+    ) -> Call<T, A> {
+        Call::new(self.clone(), function, arguments)
+    }
+
+    /// Sends a cast, a call whose result nobody wants, to the member that the algorithm picks.
+    ///
+    /// ```no_run
+    /// # use rpc_load_balancer::{Balancer, Error};
+    /// # async fn example(balancer: Balancer) -> Result<(), Error> {
+    /// balancer.cast(("Elixir.IO", "puts"), ("hello from cast",)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cast<A: Arguments>(
+        &self,
+        function: impl TryInto<Function, Error: fmt::Display>,
+        arguments: A,
+    ) -> Cast<A> {
+        Cast::new(self.clone(), function, arguments)
+    }
+
+    /// Selects a member, which counts as busy until the lease is dropped.
+    ///
+    /// ```no_run
+    /// # use rpc_load_balancer::{Balancer, Error};
+    /// # fn example(balancer: Balancer) -> Result<(), Error> {
+    /// let lease = balancer.select()?;
+    /// println!("{} gets the next piece of work", lease.node());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `service_unavailable` when there are no members, or the algorithm finds none of them fit.
+    pub fn select(&self) -> Result<Lease, Error> {
+        self.select_by(&Selection::default())
+    }
+
+    /// Selects a member for a key, any term. Algorithms that hash pick the same member for the
+    /// same key; the others ignore it.
+    ///
+    /// ```no_run
+    /// # use rpc_load_balancer::{Balancer, Error, Term};
+    /// # fn example(balancer: Balancer) -> Result<(), Error> {
+    /// let lease = balancer.select_with_key(&Term::binary("user-42"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Balancer::select`].
+    pub fn select_with_key(&self, key: &Term) -> Result<Lease, Error> {
+        self.select_by(&Selection::with_key(key))
+    }
+
+    /// Selects up to `count` different members: fewer if there are fewer.
+    ///
+    /// ```no_run
+    /// # use rpc_load_balancer::{Balancer, Error};
+    /// # fn example(balancer: Balancer) -> Result<(), Error> {
+    /// for lease in balancer.select_nodes(2)? {
+    ///     println!("{} gets a copy", lease.node());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Balancer::select`].
+    pub fn select_nodes(&self, count: usize) -> Result<Vec<Lease>, Error> {
+        self.select_nodes_by(count, &Selection::default())
+    }
+
+    /// Selects up to `count` different members for a key; algorithms that hash give the one that
+    /// [`Balancer::select_with_key`] picks, then its replicas.
+    ///
+    /// # Errors
+    ///
+    /// As [`Balancer::select`].
+    pub fn select_nodes_with_key(&self, count: usize, key: &Term) -> Result<Vec<Lease>, Error> {
+        self.select_nodes_by(count, &Selection::with_key(key))
+    }
+
+    /// The members, each node once, sorted by name.
+    ///
+    /// ```no_run
+    /// # use rpc_load_balancer::{Balancer, Error};
+    /// # fn example(balancer: Balancer) -> Result<(), Error> {
+    /// let names: Vec<String> = balancer.members()?.iter().map(ToString::to_string).collect();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `service_unavailable` when there are none.
+    pub fn members(&self) -> Result<Vec<NodeName>, Error> {
+        let nodes = self.shared.pool.nodes();
+        match nodes.is_empty() {
+            true => Err(self.no_member()),
+            false => Ok(nodes),
+        }
+    }
+
+    /// Waits until the balancer has at least `count` members.
+    ///
+    /// # Errors
+    ///
+    /// `service_unavailable` with the number of members found, if they do not come in time.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Nothing is lost when this future is dropped.
+    pub async fn wait_for_members(&self, count: usize, timeout: Duration) -> Result<(), Error> {
+        let mut members = self.shared.count.clone();
+        let enough = members.wait_for(|&members| members >= count);
+        if let Ok(Ok(_)) = tokio::time::timeout(timeout, enough).await {
+            return Ok(());
+        }
+        let found = *self.shared.count.borrow();
+        Err(self.complete(Error::new(
+            Code::ServiceUnavailable,
+            format!("{found} of {count} members came within {timeout:?}"),
+            Cause::NoMembers,
+        )))
+    }
+
+    /// Selections of this balancer that have not ended, among them the calls that wait for an
+    /// answer.
+    pub fn in_flight(&self) -> usize {
+        self.shared.pool.in_flight()
+    }
+
+    /// Leaves the group: other nodes stop sending calls here. The balancer goes on as a pure
+    /// client. Does nothing if it is one already.
+    pub fn leave(&self) {
+        let mut membership = self
+            .shared
+            .membership
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(membership.take());
+    }
+
+    /// Whom to call.
+    pub(super) fn route(&self, selection: &Selection<'_>) -> Result<Route<'_>, Error> {
+        if self.shared.pool.is_local() {
+            return Ok(Route::Own(&self.shared.own));
+        }
+        self.select_by(selection).map(Route::Member)
+    }
+
+    fn select_by(&self, selection: &Selection<'_>) -> Result<Lease, Error> {
+        let selected = self.shared.pool.select(selection);
+        selected.ok_or_else(|| self.no_member())
+    }
+
+    fn select_nodes_by(
+        &self,
+        count: usize,
+        selection: &Selection<'_>,
+    ) -> Result<Vec<Lease>, Error> {
+        let leases = self.shared.pool.select_nodes(count, selection);
+        match leases.is_empty() && count > 0 {
+            true => Err(self.no_member()),
+            false => Ok(leases),
+        }
+    }
+
+    fn no_member(&self) -> Error {
+        let message = match self.shared.pool.nodes().len() {
+            0 => "no members".to_owned(),
+            count => format!("no fit member among {count}"),
+        };
+        self.complete(Error::new(
+            Code::ServiceUnavailable,
+            message,
+            Cause::NoMembers,
+        ))
+    }
+
+    /// Adds which balancer it was.
+    pub(super) fn complete(&self, error: Error) -> Error {
+        error.of_balancer(self.name())
+    }
+}
+
+impl fmt::Debug for Balancer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Balancer")
+            .field("name", &self.name())
+            .field("node", self.node().name())
+            .field("members", &self.shared.pool.nodes())
+            .finish_non_exhaustive()
+    }
+}
