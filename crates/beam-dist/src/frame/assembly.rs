@@ -1,6 +1,9 @@
 //! Messages that arrive in fragments.
 
-use std::fmt;
+use std::{
+    collections::btree_map::{BTreeMap, Entry},
+    fmt,
+};
 
 use beam_term::AtomRefs;
 use bytes::Bytes;
@@ -10,12 +13,11 @@ use super::{FrameDecodeError, FrameLimits};
 /// The messages of which some but not all fragments have arrived. Their fragments may alternate.
 ///
 /// A fragment is copied once, out of the receive buffer to the end of its message. The receive
-/// buffer is then free to be used again, however slowly the rest of the message comes, and nothing
-/// but what has arrived takes memory: a message holds at most twice its arrived bytes, or
-/// [`FIRST_RESERVE`] if that is more.
+/// buffer is then free to be used again, however slowly the rest of the message comes. Memory is
+/// taken in proportion to what has arrived, not to what is announced.
 pub(super) struct Assembly {
-    sequences: Vec<Sequence>,
-    /// How many bytes of all messages have arrived.
+    sequences: BTreeMap<u64, Sequence>,
+    /// How many bytes have arrived of all messages.
     bytes: usize,
     limits: FrameLimits,
 }
@@ -30,54 +32,58 @@ pub(super) struct Assembled {
 }
 
 struct Sequence {
-    id: u64,
     /// The fragment that is due. The last one is 1.
     next: u64,
     atoms: AtomRefs,
+    /// How many bytes the header with the atoms has.
+    header_bytes: usize,
     terms: Vec<u8>,
     /// How long the message will be if the other fragments are no longer than the first.
     expected: usize,
 }
 
-/// How much a peer can have reserved by announcing fragments that do not come.
-const FIRST_RESERVE: usize = 1024 * 1024;
+/// Up to here, memory is taken for four times what has arrived, beyond it for twice that, so that
+/// the usual large message is copied little more than once.
+const EAGER_BYTES: usize = 1024 * 1024;
 
 impl Assembly {
     pub(super) fn new(limits: FrameLimits) -> Self {
         Self {
-            sequences: Vec::new(),
+            sequences: BTreeMap::new(),
             bytes: 0,
             limits,
         }
     }
 
-    /// Takes the first of `fragments` fragments.
+    /// Takes the first of `fragments` fragments, after a header of so many bytes.
     pub(super) fn begin(
         &mut self,
         sequence: u64,
         fragments: u64,
         atoms: AtomRefs,
+        header_bytes: usize,
         terms: &[u8],
     ) -> Result<Option<Assembled>, FrameDecodeError> {
-        if self.sequences.iter().any(|other| other.id == sequence) {
-            return Err(FrameDecodeError::DuplicateSequence { sequence });
-        }
-        if self.sequences.len() >= self.limits.sequences {
-            return Err(FrameDecodeError::TooManySequences {
-                limit: self.limits.sequences,
-            });
-        }
         if fragments == 0 {
             return Err(FrameDecodeError::NoFragments { sequence });
         }
-        let length = terms.len() as u64;
-        self.sequences.push(Sequence {
-            id: sequence,
+        let limit = self.limits.sequences;
+        let is_full = self.sequences.len() >= limit;
+        let Entry::Vacant(place) = self.sequences.entry(sequence) else {
+            return Err(FrameDecodeError::DuplicateSequence { sequence });
+        };
+        if is_full {
+            return Err(FrameDecodeError::TooManySequences { limit });
+        }
+        let expected = (terms.len() as u64).saturating_mul(fragments);
+        place.insert(Sequence {
             next: fragments,
             atoms,
+            header_bytes,
             terms: Vec::new(),
-            expected: usize::try_from(length.saturating_mul(fragments)).unwrap_or(usize::MAX),
+            expected: usize::try_from(expected).unwrap_or(usize::MAX),
         });
+        self.bytes += header_bytes;
         self.proceed(sequence, fragments, terms)
     }
 
@@ -88,21 +94,19 @@ impl Assembly {
         id: u64,
         terms: &[u8],
     ) -> Result<Option<Assembled>, FrameDecodeError> {
-        let at = self
-            .sequences
-            .iter()
-            .position(|other| other.id == sequence)
-            .ok_or(FrameDecodeError::UnknownSequence { sequence })?;
-        let under_way = &mut self.sequences[at];
-        if under_way.next != id {
+        let Entry::Occupied(mut place) = self.sequences.entry(sequence) else {
+            return Err(FrameDecodeError::UnknownSequence { sequence });
+        };
+        let message = place.get_mut();
+        if message.next != id {
             return Err(FrameDecodeError::FragmentOrder {
                 sequence,
-                expected: under_way.next,
+                expected: message.next,
                 found: id,
             });
         }
         let limit = self.limits.message_bytes;
-        let bytes = under_way.terms.len() + terms.len();
+        let bytes = message.terms.len() + terms.len();
         if bytes > limit {
             return Err(FrameDecodeError::MessageTooLarge { bytes, limit });
         }
@@ -111,30 +115,26 @@ impl Assembly {
         if self.bytes > limit {
             return Err(FrameDecodeError::TooMuchUnderAssembly { limit });
         }
-        under_way.append(terms);
-        under_way.next -= 1;
-        if under_way.next > 0 {
+        message.append(terms);
+        message.next -= 1;
+        if message.next > 0 {
             return Ok(None);
         }
-        let complete = self.sequences.swap_remove(at);
-        self.bytes -= complete.terms.len();
+        let message = place.remove();
+        self.bytes -= message.header_bytes + message.terms.len();
         Ok(Some(Assembled {
-            atoms: complete.atoms,
-            terms: complete.terms.into(),
+            atoms: message.atoms,
+            terms: message.terms.into(),
         }))
     }
 }
 
 impl Sequence {
-    /// Appends, with memory for what is expected, or for as much again as has arrived if that is
-    /// less.
     fn append(&mut self, terms: &[u8]) {
         let length = self.terms.len() + terms.len();
         if self.terms.capacity() < length {
-            let capacity = self
-                .expected
-                .min((2 * length).max(FIRST_RESERVE))
-                .max(length);
+            let factor = if length < EAGER_BYTES { 4 } else { 2 };
+            let capacity = self.expected.clamp(length, factor * length);
             self.terms.reserve_exact(capacity - self.terms.len());
         }
         self.terms.extend_from_slice(terms);

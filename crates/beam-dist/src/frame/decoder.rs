@@ -123,7 +123,10 @@ impl FrameDecoder {
                 fragments,
                 atoms,
             } => {
-                let assembled = self.assembly.begin(sequence, fragments, atoms, rest)?;
+                let header = length - rest.len();
+                let assembled = self
+                    .assembly
+                    .begin(sequence, fragments, atoms, header, rest)?;
                 buffer.advance(length);
                 assembled
             }

@@ -9,7 +9,7 @@
 ///     message_bytes: 1024 * 1024,
 ///     ..FrameLimits::default()
 /// };
-/// assert_eq!(limits.sequences, 64);
+/// assert_eq!(limits.sequences, 4096);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameLimits {
@@ -18,8 +18,12 @@ pub struct FrameLimits {
     pub message_bytes: usize,
     /// The most messages of which some but not all fragments have arrived. Default:
     /// [`DEFAULT_SEQUENCES`](Self::DEFAULT_SEQUENCES).
+    ///
+    /// A node of OTP lets its processes take turns: of 500 calls that return 2 MB each, it has the
+    /// results of more than 100 under way at a time.
     pub sequences: usize,
-    /// The most bytes that have arrived of such messages, all taken together. Default:
+    /// The most bytes that have arrived of such messages, all of them taken together, with the
+    /// headers that list their atoms. Default:
     /// [`DEFAULT_ASSEMBLY_BYTES`](Self::DEFAULT_ASSEMBLY_BYTES).
     pub assembly_bytes: usize,
 }
@@ -27,8 +31,8 @@ pub struct FrameLimits {
 impl FrameLimits {
     /// 256 MiB.
     pub const DEFAULT_MESSAGE_BYTES: usize = 256 * 1024 * 1024;
-    /// 64.
-    pub const DEFAULT_SEQUENCES: usize = 64;
+    /// 4,096.
+    pub const DEFAULT_SEQUENCES: usize = 4096;
     /// 512 MiB.
     pub const DEFAULT_ASSEMBLY_BYTES: usize = 512 * 1024 * 1024;
 }
