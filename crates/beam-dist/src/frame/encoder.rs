@@ -18,9 +18,9 @@ pub const TICK: [u8; 4] = [0; LENGTH_BYTES];
 /// The sending side of a link: puts messages at the end of the buffer that the link is written
 /// from.
 ///
-/// Messages are encoded straight into the buffer. Where the buffer is shared and its lock should be
-/// held for short, a payload that may be large is better encoded ahead of time and handed over with
-/// [`encode_bytes`](Self::encode_bytes).
+/// Messages are encoded straight into the buffer. All who send on a link share one encoder, and may
+/// encode into buffers of their own, so that nobody holds a lock while another's payload is encoded.
+/// A payload that is encoded already is handed over with [`encode_bytes`](Self::encode_bytes).
 ///
 /// A method that fails, or that unwinds with the closure that it was given, leaves the buffer as it
 /// was.
