@@ -31,7 +31,8 @@ pub struct Limits {
     pub outgoing_bytes_per_peer: usize,
     /// Bytes of one message, assembled from its fragments. Default: 256 MiB.
     pub message_bytes: usize,
-    /// Fragmented messages under assembly at a time, per link. Default: 64.
+    /// Fragmented messages under assembly at a time, per link. Default: 4,096, as OTP begins many
+    /// large messages side by side when a link is busy.
     pub sequences_per_link: usize,
     /// Bytes of fragmented messages under assembly, per link. Default: 512 MiB.
     pub assembly_bytes_per_link: usize,
@@ -62,7 +63,7 @@ impl Default for Limits {
             served_per_node: 65_536,
             outgoing_bytes_per_peer: 64 * 1024 * 1024,
             message_bytes: 256 * 1024 * 1024,
-            sequences_per_link: 64,
+            sequences_per_link: FrameLimits::DEFAULT_SEQUENCES,
             assembly_bytes_per_link: 512 * 1024 * 1024,
             term_depth: 512,
             unauthenticated_connections: 64,

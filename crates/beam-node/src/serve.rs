@@ -206,6 +206,11 @@ fn watchers(link: &Arc<Link>, request: &SpawnRequest) -> Vec<Watcher> {
     watchers
 }
 
+/// Refuses to start what is asked for.
+pub(crate) fn refuse(link: &Link, request: &SpawnRequest, reason: Atom) {
+    reply(link, request, Err(reason));
+}
+
 fn reply(link: &Link, request: &SpawnRequest, result: Result<Pid, Atom>) {
     let started = result.is_ok();
     link.answer(

@@ -17,6 +17,8 @@ use crate::{
 pub(crate) enum Answer {
     /// The spawned process ended; an `erpc` server puts the result into the reason.
     Ended(RawTerm),
+    /// It ended, but the reason is beyond the limits on terms.
+    Unreadable(DecodeError),
     /// The peer did not start the process.
     Refused(Atom),
     /// The link was lost.
@@ -43,6 +45,7 @@ impl Question<'_> {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             },
+            Answer::Unreadable(error) => self.unreadable(error),
             Answer::Refused(reason) => self.refused(reason),
             Answer::Lost => self.lost(),
         };

@@ -8,7 +8,7 @@ use beam_dist::{
         Control, Demonitor, Exit2, Monitor, MonitorExit, Recipient, SendTo, Target, UnlinkAck,
     },
 };
-use beam_term::{Pid, RawTerm, Reference, Term, Writer};
+use beam_term::{DecodeError, Pid, RawTerm, Reference, Term, Writer};
 
 use super::{Link, Payload};
 use crate::{
@@ -58,6 +58,16 @@ pub(super) fn dispatch(node: &Arc<NodeState>, link: &Arc<Link>, message: Message
         // linked, and what is unknown today is not for us.
         (Control::GroupLeader(_) | Control::UnlinkAck(_) | Control::NodeLink, _) => {}
         (control, _) => tracing::debug!(peer = %link.peer, ?control, "skipped a message"),
+    }
+}
+
+/// Answers a message whose payload is beyond the limits on terms, so that nobody waits in vain.
+pub(super) fn refuse(link: &Arc<Link>, control: Control, error: DecodeError) {
+    tracing::warn!(peer = %link.peer, %error, "refused a message");
+    match control {
+        Control::MonitorExit(exit) => link.unreadable(&exit.reference, error),
+        Control::SpawnRequest(request) => serve::refuse(link, &request, atoms::SYSTEM_LIMIT),
+        _ => {}
     }
 }
 

@@ -6,7 +6,7 @@ use beam_dist::{
     control::{Control, Demonitor, Monitor, SpawnOptions, SpawnReply, SpawnRequest, Target},
     frame::FrameEncodeError,
 };
-use beam_term::{Atom, Pid, RawTerm, Reference, Writer};
+use beam_term::{Atom, DecodeError, Pid, RawTerm, Reference, Writer};
 use tokio::sync::oneshot;
 
 use super::{Lane, Link, Payload, SendError};
@@ -247,6 +247,14 @@ impl Link {
                 None
             }
             Request::Scope { id, .. } => Some((id, reason)),
+        }
+    }
+
+    /// The answer to a request is there, but beyond the limits on terms.
+    pub(super) fn unreadable(&self, reference: &Reference, error: DecodeError) {
+        let request = RequestId::of(reference).and_then(|id| self.pending().remove(id));
+        if let Some(Request::Call { answer, .. }) = request {
+            let _ = answer.send(Answer::Unreadable(error));
         }
     }
 

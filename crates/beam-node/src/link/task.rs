@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Link, dispatch::dispatch, outbox::Taken};
+use super::{Link, dispatch, outbox::Taken};
 use crate::{event::DownReason, peer::Slot, state::NodeState};
 
 /// How much room one read is given.
@@ -115,7 +115,12 @@ impl<'a> Wire<'a> {
     fn dispatch(&mut self) -> Result<(), DownReason> {
         loop {
             match self.decoder.decode(&mut self.received) {
-                Ok(Some(FrameEvent::Message(message))) => dispatch(self.node, self.link, message),
+                Ok(Some(FrameEvent::Message(message))) => {
+                    dispatch::dispatch(self.node, self.link, message)
+                }
+                Ok(Some(FrameEvent::Refused { control, error })) => {
+                    dispatch::refuse(self.link, control, error);
+                }
                 // A tick has done its work by being received.
                 Ok(Some(_)) => {}
                 Ok(None) => return Ok(()),

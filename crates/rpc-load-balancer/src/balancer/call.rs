@@ -28,9 +28,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// errors carry the balancer, the node and the function.
 #[must_use = "a call is sent when it is awaited"]
 #[derive(Debug)]
-pub struct Call<T, A> {
+pub struct Call<'a, T, A> {
     request: Request<A>,
     result: PhantomData<fn() -> T>,
+    arguments: PhantomData<&'a ()>,
 }
 
 /// A cast through a balancer, a call without an answer; awaiting it selects a member and sends it.
@@ -39,8 +40,9 @@ pub struct Call<T, A> {
 /// counts as busy until then.
 #[must_use = "a cast is sent when it is awaited"]
 #[derive(Debug)]
-pub struct Cast<A> {
+pub struct Cast<'a, A> {
     request: Request<A>,
+    arguments: PhantomData<&'a ()>,
 }
 
 /// What to ask of some member.
@@ -53,7 +55,7 @@ struct Request<A> {
     key: Option<Term>,
 }
 
-impl<T: DeserializeOwned, A: Arguments> Call<T, A> {
+impl<T: DeserializeOwned, A: Arguments> Call<'_, T, A> {
     pub(super) fn new(
         balancer: Balancer,
         function: impl TryInto<Function, Error: fmt::Display>,
@@ -62,6 +64,7 @@ impl<T: DeserializeOwned, A: Arguments> Call<T, A> {
         Self {
             request: Request::new(balancer, function, arguments),
             result: PhantomData,
+            arguments: PhantomData,
         }
     }
 
@@ -94,20 +97,20 @@ impl<T: DeserializeOwned, A: Arguments> Call<T, A> {
     }
 }
 
-impl<T, A> IntoFuture for Call<T, A>
+impl<'a, T, A> IntoFuture for Call<'a, T, A>
 where
-    T: DeserializeOwned + Send + 'static,
-    A: Arguments + 'static,
+    T: DeserializeOwned + 'a,
+    A: Arguments + 'a,
 {
     type Output = Result<T, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())
     }
 }
 
-impl<A: Arguments> Cast<A> {
+impl<A: Arguments> Cast<'_, A> {
     pub(super) fn new(
         balancer: Balancer,
         function: impl TryInto<Function, Error: fmt::Display>,
@@ -115,6 +118,7 @@ impl<A: Arguments> Cast<A> {
     ) -> Self {
         Self {
             request: Request::new(balancer, function, arguments),
+            arguments: PhantomData,
         }
     }
 
@@ -146,9 +150,9 @@ impl<A: Arguments> Cast<A> {
     }
 }
 
-impl<A: Arguments + 'static> IntoFuture for Cast<A> {
+impl<'a, A: Arguments + 'a> IntoFuture for Cast<'a, A> {
     type Output = Result<(), Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())

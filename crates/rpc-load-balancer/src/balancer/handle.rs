@@ -90,11 +90,11 @@ impl Balancer {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn call<T: DeserializeOwned, A: Arguments>(
+    pub fn call<'a, T: DeserializeOwned, A: Arguments + 'a>(
         &self,
         function: impl TryInto<Function, Error: fmt::Display>,
         arguments: A,
-    ) -> Call<T, A> {
+    ) -> Call<'a, T, A> {
         Call::new(self.clone(), function, arguments)
     }
 
@@ -107,11 +107,11 @@ impl Balancer {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn cast<A: Arguments>(
+    pub fn cast<'a, A: Arguments + 'a>(
         &self,
         function: impl TryInto<Function, Error: fmt::Display>,
         arguments: A,
-    ) -> Cast<A> {
+    ) -> Cast<'a, A> {
         Cast::new(self.clone(), function, arguments)
     }
 
