@@ -36,3 +36,8 @@ pub use beam_node::{
 pub use beam_term::{Atom, Term};
 pub use members::{Lease, Member, Outcome, Pool, Snapshot};
 pub use {beam_dist, beam_node, beam_term};
+
+/// The README's Rust must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
