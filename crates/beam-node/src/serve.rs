@@ -213,17 +213,14 @@ pub(crate) fn refuse(link: &Link, request: &SpawnRequest, reason: Atom) {
 
 fn reply(link: &Link, request: &SpawnRequest, result: Result<Pid, Atom>) {
     let started = result.is_ok();
-    link.answer(
-        &Control::SpawnReply(SpawnReply {
-            request: request.request.clone(),
-            to: request.from.clone(),
-            linked: started && request.options.link,
-            monitored: started && request.options.monitor,
-            result,
-            token: None,
-        }),
-        Payload::None,
-    );
+    link.reply(&Control::SpawnReply(SpawnReply {
+        request: request.request.clone(),
+        to: request.from.clone(),
+        linked: started && request.options.link,
+        monitored: started && request.options.monitor,
+        result,
+        token: None,
+    }));
 }
 
 /// Whether an option of a spawn request concerns only the memory or scheduling of a BEAM process,

@@ -175,7 +175,16 @@ impl Link {
 
     /// Sends what is owed to the peer: a small answer, never refused for want of room.
     pub(crate) fn answer(&self, control: &Control, payload: Payload<'_>) {
-        if let Err(SendError::Encode(error)) = self.send(Lane::Owed, control, payload) {
+        self.owe(Lane::Owed, control, payload);
+    }
+
+    /// Sends the reply to a request, ahead of the answer that comes later in the free lane.
+    pub(crate) fn reply(&self, control: &Control) {
+        self.owe(Lane::Reply, control, Payload::None);
+    }
+
+    fn owe(&self, lane: Lane, control: &Control, payload: Payload<'_>) {
+        if let Err(SendError::Encode(error)) = self.send(lane, control, payload) {
             tracing::error!(peer = %self.peer, %error, "failed to encode an answer");
         }
     }

@@ -40,6 +40,19 @@ pub(crate) enum Lane {
     Ordered,
     /// Like `Ordered`, and owed to the peer: never refused for want of room.
     Owed,
+    /// Like `Free`, and owed to the peer. The reply to a request must come before the answer,
+    /// which is in the free lane.
+    Reply,
+}
+
+impl Lane {
+    fn is_free(self) -> bool {
+        matches!(self, Self::Free | Self::Reply)
+    }
+
+    fn is_owed(self) -> bool {
+        matches!(self, Self::Owed | Self::Reply)
+    }
 }
 
 /// A message that waits for its turn in the ordered lane.
@@ -97,9 +110,9 @@ impl Outbox {
     pub(crate) fn push_whole(&self, lane: Lane, frame: &[u8]) -> Result<(), Rejected> {
         let mut lanes = self.lanes();
         self.admit(&mut lanes, lane, frame.len())?;
-        if lane == Lane::Free || lanes.ordered.is_empty() {
+        if lane.is_free() || lanes.ordered.is_empty() {
             lanes.ready.extend_from_slice(frame);
-            if lane == Lane::Owed {
+            if lane.is_owed() {
                 lanes.owed_ready += frame.len();
             }
         } else {
@@ -121,7 +134,7 @@ impl Outbox {
         if let Err(rejected) = self.admit(&mut lanes, lane, fragments.remaining_bytes()) {
             return Err((rejected, fragments));
         }
-        if lane == Lane::Free {
+        if lane.is_free() {
             lanes.free.push_back(fragments);
         } else {
             lanes.ordered.push_back((lane, Encoded::Large(fragments)));
@@ -208,7 +221,7 @@ impl Outbox {
         if lanes.closed {
             return Err(Rejected::Closed);
         }
-        if lane == Lane::Owed {
+        if lane.is_owed() {
             lanes.owed += size;
             return Ok(());
         }
@@ -241,9 +254,9 @@ impl Lanes {
             }
             Encoded::Large(fragments) => take_fragment(fragments, batch),
         };
-        match lane {
-            Lane::Owed => taken.owed += bytes,
-            Lane::Free | Lane::Ordered => taken.queued += bytes,
+        match lane.is_owed() {
+            true => taken.owed += bytes,
+            false => taken.queued += bytes,
         }
         if done {
             self.ordered.pop_front();
