@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Limits, Node, Output, builtin, connect,
     cookie::CookieSource,
-    discovery::{self, Hosts},
+    discovery::{self, Discovery, Hosts},
     epmd::{self, Epmd, Registrar},
     error::{Cause, Code, Error},
     group::ScopeDriver,
@@ -266,6 +266,13 @@ impl NodeBuilder {
             drain: self.drain,
             resolver,
             output,
+            discovery: self.discovery.then(|| {
+                let hosts = Hosts {
+                    names: self.hosts,
+                    epmd_port,
+                };
+                Discovery::new(self.discovery_interval, hosts)
+            }),
             stop: stop.clone(),
         }));
         builtin::export(&node)?;
@@ -278,18 +285,11 @@ impl NodeBuilder {
         if let Some(listener) = listener {
             node.spawn(connect::serve(Arc::clone(&node), listener));
         }
-        if self.discovery {
-            node.spawn(discovery::discover(
-                Arc::clone(&node),
-                self.discovery_interval,
-                Hosts {
-                    names: self.hosts,
-                    epmd_port,
-                },
-            ));
-        }
+        let question = node.settling.question();
+        node.spawn(Discovery::run(Arc::clone(&node), question));
         for peer in peers {
-            node.spawn(discovery::keep_connected(Arc::clone(&node), peer));
+            let question = node.settling.question();
+            node.spawn(discovery::keep_connected(Arc::clone(&node), peer, question));
         }
         stop_on_failure.disarm();
         Ok(Node::new(node))

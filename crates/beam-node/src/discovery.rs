@@ -11,14 +11,7 @@ use beam_dist::NodeName;
 use beam_term::Atom;
 use tokio::time::Instant;
 
-use crate::{
-    Function,
-    backoff::Backoff,
-    epmd,
-    event::{Event, Events},
-    peer::Slot,
-    state::NodeState,
-};
+use crate::{Function, backoff::Backoff, epmd, peer::Slot, settling::Question, state::NodeState};
 
 /// The shortest pause after a failed attempt to connect.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -38,16 +31,19 @@ const ASKED_AT_A_TIME: usize = 3;
 /// How long an asked peer may take to answer.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Keeps a configured peer connected for as long as the node runs.
-pub(crate) async fn keep_connected(node: Arc<NodeState>, name: NodeName) {
+/// Keeps a configured peer connected for as long as the node runs. The question is whether it can
+/// be reached now.
+pub(crate) async fn keep_connected(node: Arc<NodeState>, name: NodeName, question: Question) {
+    let mut question = Some(question);
     let slot = node.slot(&name);
     let mut backoff = Backoff::new(SHORTEST_PAUSE, LONGEST_PAUSE);
     let keep = async {
         loop {
-            match slot
+            let attempt = slot
                 .link(&node, Instant::now() + node.handshake_timeout())
-                .await
-            {
+                .await;
+            drop(question.take());
+            match attempt {
                 Ok(_link) => {
                     backoff.reset();
                     slot.await_loss().await;
@@ -62,31 +58,51 @@ pub(crate) async fn keep_connected(node: Arc<NodeState>, name: NodeName) {
     node.draining.run_until_cancelled(keep).await;
 }
 
-/// Asks peers for the nodes that they know, again and again, and connects to those.
-pub(crate) async fn discover(node: Arc<NodeState>, interval: Duration, hosts: Hosts) {
-    let learned = Arc::new(Learned::default());
-    let mut events = Events::new(node.events.subscribe());
-    let draining = node.draining.clone();
-    let run = async {
-        hosts.ask(&node, &learned).await;
-        loop {
-            // A newcomer is asked at once; all others in turn.
-            let pause = interval.mul_f64(0.5 + fastrand::f64());
-            let asked = match tokio::time::timeout(pause, events.next()).await {
-                Ok(Some(Event::Up { peer, .. })) => vec![node.slot(&peer)],
-                Ok(Some(_)) => continue,
-                Ok(None) => return,
-                Err(_elapsed) => {
-                    hosts.ask(&node, &learned).await;
-                    some_connected(&node)
-                }
-            };
-            for slot in asked {
-                node.spawn(ask(Arc::clone(&node), slot, Arc::clone(&learned)));
-            }
+/// Finds nodes by asking hosts and peers for those that they know, and connects to them.
+#[derive(Debug)]
+pub(crate) struct Discovery {
+    pub(crate) interval: Duration,
+    pub(crate) hosts: Hosts,
+    learned: Arc<Learned>,
+}
+
+impl Discovery {
+    /// Asks again and again, on average at this interval.
+    pub(crate) fn new(interval: Duration, hosts: Hosts) -> Self {
+        Self {
+            interval,
+            hosts,
+            learned: Arc::default(),
         }
-    };
-    draining.run_until_cancelled(run).await;
+    }
+
+    /// Asks a peer. The question is closed when all that it knows was tried.
+    pub(crate) fn ask(&self, node: &Arc<NodeState>, slot: Arc<Slot>, question: Question) {
+        let (learned, asker) = (Arc::clone(&self.learned), Arc::clone(node));
+        node.spawn(async move {
+            ask(&asker, &slot, &learned).await;
+            drop(question);
+        });
+    }
+
+    /// Asks again and again for as long as the node runs. Newcomers are asked when they come.
+    pub(crate) async fn run(node: Arc<NodeState>, first: Question) {
+        let Some(discovery) = &node.discovery else {
+            return;
+        };
+        let run = async {
+            discovery.hosts.ask(&node, &discovery.learned).await;
+            drop(first);
+            loop {
+                tokio::time::sleep(discovery.interval.mul_f64(0.5 + fastrand::f64())).await;
+                discovery.hosts.ask(&node, &discovery.learned).await;
+                for slot in some_connected(&node) {
+                    discovery.ask(&node, slot, node.settling.question());
+                }
+            }
+        };
+        node.draining.run_until_cancelled(run).await;
+    }
 }
 
 /// Hosts whose EPMDs are asked which nodes they know.
@@ -133,7 +149,13 @@ impl Learned {
             && node.slot(&name).live().is_none();
         if is_new && self.insert(&name, node.identity.limits.learned_peers) {
             tracing::debug!(peer = %name, %from, "learned of a node");
-            node.spawn(try_learned(Arc::clone(node), name, Arc::clone(self)));
+            let question = node.settling.question();
+            node.spawn(try_learned(
+                Arc::clone(node),
+                name,
+                Arc::clone(self),
+                question,
+            ));
         }
     }
 
@@ -153,7 +175,7 @@ fn some_connected(node: &Arc<NodeState>) -> Vec<Arc<Slot>> {
 }
 
 /// Asks one peer, and tries every name that is new.
-async fn ask(node: Arc<NodeState>, slot: Arc<Slot>, learned: Arc<Learned>) {
+async fn ask(node: &Arc<NodeState>, slot: &Slot, learned: &Arc<Learned>) {
     let peer = node.peer(slot.name());
     let nodes = Function {
         module: Atom::from_static("erlang"),
@@ -173,21 +195,28 @@ async fn ask(node: Arc<NodeState>, slot: Arc<Slot>, learned: Arc<Learned>) {
         }
     };
     for name in known {
-        learned.learn(&node, name.as_str(), slot.name());
+        learned.learn(node, name.as_str(), slot.name());
     }
 }
 
 /// Connects to a learned node, and reconnects, until it fails too often in a row.
-async fn try_learned(node: Arc<NodeState>, name: NodeName, learned: Arc<Learned>) {
+async fn try_learned(
+    node: Arc<NodeState>,
+    name: NodeName,
+    learned: Arc<Learned>,
+    question: Question,
+) {
+    let mut question = Some(question);
     let slot = node.slot(&name);
     let tries = async {
         let mut failures = 0;
         let mut backoff = Backoff::new(SHORTEST_PAUSE, LONGEST_PAUSE);
         while failures < ATTEMPTS_AT_LEARNED {
-            match slot
+            let attempt = slot
                 .link(&node, Instant::now() + node.handshake_timeout())
-                .await
-            {
+                .await;
+            drop(question.take());
+            match attempt {
                 Ok(_link) => {
                     failures = 0;
                     backoff.reset();

@@ -26,6 +26,7 @@ mod process;
 mod resolve;
 mod serve;
 mod service;
+mod settling;
 mod shutdown;
 mod state;
 

@@ -355,6 +355,26 @@ impl Node {
         ))
     }
 
+    /// Waits until this node has found all that it can find by now: every configured peer is
+    /// connected or out of reach, each that is connected was asked for the nodes that it knows,
+    /// those were tried as well, and all have told which groups they are in.
+    ///
+    /// A member is seen by the nodes that it is connected to. So it takes this before a node that
+    /// was started a moment ago knows all the members of a group; what comes later is seen as it
+    /// comes.
+    ///
+    /// # Errors
+    ///
+    /// `request_timeout` when something has not answered in time. What was found by then is known
+    /// all the same.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Nothing is lost when this future is dropped.
+    pub async fn settled(&self, timeout: Duration) -> Result<(), Error> {
+        self.state.settling.settled(timeout).await
+    }
+
     /// Calls of this node that wait for an answer.
     pub fn calling(&self) -> usize {
         self.state.identity.calling.count()

@@ -24,6 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Peer,
     connect::ConnectError,
+    discovery::Discovery,
     event::{DownReason, Event},
     export::Exports,
     group::ScopeDriver,
@@ -33,6 +34,7 @@ use crate::{
     process::{Process, Processes, Role},
     resolve::Resolver,
     service::OutputQueue,
+    settling::Settling,
 };
 
 /// How many events a slow listener may fall behind.
@@ -53,6 +55,8 @@ pub(crate) struct NodeState {
     #[expect(dead_code, reason = "the I/O protocol is to fill it")]
     pub(crate) output: OutputQueue,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) discovery: Option<Discovery>,
+    pub(crate) settling: Settling,
     /// Connections that have not shown the cookie.
     pub(crate) unauthenticated: Arc<Semaphore>,
     /// Ends every task of the node.
@@ -85,6 +89,7 @@ pub(crate) struct Parts {
     pub(crate) drain: Drain,
     pub(crate) resolver: Resolver,
     pub(crate) output: OutputQueue,
+    pub(crate) discovery: Option<Discovery>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -99,17 +104,22 @@ impl NodeState {
             drain,
             resolver,
             output,
+            discovery,
             stop,
         } = parts;
+        let settling = Settling::new();
         Self {
             groups: ScopeDriver::new(
                 identity.name.clone(),
                 identity.scope.clone(),
                 identity.limits.memberships_per_peer,
+                settling.clone(),
             ),
             unauthenticated: Arc::new(Semaphore::new(identity.limits.unauthenticated_connections)),
             exports: Exports::default(),
             events: broadcast::Sender::new(EVENTS),
+            discovery,
+            settling,
             draining: stop.child_token(),
             tasks: TaskTracker::new(),
             slots: Mutex::default(),
@@ -179,6 +189,8 @@ impl NodeState {
         slot: &Arc<Slot>,
         established: Established,
     ) -> Arc<Link> {
+        // Those who wait for the link must not find everything settled before it is seen.
+        let question = self.settling.question();
         let id = self.next_link.fetch_add(1, Ordering::Relaxed);
         let link = Arc::new(Link::new(id, established, Arc::clone(&self.identity)));
         lock(&self.links).insert(id, Arc::clone(&link));
@@ -193,6 +205,9 @@ impl NodeState {
             hidden: !link.visible,
         });
         self.groups.link_up(&link);
+        if let Some(discovery) = &self.discovery {
+            discovery.ask(self, Arc::clone(slot), question);
+        }
         link
     }
 

@@ -16,7 +16,13 @@ use tokio::{
 };
 
 use super::{Action, Destination, Groups, InvalidGroup, Members, MonitorId, Scope};
-use crate::{atoms, call::RequestId, link::Link, state::NodeState};
+use crate::{
+    atoms,
+    call::RequestId,
+    link::Link,
+    settling::{Question, Settling},
+    state::NodeState,
+};
 
 /// Feeds the scope of a node with what happens on its links, and sends what the scope asks for.
 #[derive(Debug)]
@@ -25,6 +31,7 @@ pub(crate) struct ScopeDriver {
     wires: Mutex<Wires>,
     /// Tells the task of the timer to look again.
     rescheduled: Notify,
+    settling: Settling,
 }
 
 #[derive(Debug, Default)]
@@ -32,20 +39,30 @@ struct Wires {
     links: HashMap<NodeName, Arc<Link>>,
     /// The requests behind the scope's monitors, with the link that each went over.
     monitors: HashMap<MonitorId, (u64, RequestId)>,
+    /// The peers that have not told their groups yet.
+    awaited: HashMap<NodeName, Question>,
 }
 
 impl ScopeDriver {
-    pub(crate) fn new(node: NodeName, own: Pid, memberships_per_peer: usize) -> Self {
+    pub(crate) fn new(
+        node: NodeName,
+        own: Pid,
+        memberships_per_peer: usize,
+        settling: Settling,
+    ) -> Self {
         Self {
             groups: Groups::new(node, own, memberships_per_peer),
             wires: Mutex::default(),
             rescheduled: Notify::new(),
+            settling,
         }
     }
 
     pub(crate) fn link_up(&self, link: &Arc<Link>) {
         let mut wires = self.wires();
         wires.links.insert(link.peer.clone(), Arc::clone(link));
+        let question = self.settling.question();
+        wires.awaited.insert(link.peer.clone(), question);
         self.feed(&mut wires, |scope| scope.link_up(&link.peer));
     }
 
@@ -139,6 +156,10 @@ impl ScopeDriver {
     fn feed<T>(&self, wires: &mut Wires, input: impl FnOnce(&mut Scope) -> T) -> T {
         let due = self.groups.next_timer();
         let result = self.groups.update(input, |action| wires.perform(action));
+        if !wires.awaited.is_empty() {
+            let groups = &self.groups;
+            wires.awaited.retain(|peer, _| !groups.has_answered(peer));
+        }
         if self.groups.next_timer() != due {
             self.rescheduled.notify_one();
         }

@@ -20,6 +20,8 @@ pub(super) struct Peer {
     /// Memberships that were refused at the bound.
     pub(super) refused: u64,
     announced: Announced,
+    /// Whether the peer has told its groups, or that it has none, since it connected.
+    pub(super) has_answered: bool,
     /// How often nobody was there in a row.
     failures: u32,
 }
@@ -43,6 +45,7 @@ impl Peer {
             search: Search::Asked { monitor },
             refused: 0,
             announced: Announced::default(),
+            has_answered: false,
             failures: 0,
         }
     }
@@ -56,6 +59,7 @@ impl Peer {
     pub(super) fn wait(&mut self, now: Instant) -> (Instant, Vec<Changed>) {
         let until = now + pause(self.failures);
         self.failures += 1;
+        self.has_answered = true;
         self.search = Search::Waiting { until };
         (until, self.forget())
     }
@@ -77,6 +81,7 @@ impl Peer {
 
     /// Takes note of all that the peer has, up to the bound.
     pub(super) fn sync(&mut self, groups: Groups, bound: usize) -> Vec<Changed> {
+        self.has_answered = true;
         let mut announced = Announced::default();
         let (_, refused) = add(&mut announced, groups, bound);
         self.refuse(refused, bound);

@@ -232,6 +232,12 @@ impl Scope {
         self.timers.first().map(|(due, _)| *due)
     }
 
+    /// Whether a peer has told which groups it has, or that it has no scope. One that is not
+    /// connected has nothing more to tell.
+    pub(crate) fn has_answered(&self, peer: &NodeName) -> bool {
+        self.peers.get(peer).is_none_or(|peer| peer.has_answered)
+    }
+
     /// The members of a group now.
     pub(crate) fn members(&self, group: &Term) -> Arc<Members> {
         match self.groups.get(group) {

@@ -56,6 +56,11 @@ impl Groups {
         self.lock().scope.next_timer()
     }
 
+    /// Whether a peer has nothing more to tell; see [`Scope::has_answered`].
+    pub(crate) fn has_answered(&self, peer: &NodeName) -> bool {
+        self.lock().scope.has_answered(peer)
+    }
+
     /// The members of a group now.
     pub(crate) fn members(&self, group: &Term) -> Arc<Members> {
         self.lock().scope.members(group)

@@ -80,7 +80,7 @@ impl Slot {
             Ok(Err(_abandoned)) => Err(ConnectError::ShutDown),
             Err(_elapsed) => Err(ConnectError::TimedOut {
                 node: self.name.clone(),
-                after: deadline.duration_since(started),
+                after: in_millis(deadline.duration_since(started)),
             }),
         }
     }
@@ -176,4 +176,9 @@ impl Slot {
     fn dialling(&self) -> MutexGuard<'_, Option<Dialling>> {
         self.dialling.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The timeout that somebody asked for a moment ago, of which a bit is gone.
+fn in_millis(rest: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(rest.as_micros().div_ceil(1000)).unwrap_or(u64::MAX))
 }
