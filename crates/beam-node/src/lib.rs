@@ -15,6 +15,7 @@ mod event;
 mod export;
 mod function;
 mod group;
+mod group_leader;
 mod identity;
 mod limits;
 mod link;

@@ -52,7 +52,6 @@ pub(crate) struct NodeState {
     pub(crate) processes: Processes,
     pub(crate) exports: Exports,
     pub(crate) groups: ScopeDriver,
-    #[expect(dead_code, reason = "the I/O protocol is to fill it")]
     pub(crate) output: OutputQueue,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) discovery: Option<Discovery>,

@@ -79,18 +79,9 @@ impl ScopeDriver {
 
     /// A message to the scope.
     pub(crate) fn deliver(&self, link: &Link, message: &RawTerm) {
-        let counts = |scope: &Scope| (scope.ignored(), scope.refused(&link.peer));
-        let (before, after) = self.feed(&mut self.wires(), |scope| {
-            let before = counts(scope);
-            scope.message(&link.peer, message);
-            (before, counts(scope))
+        self.feed(&mut self.wires(), |scope| {
+            scope.message(&link.peer, message)
         });
-        if before.0 != after.0 {
-            tracing::debug!(peer = %link.peer, "ignored a message that no scope sends");
-        }
-        if before.1 == 0 && after.1 > 0 {
-            tracing::warn!(peer = %link.peer, "ignores further memberships: the limit `memberships_per_peer` is reached");
-        }
     }
 
     /// A monitor of the scope fired.

@@ -264,11 +264,13 @@ impl Scope {
     }
 
     /// How many messages were ignored: unknown shapes, and what strangers announced.
+    #[cfg(test)]
     pub(crate) fn ignored(&self) -> u64 {
         self.ignored
     }
 
     /// How many memberships of a peer were refused at the bound since it connected.
+    #[cfg(test)]
     pub(crate) fn refused(&self, peer: &NodeName) -> u64 {
         self.peers.get(peer).map_or(0, |state| state.refused)
     }

@@ -10,4 +10,4 @@ mod format;
 mod request;
 mod text;
 
-pub(crate) use request::{IoAnswer, IoRequest};
+pub(crate) use request::IoRequest;

@@ -31,6 +31,7 @@ pub(crate) fn deliver(
     match &process.role {
         Role::NetKernel => net_kernel::deliver(link, &message),
         Role::Rex => rex::deliver(node, link, &message),
+        Role::GroupLeader => node.output.deliver(link, &message),
         Role::Scope => node.groups.deliver(link, &message),
         Role::Mailbox(inbox) => {
             let delivery = Delivery {
@@ -43,7 +44,7 @@ pub(crate) fn deliver(
             }
         }
         // None of these reads messages.
-        Role::Caller | Role::GroupLeader | Role::Member | Role::Served(_) => {}
+        Role::Caller | Role::Member | Role::Served(_) => {}
     }
 }
 

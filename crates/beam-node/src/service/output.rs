@@ -8,11 +8,11 @@ use std::{
     },
 };
 
-use beam_dist::NodeName;
-use beam_term::Term;
+use beam_dist::{NodeName, control::Recipient};
+use beam_term::{RawTerm, Term, Writer};
 use tokio::sync::mpsc;
 
-use crate::link::Link;
+use crate::{group_leader::IoRequest, link::Link};
 
 /// Text that a function printed on behalf of a call of this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,23 +59,40 @@ impl OutputQueue {
 }
 
 impl OutputQueue {
-    /// Queues a text; the answer is `ok`, or an error where there is no room.
-    #[expect(dead_code, reason = "the I/O protocol is to call it")]
-    pub(super) fn print(&self, link: &Link, text: String) -> Term {
+    /// Handles a message to the group leader, and answers it where it is a request.
+    pub(super) fn deliver(&self, link: &Link, message: &RawTerm) {
+        let Some(request) = IoRequest::read(message) else {
+            return;
+        };
+        let mut answer = request.answer(self.limit);
+        if answer.is_cut {
+            tracing::warn!(peer = %link.peer, "cut off output: the limit `output_bytes` is reached");
+        }
+        if !answer.text.is_empty() && !self.print(&link.peer, answer.text) {
+            answer.reply = Term::tuple([Term::atom("error"), Term::atom("enospc")]);
+        }
+        link.answer_to(
+            &Recipient::Pid(request.from().clone()),
+            &mut |writer: &mut Writer<'_>| request.write_reply(&answer.reply, writer),
+        );
+    }
+
+    /// Queues a text; `false` where there is no room.
+    fn print(&self, node: &NodeName, text: String) -> bool {
         let output = Output {
-            node: link.peer.clone(),
+            node: node.clone(),
             text,
         };
         let cost = cost(&output);
         let queued = self.queued_bytes.fetch_add(cost, Ordering::Relaxed);
         if queued > 0 && queued + cost > self.limit {
             self.queued_bytes.fetch_sub(cost, Ordering::Relaxed);
-            tracing::warn!(peer = %link.peer, "dropped output: the limit `output_bytes` is reached");
-            return Term::tuple([Term::atom("error"), Term::atom("enospc")]);
+            tracing::warn!(peer = %node, "dropped output: the limit `output_bytes` is reached");
+            return false;
         }
         // The task that receives ends with the node.
         let _ = self.sender.send(output);
-        Term::atom("ok")
+        true
     }
 }
 
