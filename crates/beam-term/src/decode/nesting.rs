@@ -1,6 +1,6 @@
 //! How deep a walk over encoded terms is, without recursion.
 
-use crate::DecodeError;
+use crate::{DecodeError, Reader};
 
 /// The containers that are open in a walk over encoded terms. The first few levels need no allocation.
 ///
@@ -8,96 +8,125 @@ use crate::DecodeError;
 /// bytes are left. The second keeps nested claims from adding up.
 pub(crate) struct Nesting {
     limit: usize,
-    claimed: usize,
     depth: usize,
+    innermost: Open,
+    /// What the containers around the innermost one claim.
+    claimed_around: usize,
     shallow: [Open; SHALLOW],
     deep: Vec<Open>,
 }
 
 /// What follows the head of a term.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Elements {
     pub(crate) count: usize,
     /// Whether the last one is the tail of a list: a list there continues this one, it does not nest.
-    pub(crate) list: bool,
+    list: bool,
+}
+
+impl Elements {
+    /// So many terms; none after a scalar.
+    pub(crate) fn of(count: usize) -> Self {
+        Self { count, list: false }
+    }
+
+    /// So many terms, and the tail.
+    pub(crate) fn of_list(len: usize) -> Self {
+        Self {
+            count: len + 1,
+            list: true,
+        }
+    }
 }
 
 impl Nesting {
-    /// A walk over one term.
+    /// A walk over one term, which is outermost.
     pub(crate) fn new(limit: usize) -> Self {
+        let nothing = Open {
+            left: 0,
+            list: false,
+        };
         Self {
             limit,
-            claimed: 1,
             depth: 0,
-            shallow: [Open::default(); SHALLOW],
+            innermost: nothing,
+            claimed_around: 0,
+            shallow: [nothing; SHALLOW],
             deep: Vec::new(),
         }
     }
 
-    /// Notes that a head was read, with `elements` after it, and that `remaining` bytes are left at `offset`.
-    pub(crate) fn enter(
+    /// Moves to the next term, if there is one.
+    #[inline]
+    pub(crate) fn next(&mut self) -> bool {
+        while self.innermost.left == 0 {
+            if self.depth == 0 {
+                return false;
+            }
+            self.close();
+        }
+        self.innermost.left -= 1;
+        true
+    }
+
+    /// Notes what follows the head that `reader` has just read.
+    #[inline]
+    pub(crate) fn enter(&mut self, elements: Elements, reader: &Reader) -> Result<(), DecodeError> {
+        if elements.count == 0 {
+            return Ok(());
+        }
+        self.open(elements, reader.remaining(), reader.position())
+    }
+
+    /// How many terms are still to be read.
+    pub(crate) fn claimed(&self) -> usize {
+        self.claimed_around + self.innermost.left
+    }
+
+    fn open(
         &mut self,
         elements: Elements,
         remaining: usize,
         offset: usize,
     ) -> Result<(), DecodeError> {
-        self.claimed = (self.claimed - 1).saturating_add(elements.count);
-        if self.claimed > remaining {
+        if self.claimed().saturating_add(elements.count) > remaining {
             return Err(DecodeError::Truncated { offset });
         }
-        if elements.count > 0 {
-            let open = Open {
-                left: elements.count,
-                list: elements.list,
-            };
-            match self.innermost() {
-                Some(outer) if outer.left == 0 && outer.list && open.list => *outer = open,
-                _ => self.push(open)?,
+        let open = Open {
+            left: elements.count,
+            list: elements.list,
+        };
+        let continues = self.innermost.left == 0 && self.innermost.list && open.list;
+        if !continues {
+            if self.depth >= self.limit {
+                return Err(DecodeError::TooDeep { limit: self.limit });
             }
+            self.claimed_around += self.innermost.left;
+            match self.shallow.get_mut(self.depth) {
+                Some(place) => *place = self.innermost,
+                None => self.deep.push(self.innermost),
+            }
+            self.depth += 1;
         }
-        self.descend();
+        self.innermost = open;
         Ok(())
     }
 
-    /// How many terms are still to be read.
-    pub(crate) fn claimed(&self) -> usize {
-        self.claimed
-    }
-
-    /// Moves to the next element, closing what has no more.
-    fn descend(&mut self) {
-        while let Some(open) = self.innermost() {
-            if open.left > 0 {
-                open.left -= 1;
-                return;
-            }
-            self.depth -= 1;
-            self.deep.truncate(self.depth.saturating_sub(SHALLOW));
+    fn close(&mut self) {
+        self.depth -= 1;
+        let around = match self.shallow.get(self.depth) {
+            Some(&open) => Some(open),
+            None => self.deep.pop(),
+        };
+        // There is one for each level of depth.
+        if let Some(around) = around {
+            self.innermost = around;
+            self.claimed_around -= around.left;
         }
-    }
-
-    fn innermost(&mut self) -> Option<&mut Open> {
-        let at = self.depth.checked_sub(1)?;
-        match at.checked_sub(SHALLOW) {
-            None => self.shallow.get_mut(at),
-            Some(at) => self.deep.get_mut(at),
-        }
-    }
-
-    fn push(&mut self, open: Open) -> Result<(), DecodeError> {
-        if self.depth >= self.limit {
-            return Err(DecodeError::TooDeep { limit: self.limit });
-        }
-        match self.shallow.get_mut(self.depth) {
-            Some(place) => *place = open,
-            None => self.deep.push(open),
-        }
-        self.depth += 1;
-        Ok(())
     }
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Open {
     /// Elements that are not begun.
     left: usize,
@@ -113,24 +142,27 @@ mod tests {
     const PLENTY: usize = 1_000_000;
 
     fn tuple(count: usize) -> Elements {
-        Elements { count, list: false }
+        Elements::of(count)
     }
 
-    fn list(len: usize) -> Elements {
-        Elements {
-            count: len + 1,
-            list: true,
+    /// The outermost term may be opened without moving to it.
+    fn open(nesting: &mut Nesting, elements: Elements) -> Result<(), DecodeError> {
+        if elements.count == 0 {
+            return Ok(());
         }
+        nesting.open(elements, PLENTY, 0)
     }
 
     #[test]
     fn a_walk_ends_with_the_last_element() {
         let mut nesting = Nesting::new(2);
-        for (elements, claimed) in [(tuple(2), 2), (tuple(1), 2), (tuple(0), 1), (tuple(0), 0)] {
-            assert_ne!(nesting.claimed(), 0);
-            nesting.enter(elements, PLENTY, 0).unwrap();
+        open(&mut nesting, tuple(2)).unwrap();
+        for (elements, claimed) in [(tuple(1), 2), (tuple(0), 1), (tuple(0), 0)] {
+            assert!(nesting.next());
+            open(&mut nesting, elements).unwrap();
             assert_eq!(nesting.claimed(), claimed);
         }
+        assert!(!nesting.next());
     }
 
     #[test]
@@ -138,9 +170,10 @@ mod tests {
         for limit in [1, SHALLOW, SHALLOW + 1, 100] {
             let mut nesting = Nesting::new(limit);
             for _ in 0..limit {
-                nesting.enter(tuple(1), PLENTY, 0).unwrap();
+                open(&mut nesting, tuple(1)).unwrap();
+                assert!(nesting.next());
             }
-            let result = nesting.enter(tuple(1), PLENTY, 0);
+            let result = open(&mut nesting, tuple(1));
             assert_eq!(result, Err(DecodeError::TooDeep { limit }));
         }
     }
@@ -148,12 +181,13 @@ mod tests {
     #[test]
     fn closed_levels_can_be_used_again() {
         let mut nesting = Nesting::new(SHALLOW + 2);
-        nesting.enter(tuple(1000), PLENTY, 0).unwrap();
+        open(&mut nesting, tuple(1000)).unwrap();
         for _ in 0..999 {
+            assert!(nesting.next());
             for _ in 0..SHALLOW + 1 {
-                nesting.enter(tuple(1), PLENTY, 0).unwrap();
+                open(&mut nesting, tuple(1)).unwrap();
+                assert!(nesting.next());
             }
-            nesting.enter(tuple(0), PLENTY, 0).unwrap();
         }
         assert_eq!(nesting.claimed(), 1);
     }
@@ -162,18 +196,19 @@ mod tests {
     fn a_list_in_the_tail_of_a_list_does_not_nest() {
         let mut nesting = Nesting::new(1);
         for _ in 0..10 {
-            nesting.enter(list(1), PLENTY, 0).unwrap();
-            nesting.enter(tuple(0), PLENTY, 0).unwrap();
+            open(&mut nesting, Elements::of_list(1)).unwrap();
+            assert!(nesting.next());
+            assert!(nesting.next());
         }
-        nesting.enter(tuple(0), PLENTY, 0).unwrap();
-        assert_eq!(nesting.claimed(), 0);
+        assert!(!nesting.next());
     }
 
     #[test]
     fn nested_claims_add_up_against_the_bytes_left() {
         let mut nesting = Nesting::new(10);
-        nesting.enter(tuple(60), 100, 0).unwrap();
-        let result = nesting.enter(tuple(60), 95, 5);
+        nesting.open(tuple(60), 100, 0).unwrap();
+        assert!(nesting.next());
+        let result = nesting.open(tuple(60), 95, 5);
         assert_eq!(result, Err(DecodeError::Truncated { offset: 5 }));
     }
 }

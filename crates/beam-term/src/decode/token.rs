@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
+use super::{binaries::Bits, lists::ListHead};
 use crate::{
-    Atom, BitString, Closure, DecodeError, Float, Integer, Pid, Port, Reader, Reference,
-    decode::head::Head,
+    Atom, BitString, Closure, DecodeError, Float, Integer, Pid, Port, Reader, Reference, tag,
 };
 
 /// A whole scalar, or the opening of a container, whose elements are the tokens that follow.
@@ -67,51 +67,62 @@ pub enum Token {
 impl Reader {
     /// Reads the next token.
     pub fn token(&mut self) -> Result<Token, DecodeError> {
-        Ok(match self.head()? {
-            Head::Integer(value) => Token::Integer(value.into()),
-            Head::BigInteger { negative, digits } => {
-                Token::Integer(self.resolve_big(negative, &digits))
+        let start = self.position;
+        let tag = self.tag()?;
+        Ok(match tag {
+            tag::SMALL_INTEGER_EXT | tag::INTEGER_EXT | tag::SMALL_BIG_EXT | tag::LARGE_BIG_EXT => {
+                let number = self.number_after(tag, start)?;
+                Token::Integer(self.resolve(&number))
             }
-            Head::Float(value) => Token::Float(value),
-            Head::Atom(atom) => Token::Atom(self.resolve(&atom)?),
-            Head::Reference(reference) => Token::Reference(self.resolve_reference(&reference)?),
-            Head::Export {
-                module,
-                function,
-                arity,
-            } => Token::Export {
-                module: self.resolve(&module)?,
-                function: self.resolve(&function)?,
-                arity,
+            tag::NEW_FLOAT_EXT | tag::FLOAT_EXT => Token::Float(self.float_after(tag, start)?),
+            tag::ATOM_CACHE_REF
+            | tag::ATOM_EXT
+            | tag::SMALL_ATOM_EXT
+            | tag::ATOM_UTF8_EXT
+            | tag::SMALL_ATOM_UTF8_EXT => Token::Atom(self.atom_after(tag, start)?),
+            tag::REFERENCE_EXT | tag::NEW_REFERENCE_EXT | tag::NEWER_REFERENCE_EXT => {
+                Token::Reference(self.reference_after(tag, start)?)
+            }
+            tag::PORT_EXT | tag::NEW_PORT_EXT | tag::V4_PORT_EXT => {
+                Token::Port(self.port_after(tag, start)?)
+            }
+            tag::PID_EXT | tag::NEW_PID_EXT => Token::Pid(self.pid_after(tag, start)?),
+            tag::SMALL_TUPLE_EXT | tag::LARGE_TUPLE_EXT => {
+                Token::Tuple(self.tuple_after(tag, start)?)
+            }
+            tag::MAP_EXT => Token::Map(self.map_after(start)?),
+            tag::NIL_EXT | tag::STRING_EXT | tag::LIST_EXT => match self.list_after(tag, start)? {
+                ListHead::Nil => Token::Nil,
+                ListHead::List(len) => Token::List(len),
+                ListHead::String(range) => Token::String(self.shared(&range)),
             },
-            Head::Closure { closure, free } => Token::Closure { closure, free },
-            Head::Port { node, id, creation } => Token::Port(Port {
-                node: self.resolve(&node)?,
-                id,
-                creation,
-            }),
-            Head::Pid {
-                node,
-                id,
-                serial,
-                creation,
-            } => Token::Pid(Pid {
-                node: self.resolve(&node)?,
-                id,
-                serial,
-                creation,
-            }),
-            Head::Tuple(arity) => Token::Tuple(arity),
-            Head::Map(pairs) => Token::Map(pairs),
-            Head::Nil => Token::Nil,
-            Head::List(len) => Token::List(len),
-            Head::String(bytes) => Token::String(self.shared(&bytes)),
-            Head::Binary(bytes) => Token::Binary(self.shared(&bytes)),
-            Head::BitString { bytes, last_bits } => {
-                Token::BitString(self.resolve_bits(&bytes, last_bits)?)
+            tag::BINARY_EXT | tag::BIT_BINARY_EXT => match self.bits_after(tag, start)? {
+                Bits::Binary(range) => Token::Binary(self.shared(&range)),
+                Bits::BitString(range, last_bits) => {
+                    Token::BitString(self.bit_string(&range, last_bits)?)
+                }
+            },
+            tag::EXPORT_EXT => {
+                let (module, function, arity) = self.export_after(start)?;
+                Token::Export {
+                    module,
+                    function,
+                    arity,
+                }
             }
-            Head::Record { fields, exported } => Token::Record { fields, exported },
-            Head::Local(bytes) => Token::Local(self.shared(&bytes)),
+            tag::NEW_FUN_EXT => {
+                let (closure, free) = self.closure_after(start)?;
+                Token::Closure { closure, free }
+            }
+            tag::RECORD_EXT => {
+                let (fields, exported) = self.record_after(start)?;
+                Token::Record { fields, exported }
+            }
+            tag::LOCAL_EXT => {
+                let rest = self.take(self.remaining())?;
+                Token::Local(self.shared(&rest))
+            }
+            _ => return Err(DecodeError::UnknownTag { tag, offset: start }),
         })
     }
 }

@@ -14,24 +14,26 @@ impl Writer<'_> {
         let mut nesting = Nesting::new(reader.limits().depth);
         // Open closures, each with the number of terms that are left to copy when it is complete.
         let mut closures = Vec::new();
-        while nesting.claimed() > 0 {
-            let around = nesting.claimed() - 1;
+        let mut more = true;
+        while more {
+            let around = nesting.claimed();
             let token = reader.token()?;
             if let Token::Closure { closure, free } = &token {
                 closures.push((around, self.open_closure(closure, *free)));
             }
             let elements = self.copy_token(token);
-            nesting.enter(elements, reader.remaining(), reader.position())?;
+            nesting.enter(elements, reader)?;
             while let Some((_, mark)) = closures.pop_if(|(left, _)| *left == nesting.claimed()) {
                 self.close_closure(mark);
             }
+            more = nesting.next();
         }
         Ok(())
     }
 
     /// Copies a scalar or the head of a container, and tells what follows.
     fn copy_token(&mut self, token: Token) -> Elements {
-        let mut elements = Elements::default();
+        let mut elements = Elements::of(0);
         match token {
             Token::Integer(value) => self.integer(value),
             Token::Float(value) => self.float(value),
@@ -56,10 +58,7 @@ impl Writer<'_> {
             Token::Nil => self.nil(),
             Token::List(len) => {
                 self.list(len);
-                elements = Elements {
-                    count: len + 1,
-                    list: true,
-                };
+                elements = Elements::of_list(len);
             }
             Token::String(bytes) => self.string_list(&bytes),
             Token::Binary(bytes) => self.binary(&bytes),

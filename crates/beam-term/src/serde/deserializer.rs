@@ -8,8 +8,8 @@ use serde::{
 };
 
 use crate::{
-    DecodeError, Integer, IntegerOutOfRange, Kind, Reader,
-    decode::Head,
+    DecodeError, Integer, Kind, Reader,
+    decode::{ListHead, Number},
     serde::{
         elements::{Elements, Unread},
         handoff::{self, Handed, RAW_TERM, TERM},
@@ -49,70 +49,24 @@ impl<'r> Deserializer<'r> {
         }
     }
 
-    fn visit_head<'de, V: Visitor<'de>>(
-        self,
-        head: Head,
-        offset: usize,
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        match head {
-            Head::Integer(value) => visitor.visit_i64(value),
-            Head::BigInteger { negative, digits } => {
-                let value = self.reader.resolve_big(negative, &digits);
-                match visit_big(&value, visitor) {
-                    Ok(result) => result,
-                    Err(visitor) => visitor.visit_string(value.to_bigint().to_string()),
-                }
-            }
-            Head::Float(value) => visitor.visit_f64(value.get()),
-            Head::Atom(atom) => {
-                let atom = self.reader.resolve(&atom)?;
-                match atom.as_str() {
-                    text if self.key => visitor.visit_str(text),
-                    "true" => visitor.visit_bool(true),
-                    "false" => visitor.visit_bool(false),
-                    "nil" | "undefined" => visitor.visit_unit(),
-                    text => visitor.visit_str(text),
-                }
-            }
-            Head::Binary(bytes) => match str::from_utf8(&self.reader.bytes[bytes.clone()]) {
-                Ok(text) => visitor.visit_str(text),
-                Err(_) => visitor.visit_bytes(&self.reader.bytes[bytes]),
-            },
-            Head::Tuple(arity) => self.visit_tuple(arity, visitor),
-            Head::Nil | Head::List(_) | Head::String(_) => self.visit_list(head, offset, visitor),
-            Head::Map(pairs) => self.visit_map(pairs, Structs::AsTheyAre, visitor),
-            Head::Reference(_)
-            | Head::Export { .. }
-            | Head::Closure { .. }
-            | Head::Port { .. }
-            | Head::Pid { .. }
-            | Head::BitString { .. }
-            | Head::Record { .. }
-            | Head::Local(_) => {
-                self.reader.position = offset;
-                visitor.visit_string(self.reader.term()?.to_string())
-            }
-        }
-    }
-
+    /// Visits a list by its head, which was read.
     fn visit_list<'de, V: Visitor<'de>>(
         self,
-        head: Head,
-        offset: usize,
+        head: ListHead,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        let unread = match head {
-            Head::Nil => Unread::Nothing,
-            Head::String(bytes) => Unread::Characters(self.reader.shared(&bytes)),
-            Head::Binary(bytes) => Unread::Bytes(self.reader.shared(&bytes)),
-            Head::List(len) => {
-                let room = self.room.inside(len + 1, self.reader)?;
-                return Elements::new(self.reader, room, Unread::List(len)).visit(visitor);
-            }
-            other => return Err(unexpected("a list", &other, offset)),
+        let (room, unread) = match head {
+            ListHead::Nil => (self.room, Unread::Nothing),
+            ListHead::String(range) => (self.room, Unread::Characters(self.reader.shared(&range))),
+            ListHead::List(len) => (self.room.inside(len + 1, self.reader)?, Unread::List(len)),
         };
-        Elements::new(self.reader, self.room, unread).visit(visitor)
+        Elements::new(self.reader, room, unread).visit(visitor)
+    }
+
+    /// Visits a binary as the list of its bytes.
+    fn visit_binary<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        let bytes = self.reader.binary()?;
+        Elements::new(self.reader, self.room, Unread::Bytes(bytes)).visit(visitor)
     }
 
     fn visit_tuple<'de, V: Visitor<'de>>(
@@ -136,19 +90,60 @@ impl<'r> Deserializer<'r> {
 
     fn visit_pairs<'de, V: Visitor<'de>>(
         self,
-        expected: &'static str,
         structs: Structs,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        let offset = self.reader.position();
-        match self.reader.head()? {
-            Head::Map(pairs) => self.visit_map(pairs, structs, visitor),
-            Head::Nil => Pairs::list(self.reader, self.room, None, structs).visit(visitor),
-            Head::List(len) => {
-                let room = self.room.inside(len + 1, self.reader)?;
-                Pairs::list(self.reader, room, Some(len), structs).visit(visitor)
+        let start = self.reader.position();
+        match self.reader.peek_kind()? {
+            Kind::Map => {
+                let pairs = self.reader.map()?;
+                self.visit_map(pairs, structs, visitor)
             }
-            other => Err(unexpected(expected, &other, offset)),
+            Kind::List => match self.reader.list_head()? {
+                ListHead::Nil => Pairs::list(self.reader, self.room, None, structs).visit(visitor),
+                ListHead::List(len) => {
+                    let room = self.room.inside(len + 1, self.reader)?;
+                    Pairs::list(self.reader, room, Some(len), structs).visit(visitor)
+                }
+                ListHead::String(_) => Err(self.reader.unexpected("a map", start)),
+            },
+            _ => Err(self.reader.unexpected("a map", start)),
+        }
+    }
+
+    /// Visits an integer by the narrowest type that serde has for it; gives all back if there is none.
+    #[inline]
+    fn visit_number<'de, V: Visitor<'de>>(
+        &self,
+        number: &Number,
+        visitor: V,
+    ) -> Result<Result<V::Value, DecodeError>, (Integer, V)> {
+        if let Number::Small(value) = number {
+            return Ok(visitor.visit_i64(*value));
+        }
+        let integer = self.reader.resolve(number);
+        if let Ok(value) = i64::try_from(&integer) {
+            Ok(visitor.visit_i64(value))
+        } else if let Ok(value) = u64::try_from(&integer) {
+            Ok(visitor.visit_u64(value))
+        } else if let Ok(value) = i128::try_from(&integer) {
+            Ok(visitor.visit_i128(value))
+        } else if let Ok(value) = u128::try_from(&integer) {
+            Ok(visitor.visit_u128(value))
+        } else {
+            Err((integer, visitor))
+        }
+    }
+
+    /// The float nearest to a big integer, if there is one.
+    fn float_of(&self, number: &Number) -> Option<f64> {
+        match number {
+            // No finite float has more digits.
+            Number::Big { digits, .. } if digits.len() > 128 => None,
+            _ => {
+                let decimal = self.reader.resolve(number).to_string();
+                decimal.parse().ok().filter(|value: &f64| value.is_finite())
+            }
         }
     }
 
@@ -171,33 +166,70 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
     type Error = DecodeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let offset = self.reader.position();
-        let head = self.reader.head()?;
-        self.visit_head(head, offset, visitor)
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, DecodeError> {
-        let offset = self.reader.position();
-        if self.next_is(&["true"])? {
-            visitor.visit_bool(true)
-        } else if self.next_is(&["false"])? {
-            visitor.visit_bool(false)
-        } else {
-            let head = self.reader.head()?;
-            Err(unexpected("true or false", &head, offset))
+        match self.reader.peek_kind()? {
+            Kind::Integer => {
+                let number = self.reader.number()?;
+                match self.visit_number(&number, visitor) {
+                    Ok(result) => result,
+                    Err((integer, visitor)) => visitor.visit_string(integer.to_string()),
+                }
+            }
+            Kind::Float => visitor.visit_f64(self.reader.float()?.get()),
+            Kind::Atom => match self.reader.atom()?.as_str() {
+                text if self.key => visitor.visit_str(text),
+                "true" => visitor.visit_bool(true),
+                "false" => visitor.visit_bool(false),
+                "nil" | "undefined" => visitor.visit_unit(),
+                text => visitor.visit_str(text),
+            },
+            Kind::Binary => {
+                let range = self.reader.binary_range()?;
+                let bytes = &self.reader.bytes[range];
+                match str::from_utf8(bytes) {
+                    Ok(text) => visitor.visit_str(text),
+                    Err(_) => visitor.visit_bytes(bytes),
+                }
+            }
+            Kind::Tuple => {
+                let arity = self.reader.tuple()?;
+                self.visit_tuple(arity, visitor)
+            }
+            Kind::List => {
+                let head = self.reader.list_head()?;
+                self.visit_list(head, visitor)
+            }
+            Kind::Map => {
+                let pairs = self.reader.map()?;
+                self.visit_map(pairs, Structs::AsTheyAre, visitor)
+            }
+            Kind::Reference
+            | Kind::Fun
+            | Kind::Port
+            | Kind::Pid
+            | Kind::BitString
+            | Kind::Record
+            | Kind::Local => visitor.visit_string(self.reader.term()?.to_string()),
         }
     }
 
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        let start = self.reader.position();
+        if self.reader.peek_kind()? == Kind::Atom {
+            match self.reader.atom()?.as_bytes() {
+                b"true" => return visitor.visit_bool(true),
+                b"false" => return visitor.visit_bool(false),
+                _ => {}
+            }
+        }
+        Err(self.reader.unexpected("true or false", start))
+    }
+
+    #[inline]
     fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let offset = self.reader.position();
-        match self.reader.head()? {
-            Head::Integer(value) => visitor.visit_i64(value),
-            Head::BigInteger { negative, digits } => {
-                let value = self.reader.resolve_big(negative, &digits);
-                visit_big(&value, visitor).unwrap_or(Err(DecodeError::IntegerOutOfRange { offset }))
-            }
-            other => Err(unexpected("an integer", &other, offset)),
-        }
+        let number = self.reader.number()?;
+        self.visit_number(&number, visitor)
+            .unwrap_or(Err(DecodeError::IntegerOutOfRange { offset }))
     }
 
     fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -242,45 +274,44 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let offset = self.reader.position();
-        match self.reader.head()? {
-            Head::Float(value) => visitor.visit_f64(value.get()),
-            Head::Integer(value) => visitor.visit_f64(value as f64),
-            // No finite float has more digits.
-            Head::BigInteger { negative, digits } if digits.len() <= 128 => {
-                let value = self.reader.resolve_big(negative, &digits).to_bigint();
-                let float = value.to_string().parse::<f64>();
-                match float {
-                    Ok(float) if float.is_finite() => visitor.visit_f64(float),
-                    _ => Err(DecodeError::IntegerOutOfRange { offset }),
-                }
-            }
-            Head::BigInteger { .. } => Err(DecodeError::IntegerOutOfRange { offset }),
-            other => Err(unexpected("a number", &other, offset)),
+        match self.reader.peek_kind()? {
+            Kind::Float => visitor.visit_f64(self.reader.float()?.get()),
+            Kind::Integer => match self.reader.number()? {
+                Number::Small(value) => visitor.visit_f64(value as f64),
+                big => match self.float_of(&big) {
+                    Some(value) => visitor.visit_f64(value),
+                    None => Err(DecodeError::IntegerOutOfRange { offset }),
+                },
+            },
+            _ => Err(self.reader.unexpected("a number", offset)),
         }
     }
 
     fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let offset = self.reader.position();
-        match self.reader.head()? {
-            Head::Integer(value) => match u32::try_from(value).ok().and_then(char::from_u32) {
+        match self.reader.peek_kind()? {
+            Kind::Integer => match char::from_u32(self.reader.integer()?) {
                 Some(character) => visitor.visit_char(character),
                 None => Err(DecodeError::IntegerOutOfRange { offset }),
             },
-            Head::Binary(bytes) => visitor.visit_str(utf8(&self.reader.bytes[bytes], offset)?),
-            other => Err(unexpected("a character", &other, offset)),
+            Kind::Binary => {
+                let range = self.reader.binary_range()?;
+                visitor.visit_str(utf8(&self.reader.bytes[range], offset)?)
+            }
+            _ => Err(self.reader.unexpected("a character", offset)),
         }
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let offset = self.reader.position();
-        match self.reader.head()? {
-            Head::Binary(bytes) => visitor.visit_str(utf8(&self.reader.bytes[bytes], offset)?),
-            Head::Atom(atom) if self.key => visitor.visit_str(&self.reader.resolve(&atom)?),
-            Head::Nil | Head::String(_) | Head::List(_) => {
-                self.reader.position = offset;
-                visitor.visit_string(charlist(self.reader)?)
+        match self.reader.peek_kind()? {
+            Kind::Binary => {
+                let range = self.reader.binary_range()?;
+                visitor.visit_str(utf8(&self.reader.bytes[range], offset)?)
             }
-            other => Err(unexpected("text as a binary", &other, offset)),
+            Kind::Atom if self.key => visitor.visit_str(&self.reader.atom()?),
+            Kind::List => visitor.visit_string(charlist(self.reader)?),
+            _ => Err(self.reader.unexpected("text as a binary", offset)),
         }
     }
 
@@ -289,11 +320,8 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let offset = self.reader.position();
-        match self.reader.head()? {
-            Head::Binary(bytes) => visitor.visit_bytes(&self.reader.bytes[bytes]),
-            other => Err(unexpected("a binary", &other, offset)),
-        }
+        let range = self.reader.binary_range()?;
+        visitor.visit_bytes(&self.reader.bytes[range])
     }
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -309,13 +337,13 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
     }
 
     fn deserialize_unit<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, DecodeError> {
+        let offset = self.reader.position();
         if self.next_is(&["ok", "nil", "undefined"])? {
             return visitor.visit_unit();
         }
-        let offset = self.reader.position();
-        match self.reader.head()? {
-            Head::Tuple(0) => visitor.visit_unit(),
-            other => Err(unexpected("the atom ok", &other, offset)),
+        match self.reader.peek_kind()? {
+            Kind::Tuple if self.reader.tuple()? == 0 => visitor.visit_unit(),
+            _ => Err(self.reader.unexpected("the atom ok", offset)),
         }
     }
 
@@ -341,9 +369,13 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let offset = self.reader.position();
-        let head = self.reader.head()?;
-        self.visit_list(head, offset, visitor)
+        match self.reader.peek_kind()? {
+            Kind::Binary => self.visit_binary(visitor),
+            _ => {
+                let head = self.reader.list_head()?;
+                self.visit_list(head, visitor)
+            }
+        }
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(
@@ -351,18 +383,12 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        let offset = self.reader.position();
-        match self.reader.head()? {
-            Head::Tuple(found) if found == len => self.visit_tuple(found, visitor),
-            Head::Tuple(found) => Err(DecodeError::Arity {
-                expected: len,
-                found,
-                offset,
-            }),
-            list @ (Head::Nil | Head::String(_) | Head::List(_) | Head::Binary(_)) => {
-                self.visit_list(list, offset, visitor)
+        match self.reader.peek_kind()? {
+            Kind::List | Kind::Binary => self.deserialize_seq(visitor),
+            _ => {
+                self.reader.tuple_of(len)?;
+                self.visit_tuple(len, visitor)
             }
-            other => Err(unexpected("a tuple", &other, offset)),
         }
     }
 
@@ -376,7 +402,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.visit_pairs("a map", Structs::AsTheyAre, visitor)
+        self.visit_pairs(Structs::AsTheyAre, visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -385,7 +411,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        self.visit_pairs("a map", Structs::WithoutTheirName, visitor)
+        self.visit_pairs(Structs::WithoutTheirName, visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -394,18 +420,25 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
+        const EXPECTED: &str = "an atom or a tagged tuple";
+
         let offset = self.reader.position();
-        let (elements, room) = match self.reader.head()? {
-            Head::Atom(atom) => {
-                let tag = self.reader.resolve(&atom)?;
-                return visitor.visit_enum(Variant::bare(self.reader, tag, name, variants));
+        match self.reader.peek_kind()? {
+            Kind::Atom => {
+                let tag = self.reader.atom()?;
+                visitor.visit_enum(Variant::bare(self.reader, tag, name, variants))
             }
-            Head::Tuple(arity @ 1..) => (arity - 1, self.room.inside(arity, self.reader)?),
-            other => return Err(unexpected("an atom or a tagged tuple", &other, offset)),
-        };
-        let tag = self.reader.atom()?;
-        let variant = Variant::tagged(self.reader, room, tag, elements, name, variants);
-        visitor.visit_enum(variant)
+            Kind::Tuple => match self.reader.tuple()?.checked_sub(1) {
+                Some(elements) => {
+                    let room = self.room.inside(elements + 1, self.reader)?;
+                    let tag = self.reader.atom()?;
+                    let tagged = Variant::tagged(self.reader, room, tag, elements, name, variants);
+                    visitor.visit_enum(tagged)
+                }
+                None => Err(self.reader.unexpected(EXPECTED, offset)),
+            },
+            _ => Err(self.reader.unexpected(EXPECTED, offset)),
+        }
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(
@@ -468,31 +501,6 @@ impl<'de> IntoDeserializer<'de, DecodeError> for Byte {
 impl Error for DecodeError {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
         Self::Message(message.to_string().into())
-    }
-}
-
-pub(super) fn unexpected(expected: &'static str, found: &Head, offset: usize) -> DecodeError {
-    DecodeError::Unexpected {
-        expected,
-        found: found.kind(),
-        offset,
-    }
-}
-
-/// Visits an integer beyond 64 bits by the narrowest type that serde has for it; gives the visitor back if there is none.
-fn visit_big<'de, V: Visitor<'de>>(
-    value: &Integer,
-    visitor: V,
-) -> Result<Result<V::Value, DecodeError>, V> {
-    let narrow: Result<u64, IntegerOutOfRange> = value.try_into();
-    if let Ok(value) = narrow {
-        Ok(visitor.visit_u64(value))
-    } else if let Ok(value) = value.try_into() {
-        Ok(visitor.visit_i128(value))
-    } else if let Ok(value) = value.try_into() {
-        Ok(visitor.visit_u128(value))
-    } else {
-        Err(visitor)
     }
 }
 

@@ -5,9 +5,9 @@ use serde::de::{DeserializeSeed, Error, SeqAccess, Visitor};
 
 use crate::{
     DecodeError, Reader,
-    decode::Head,
+    decode::ListHead,
     serde::{
-        deserializer::{Byte, Deserializer, unexpected},
+        deserializer::{Byte, Deserializer},
         room::Room,
     },
 };
@@ -62,15 +62,13 @@ impl<'r> Elements<'r> {
     /// At the end of a list, goes on with its tail.
     fn follow_tail(&mut self) -> Result<(), DecodeError> {
         while let Unread::List(0) = self.unread {
-            let offset = self.reader.position();
-            self.unread = match self.reader.head()? {
-                Head::Nil => Unread::Nothing,
-                Head::String(bytes) => Unread::Characters(self.reader.shared(&bytes)),
-                Head::List(len) => {
+            self.unread = match self.reader.tail()? {
+                ListHead::Nil => Unread::Nothing,
+                ListHead::String(range) => Unread::Characters(self.reader.shared(&range)),
+                ListHead::List(len) => {
                     self.room.check(len + 1, self.reader)?;
                     Unread::List(len)
                 }
-                other => return Err(unexpected("the end of the list", &other, offset)),
             };
         }
         Ok(())

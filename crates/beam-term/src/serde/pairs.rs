@@ -4,9 +4,9 @@ use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
 
 use crate::{
     DecodeError, Kind, Reader,
-    decode::Head,
+    decode::ListHead,
     serde::{
-        deserializer::{Deserializer, Structs, unexpected},
+        deserializer::{Deserializer, Structs},
         room::Room,
     },
 };
@@ -95,13 +95,13 @@ impl<'r> Pairs<'r> {
     fn follow_tail(&mut self) -> Result<(), DecodeError> {
         while let Unread::List(0) = self.unread {
             let offset = self.reader.position();
-            self.unread = match self.reader.head()? {
-                Head::Nil => Unread::Nothing,
-                Head::List(len) => {
+            self.unread = match self.reader.tail()? {
+                ListHead::Nil => Unread::Nothing,
+                ListHead::List(len) => {
                     self.room.check(len + 1, self.reader)?;
                     Unread::List(len)
                 }
-                other => return Err(unexpected("the end of the list", &other, offset)),
+                ListHead::String(_) => return Err(self.reader.unexpected("pairs", offset)),
             };
         }
         Ok(())

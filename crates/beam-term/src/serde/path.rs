@@ -1,6 +1,6 @@
 //! Where inside a value an error is.
 
-use crate::{DecodeError, Reader, decode::Head};
+use crate::{DecodeError, Reader, Token};
 
 impl DecodeError {
     /// The same error, in the element of that index.
@@ -12,13 +12,10 @@ impl DecodeError {
     pub(super) fn in_value(self, reader: &Reader, position: usize) -> Self {
         let mut key = reader.clone();
         key.position = position;
-        match key.head() {
-            Ok(Head::Atom(atom)) => match key.resolve(&atom) {
-                Ok(name) => self.inside(&name),
-                Err(_) => self,
-            },
-            Ok(Head::Binary(bytes)) => self.inside(&String::from_utf8_lossy(&key.bytes[bytes])),
-            Ok(Head::Integer(number)) => self.inside(&format!("[{number}]")),
+        match key.token() {
+            Ok(Token::Atom(name)) => self.inside(&name),
+            Ok(Token::Binary(name)) => self.inside(&String::from_utf8_lossy(&name)),
+            Ok(Token::Integer(number)) => self.inside(&format!("[{number}]")),
             _ => self.inside("…"),
         }
     }

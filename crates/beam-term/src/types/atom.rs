@@ -78,6 +78,27 @@ impl Atom {
         }
     }
 
+    /// The atom of the first `len` bytes, if they are short ASCII: nearly every atom of a message is.
+    ///
+    /// More bytes than these make it faster, as it then copies and looks at a fixed number of them.
+    #[inline]
+    pub(crate) fn short_ascii(input: &[u8], len: usize) -> Option<Self> {
+        let bytes = match input.first_chunk() {
+            _ if len > INLINE => return None,
+            Some(chunk) => *chunk,
+            None => {
+                let mut bytes = [0; INLINE];
+                bytes[..len].copy_from_slice(input.get(..len)?);
+                bytes
+            }
+        };
+        if !starts_with_ascii(&bytes, len) {
+            return None;
+        }
+        let len = len as u8;
+        Some(Self(Repr::Local(Local::Inline { len, bytes })))
+    }
+
     /// An atom of `text`, in place if it is short, else as the slice that `share` gives.
     ///
     /// `text` and the slice are the same text.
@@ -206,6 +227,22 @@ impl Local {
 /// How many bytes of text fit in place.
 const INLINE: usize = 22;
 
+/// Whether the first `len` bytes are ASCII.
+#[inline]
+fn starts_with_ascii(bytes: &[u8; INLINE], len: usize) -> bool {
+    const HIGH_BITS: u128 = u128::from_le_bytes([0x80; WORD]);
+    const WORD: usize = 16;
+
+    let Some((word, rest)) = bytes.split_first_chunk::<WORD>() else {
+        return false;
+    };
+    let in_word = len.min(WORD);
+    let counted = u128::MAX
+        .checked_shr(8 * (WORD - in_word) as u32)
+        .unwrap_or(0);
+    u128::from_le_bytes(*word) & counted & HIGH_BITS == 0 && rest[..len - in_word].is_ascii()
+}
+
 /// How many characters a UTF-8 text has: the bytes that do not continue a character.
 const fn characters(utf8: &[u8]) -> usize {
     let mut count = 0;
@@ -241,6 +278,27 @@ mod tests {
         assert_eq!(shared, Atom::from_static(long));
         assert_eq!(shared.detached(), shared);
         assert_eq!(shared.as_str(), long);
+    }
+
+    #[test]
+    fn short_ascii_looks_at_the_text_only() {
+        let ascii = [b'a'; 30];
+        for len in 0..=INLINE {
+            for input_len in [len, INLINE - 1, INLINE, 30] {
+                let Some(input) = ascii.get(..input_len.max(len)) else {
+                    continue;
+                };
+                let atom = Atom::short_ascii(input, len).unwrap();
+                assert_eq!(atom.as_bytes(), &ascii[..len]);
+            }
+            for at in 0..30 {
+                let mut input = ascii;
+                input[at] = 0xE9;
+                assert_eq!(Atom::short_ascii(&input, len).is_some(), at >= len);
+            }
+        }
+        assert_eq!(Atom::short_ascii(&ascii, INLINE + 1), None);
+        assert_eq!(Atom::short_ascii(b"ab", 3), None);
     }
 
     #[test]

@@ -1,0 +1,67 @@
+//! The heads of tuples, maps and native records.
+
+use crate::{DecodeError, Reader, tag};
+
+impl Reader {
+    /// Opens a tuple and tells how many elements follow.
+    #[inline]
+    pub fn tuple(&mut self) -> Result<usize, DecodeError> {
+        let start = self.position;
+        let tag = self.tag()?;
+        self.tuple_after(tag, start)
+    }
+
+    /// Opens a tuple that must have so many elements.
+    #[inline]
+    pub fn tuple_of(&mut self, arity: usize) -> Result<(), DecodeError> {
+        let offset = self.position;
+        let found = self.tuple()?;
+        if found == arity {
+            Ok(())
+        } else {
+            Err(DecodeError::Arity {
+                expected: arity,
+                found,
+                offset,
+            })
+        }
+    }
+
+    #[inline]
+    pub(super) fn tuple_after(&mut self, tag: u8, start: usize) -> Result<usize, DecodeError> {
+        let arity = match tag {
+            tag::SMALL_TUPLE_EXT => self.byte()?.into(),
+            tag::LARGE_TUPLE_EXT => self.length()?,
+            _ => return Err(self.unexpected("a tuple", start)),
+        };
+        self.promised(arity, start)
+    }
+
+    /// Opens a map and tells how many pairs of a key and a value follow.
+    pub fn map(&mut self) -> Result<usize, DecodeError> {
+        let start = self.position;
+        match self.tag()? {
+            tag::MAP_EXT => self.map_after(start),
+            _ => Err(self.unexpected("a map", start)),
+        }
+    }
+
+    pub(super) fn map_after(&mut self, start: usize) -> Result<usize, DecodeError> {
+        let pairs = self.length()?;
+        self.promised(pairs.saturating_mul(2), start)?;
+        Ok(pairs)
+    }
+
+    /// How many fields a native record has, and its flags.
+    pub(super) fn record_after(&mut self, start: usize) -> Result<(usize, u8), DecodeError> {
+        let fields = self.length()?;
+        let exported = self.byte()?;
+        self.promised(record_elements(fields), start)?;
+        Ok((fields, exported))
+    }
+}
+
+/// How many terms a native record of so many fields holds: module, name, the fields' names, and their values.
+pub(crate) fn record_elements(fields: usize) -> usize {
+    fields.saturating_mul(2).saturating_add(2)
+}
