@@ -1,6 +1,13 @@
 //! Terms of Erlang and Elixir: the External Term Format, serde, `phash2` and term syntax.
 //!
-//! A [`Term`] is an owned value tree; its binaries and long atoms are slices of the buffer that they were decoded from.
+//! - [`to_bytes`] and [`from_bytes`] turn Rust values into encoded terms and back; see the module [`serde`].
+//! - A [`Term`] is an owned value tree, for terms of no fixed type. Its binaries and long atoms are slices of the buffer that
+//!   they were decoded from.
+//! - A [`Reader`] takes an encoded message apart in place, a [`Writer`] puts one together; a [`RawTerm`] stays encoded.
+//! - [`phash2`] hashes terms as Erlang does, [`syntax`] parses and prints them.
+//!
+//! Whatever a peer sends is decoded within [`Limits`] on depth, number and size. Atoms are values, in no table that a peer
+//! could fill.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "proptest")]

@@ -243,10 +243,7 @@ fn tuples_are_tuples_and_lists_are_taken_for_them() {
         integers([1]),
         "invalid length 1, expected a tuple of size 2",
     );
-    refuses::<(u8, u8)>(
-        integers([1, 2, 3]),
-        "1 elements more than expected after the first 2",
-    );
+    refuses::<(u8, u8)>(integers([1, 2, 3]), "surplus elements after the first 2: 1");
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub enum DecodeError {
         offset: usize,
     },
     /// There are bytes after the term.
-    #[error("{count} bytes follow the term")]
+    #[error("surplus bytes after the term: {count}")]
     TrailingBytes {
         /// How many there are.
         count: usize,

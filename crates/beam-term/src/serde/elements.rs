@@ -53,7 +53,7 @@ impl<'r> Elements<'r> {
         match self.len() {
             0 => Ok(value),
             more => Err(DecodeError::custom(format_args!(
-                "{more} elements more than expected after the first {}",
+                "surplus elements after the first {}: {more}",
                 self.index
             ))),
         }
