@@ -72,12 +72,12 @@ impl Failure {
             Self::Raised(reason) => (Class::Error, reason, entry.frame()),
             Self::BadReturn(error) => (
                 Class::Error,
-                Term::tuple([Term::Atom(BADRETURN), Term::binary(error.to_string())]),
+                Term::tuple([Term::Atom(BADRETURN), message(error.to_string())]),
                 entry.frame(),
             ),
-            Self::Panicked { message } => (
+            Self::Panicked { message: text } => (
                 Class::Error,
-                Term::tuple([Term::Atom(PANIC), Term::binary(message)]),
+                Term::tuple([Term::Atom(PANIC), message(text)]),
                 entry.frame(),
             ),
             Self::Stopped => (Class::Exit, Term::Atom(SHUTDOWN), entry.frame()),
@@ -120,12 +120,40 @@ fn frame(module: &Atom, name: &Atom, called: Term, location: Term) -> Term {
 
 /// `[{error_info, #{cause => Text}}]`, which shells and loggers of OTP pass over, and people find.
 fn cause(error: &DecodeError) -> Term {
-    let cause = (Term::Atom(CAUSE), Term::binary(error.to_string()));
+    let cause = (Term::Atom(CAUSE), message(argument_error(error)));
     Term::list([Term::tuple([
         Term::Atom(ERROR_INFO),
         Term::Map(Map::from_iter([cause])),
     ])])
 }
+
+/// What is wrong, with the argument that it is wrong with, counted from 1.
+fn argument_error(error: &DecodeError) -> String {
+    let inside = match error {
+        DecodeError::Inside { path, source } => path
+            .strip_prefix('[')
+            .and_then(|path| path.split_once(']'))
+            .and_then(|(index, path)| Some((index.parse::<usize>().ok()?, path, source))),
+        _ => None,
+    };
+    match inside {
+        Some((index, "", source)) => format!("argument {}: {source}", index + 1),
+        Some((index, path, source)) => {
+            let path = path.trim_start_matches('.');
+            format!("argument {}: {source} in `{path}`", index + 1)
+        }
+        None => error.to_string(),
+    }
+}
+
+/// A text for people, which may quote what the caller sent.
+fn message(mut text: String) -> Term {
+    text.truncate(text.floor_char_boundary(MESSAGE_BYTES));
+    Term::binary(text)
+}
+
+/// How long a message may be; the rest is cut off.
+const MESSAGE_BYTES: usize = 4 * 1024;
 
 /// The arguments, unless they are too much for a stack trace.
 fn shown(arguments: &RawTerm) -> Option<Term> {

@@ -193,11 +193,34 @@ async fn arguments_of_other_types_are_a_badarg_of_that_function() {
         other => panic!("no error_info: {other:?}"),
     };
     let cause = cause.unwrap();
-    assert!(cause.as_str().unwrap().contains("[0]"), "{cause:?}");
+    let cause = cause.as_str().unwrap();
+    assert!(cause.starts_with("argument 1: expected text"), "{cause}");
 
     // An integer that does not fit is wrong as well.
     let raised = exception(export(), [Term::binary("x"), Term::from(256)]).await;
     assert_eq!(raised.reason, Term::atom("badarg"));
+}
+
+#[tokio::test]
+async fn a_badarg_names_the_place_inside_an_argument() {
+    #[derive(Deserialize)]
+    struct Job {
+        #[expect(dead_code)]
+        retries: u8,
+    }
+    let export = Export::new("m", "f", async |_: u8, _: Job| ());
+    let raised = exception(export, [Term::from(1), parsed("#{retries => many}")]).await;
+    let stack = raised.stack.to_string();
+    assert!(stack.contains("argument 2: expected an integer"), "{stack}");
+    assert!(stack.contains("in `retries`"), "{stack}");
+}
+
+#[tokio::test]
+async fn messages_in_exceptions_are_cut() {
+    let export = Export::new("m", "f", async |text: String| -> u8 { panic!("{text}") });
+    let raised = exception(export, [Term::binary("é".repeat(10_000))]).await;
+    let message = raised.reason.as_tuple().unwrap()[1].as_str().unwrap();
+    assert_eq!(message, "é".repeat(2_048));
 }
 
 #[tokio::test]
