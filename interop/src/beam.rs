@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beam_term::Term;
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::channel::{BOOTSTRAP, Channel, Kind, NO_SESSION};
@@ -250,6 +251,12 @@ impl Beam {
     /// Evaluates an Erlang expression in a process of its own, and waits for its value.
     pub async fn eval(&self, source: &str) -> Result<Term> {
         self.expression(source).term().await
+    }
+
+    /// Evaluates an Erlang expression in a process of its own, and decodes its value by the rules
+    /// of [`beam_term::serde`].
+    pub async fn eval_as<T: DeserializeOwned>(&self, source: &str) -> Result<T> {
+        self.expression(source).decode().await
     }
 
     /// An Erlang expression to evaluate in a process of its own, with or without its full stop.

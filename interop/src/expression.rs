@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use beam_term::Term;
 use bytes::{BufMut, Bytes, BytesMut};
+use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -93,6 +94,11 @@ impl Expression {
         self.start().term().await
     }
 
+    /// The value as a Rust value, by the rules of [`beam_term::serde`].
+    pub async fn decode<T: DeserializeOwned>(self) -> Result<T> {
+        self.start().decode().await
+    }
+
     /// The value in the external term format, as the node's `term_to_binary` gives it.
     pub async fn external(self) -> Result<Bytes> {
         self.start().external().await
@@ -119,9 +125,14 @@ pub struct Running {
 impl Running {
     /// Waits for the value.
     pub async fn term(self) -> Result<Term> {
+        self.decode().await
+    }
+
+    /// Waits for the value, and decodes it by the rules of [`beam_term::serde`].
+    pub async fn decode<T: DeserializeOwned>(self) -> Result<T> {
         let source = self.expression.request.source.clone();
         let external = self.external().await?;
-        Term::from_bytes(external).map_err(|reason| Error::Decode {
+        beam_term::from_bytes(external).map_err(|reason| Error::Decode {
             expression: source,
             reason,
         })
@@ -171,6 +182,11 @@ impl Session {
     /// Evaluates an Erlang expression in this process.
     pub async fn eval(&self, source: &str) -> Result<Term> {
         self.expression(source).term().await
+    }
+
+    /// Evaluates an Erlang expression in this process, and decodes its value.
+    pub async fn eval_as<T: DeserializeOwned>(&self, source: &str) -> Result<T> {
+        self.expression(source).decode().await
     }
 
     /// An Erlang expression for this process.

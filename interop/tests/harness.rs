@@ -12,6 +12,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 on_each_release! {
     a_node_runs_its_release,
     a_value_comes_back_as_a_term,
+    a_value_of_another_type_is_an_error,
     an_exception_comes_back_with_its_class_and_stack,
     a_source_that_does_not_parse_is_an_error,
     variables_can_be_bound_to_terms,
@@ -43,6 +44,8 @@ async fn a_value_comes_back_as_a_term(otp: Otp) {
     let expected = Term::tuple([Term::from(42), Term::binary("é")]);
     let source = "X = 40, {X + 2, <<\"é\"/utf8>>}";
     assert_eq!(beam.eval(source).await.unwrap(), expected);
+    let pair: (u8, String) = beam.eval_as(source).await.unwrap();
+    assert_eq!(pair, (42, "é".into()));
     let external = beam.expression(source).external().await.unwrap();
     assert_eq!(
         external,
@@ -52,6 +55,12 @@ async fn a_value_comes_back_as_a_term(otp: Otp) {
         text(&beam, "{lists:seq(1, 3), \"abc\", 'An atom'}").await,
         r#"{[1,2,3],"abc",'An atom'}"#
     );
+}
+
+async fn a_value_of_another_type_is_an_error(otp: Otp) {
+    let beam = otp.beam().start().await.unwrap();
+    let error = beam.eval_as::<u8>("256").await.unwrap_err();
+    assert!(matches!(error, Error::Decode { .. }), "{error}");
 }
 
 async fn an_exception_comes_back_with_its_class_and_stack(otp: Otp) {
