@@ -1,0 +1,128 @@
+//! Balancers, as commands use them: from outside, once all members are known.
+
+use beam_node::{Node, NodeName, Peer};
+use beam_term::Atom;
+use clap::ValueEnum;
+use rpc_load_balancer::{Balancer, PowerOfTwo, Random, RoundRobin};
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{cluster::ClientOptions, name::alias};
+use crate::failure::Failure;
+
+/// How the member for each call is picked.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum Algorithm {
+    /// Any member, all alike
+    #[default]
+    Random,
+    /// One member after the other
+    #[value(alias = "round_robin")]
+    RoundRobin,
+    /// The one of two random members that has fewer calls of this command in flight
+    #[value(alias = "power_of_two")]
+    PowerOfTwo,
+}
+
+/// A node that is no member, and a balancer on it that knows its members.
+pub(super) struct Found {
+    pub(super) node: Node,
+    pub(super) balancer: Balancer,
+}
+
+impl Found {
+    /// Starts a node and finds the members of a balancer from it.
+    ///
+    /// A member is seen by the nodes that it is connected to, so the node has to connect to all
+    /// that its peers know before it has seen them all.
+    pub(super) async fn find(
+        name: &str,
+        algorithm: Algorithm,
+        client: &ClientOptions,
+    ) -> Result<Self, Failure> {
+        require_peer(&client.node.peers)?;
+        let name = alias(name);
+        let node = client.start_discovering().await?;
+        let deadline = Instant::now() + client.timeout;
+        connect(&node, &client.node.peers, deadline).await?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if let Err(error) = node.settled(left).await {
+            tracing::warn!(
+                "there may be more members than are known: {}",
+                error.message
+            );
+        }
+        let group = Atom::try_from(name.as_str())
+            .map_err(|error| Failure::usage(format!("{name} is no name of a balancer: {error}")))?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if node.wait_for_members(group, 1, left).await.is_err() {
+            return Err(no_members(&name, client));
+        }
+        // Started only now, it has all the members from its first selection on.
+        let balancer = algorithm.start(&name, &node).await?;
+        Ok(Self { node, balancer })
+    }
+}
+
+impl Algorithm {
+    async fn start(self, name: &str, node: &Node) -> Result<Balancer, Failure> {
+        let builder = Balancer::builder(name).join(false);
+        let balancer = match self {
+            Self::Random => builder.algorithm(Random::new()).start(node).await,
+            Self::RoundRobin => builder.algorithm(RoundRobin::new()).start(node).await,
+            Self::PowerOfTwo => builder.algorithm(PowerOfTwo::new()).start(node).await,
+        };
+        Ok(balancer?)
+    }
+}
+
+/// A command that is to find others has to be told of one.
+pub(super) fn require_peer(peers: &[NodeName]) -> Result<(), Failure> {
+    if peers.is_empty() {
+        return Err(Failure::usage("no node of the cluster is given")
+            .advise("name one with --peer; it is asked for the others"));
+    }
+    Ok(())
+}
+
+/// Connects to all that can be reached of the given peers, which must be one at least.
+pub(super) async fn connect(
+    node: &Node,
+    peers: &[NodeName],
+    deadline: Instant,
+) -> Result<Vec<Peer>, Failure> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let mut attempts = JoinSet::new();
+    for peer in peers {
+        let peer = node.peer(peer)?;
+        attempts.spawn(async move { peer.connect(left).await.map(|()| peer) });
+    }
+    let mut connected = Vec::new();
+    let mut failures = Vec::new();
+    while let Some(attempt) = attempts.join_next().await {
+        match attempt {
+            Ok(Ok(peer)) => connected.push(peer),
+            Ok(Err(error)) => failures.push(Failure::from(error)),
+            Err(error) => failures.push(Failure::internal(error.to_string())),
+        }
+    }
+    let have_some = !connected.is_empty();
+    for failure in failures {
+        if !have_some {
+            return Err(failure);
+        }
+        tracing::warn!("{failure}");
+    }
+    Ok(connected)
+}
+
+fn no_members(name: &str, client: &ClientOptions) -> Failure {
+    let peers: Vec<_> = client.node.peers.iter().map(NodeName::as_str).collect();
+    Failure::no_route(format!(
+        "the balancer {name} had no members within {:?} as seen from {}",
+        client.timeout,
+        peers.join(", ")
+    ))
+    .advise(format!(
+        "check its name, and that a node has joined it, as `rlb node --join {name}` does"
+    ))
+}

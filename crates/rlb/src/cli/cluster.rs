@@ -1,0 +1,177 @@
+//! The options by which a command becomes a node of a cluster.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
+
+use beam_node::{Listen, Node, NodeBuilder, NodeName, Output};
+
+use super::name::{check_forms, node_name, unique_name};
+use crate::failure::Failure;
+
+/// Who this node is, and whom it knows.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Cluster")]
+pub(super) struct NodeOptions {
+    /// Name of this node [default: a unique one, short or long as the first peer's]
+    #[arg(long, value_name = "NAME@HOST", value_parser = node_name)]
+    name: Option<NodeName>,
+
+    /// The secret that all nodes of the cluster share; everybody on this machine can see it in
+    /// the list of processes (`ps`), so better use one of the other ways
+    ///
+    /// Without this option, the cookie is that of --cookie-file, else of the environment variable
+    /// RLB_COOKIE, else of ~/.erlang.cookie.
+    #[arg(long, value_name = "TEXT", conflicts_with = "cookie_file")]
+    cookie: Option<String>,
+
+    /// File with the cookie, readable by its owner only
+    #[arg(long, value_name = "PATH")]
+    cookie_file: Option<PathBuf>,
+
+    /// A node to connect to; may be given more than once
+    ///
+    /// One is enough: it is asked for the nodes that it knows.
+    #[arg(long = "peer", value_name = "NODE", value_parser = node_name)]
+    pub(super) peers: Vec<NodeName>,
+
+    /// Where a node listens that no EPMD knows; may be given more than once
+    #[arg(long = "address", value_name = "NODE=IP:PORT", value_parser = address)]
+    addresses: Vec<(NodeName, SocketAddr)>,
+
+    /// Port of EPMD, on all hosts [default: ERL_EPMD_PORT, else 4369]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    epmd_port: Option<u16>,
+
+    /// Show in `nodes()` of Erlang and `Node.list()` of Elixir
+    #[arg(long)]
+    visible: bool,
+}
+
+/// A node for one command: it calls others, and none can connect to it.
+#[derive(clap::Args)]
+pub(super) struct ClientOptions {
+    #[command(flatten)]
+    pub(super) node: NodeOptions,
+
+    /// How long finding nodes and members may take, and then each call: 500ms, 10s, 2m
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(help_heading = "Cluster")]
+    pub(super) timeout: Duration,
+}
+
+impl NodeOptions {
+    /// A node as described, which knows `more` peers than the options say.
+    pub(super) async fn builder(&self, more: Option<&NodeName>) -> Result<NodeBuilder, Failure> {
+        let peers: Vec<NodeName> = more.into_iter().chain(&self.peers).cloned().collect();
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => unique_name(peers.first()).await?,
+        };
+        check_forms(&name, &peers)?;
+
+        let mut builder = Node::builder(&name).visible(self.visible).output(print);
+        builder = match (&self.cookie, &self.cookie_file) {
+            (Some(cookie), _) => builder.cookie(cookie),
+            (None, Some(path)) => builder.cookie_file(path),
+            (None, None) => builder,
+        };
+        if let Some(port) = self.epmd_port {
+            builder = builder.epmd_port(port);
+        }
+        for (node, address) in &self.addresses {
+            builder = builder.address(node.as_str(), *address);
+        }
+        Ok(builder.peers(peers.iter().map(NodeName::as_str)))
+    }
+}
+
+impl ClientOptions {
+    /// Starts a node that calls others and cannot be called. It is connected to the given peers
+    /// only, and to `more`.
+    pub(super) async fn start(&self, more: Option<&NodeName>) -> Result<Node, Failure> {
+        let builder = self.node.builder(more).await?;
+        start(builder.listen(Listen::Off).discovery(false)).await
+    }
+
+    /// Starts such a node, which connects to all nodes that its peers know.
+    pub(super) async fn start_discovering(&self) -> Result<Node, Failure> {
+        start(self.node.builder(None).await?.listen(Listen::Off)).await
+    }
+}
+
+/// Starts a node. What keeps it from starting is a matter of configuration: its name or port is
+/// taken, its host is not this machine, its cookie is missing.
+pub(super) async fn start(builder: NodeBuilder) -> Result<Node, Failure> {
+    builder
+        .start()
+        .await
+        .map_err(|error| Failure::usage(error.message))
+}
+
+/// What called functions print goes to stderr as it comes.
+fn print(output: Output) {
+    // There is nobody to tell when this fails.
+    let _ = io::stderr().lock().write_all(output.text.as_bytes());
+}
+
+/// Ends a node that nobody waits for any more.
+///
+/// Its calls are over, so there is nothing to drain that could fail.
+pub(super) async fn stop(node: Node) {
+    if let Err(error) = node.shutdown().await {
+        tracing::debug!(%error, "stopped with calls left");
+    }
+}
+
+/// Reads a duration.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("it must be more than nothing".to_owned()),
+        Ok(duration) if duration > LONGEST => Err("it must be at most a year".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!(
+            "{error}; durations are written as in 500ms, 10s or 2m"
+        )),
+    }
+}
+
+/// Clocks cannot tell when more than they can count is over.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// Reads where a node listens.
+fn address(text: &str) -> Result<(NodeName, SocketAddr), String> {
+    let (node, address) = text
+        .split_once('=')
+        .ok_or("expected NODE=IP:PORT, as in w1@10.0.0.7=10.0.0.7:9100")?;
+    let address = address
+        .parse()
+        .map_err(|_| format!("{address:?} is no address, expected IP:PORT as in 10.0.0.7:9100"))?;
+    Ok((node_name(node)?, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_with_their_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for text in ["", "10", "0s", "x", "-1s", "1000y"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_belongs_to_a_node() {
+        let (node, at) = address("w@::1=[::1]:9100").unwrap();
+        assert_eq!((node.as_str(), at.port()), ("w@::1", 9100));
+        for text in ["w@h", "w=1.2.3.4:5", "w@h=1.2.3.4", "w@h=web1:9100"] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
+}

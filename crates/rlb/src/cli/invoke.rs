@@ -1,0 +1,289 @@
+//! Calls and casts: what `rlb call` and `rlb cast` have in common.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use beam_node::{Error, NodeName, Peer};
+use beam_term::Term;
+use rpc_load_balancer::{Balancer, Lease};
+use serde::Serialize;
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{
+    balancer::{Algorithm, Found},
+    cluster::{ClientOptions, stop},
+    function::Invocation,
+    name::node_name,
+};
+use crate::{failure::Failure, json::Json, printer::Printer, summary::Summary, tally::Tally};
+
+/// Whom to call what, and how often.
+#[derive(clap::Args)]
+pub(super) struct InvokeOptions {
+    /// The node, unless --balancer is given; module and function; and the arguments as one list
+    #[arg(value_name = "[NODE] MODULE FUNCTION [ARGS]", required = true, num_args = 1..)]
+    words: Vec<String>,
+
+    /// Let the members of this balancer be called instead of a node; needs --peer
+    #[arg(long, value_name = "NAME")]
+    balancer: Option<String>,
+
+    /// How the balancer picks a member
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_enum,
+        default_value_t,
+        requires = "balancer"
+    )]
+    algorithm: Algorithm,
+
+    /// ARGS is a JSON array: strings become binaries, objects maps with binary keys, null the atom
+    /// nil, and {"$term": "…"} the term in Erlang's syntax
+    #[arg(long)]
+    json_args: bool,
+
+    /// Do it so many times
+    ///
+    /// Each result is a line of its own, in the order in which they come. A summary follows on
+    /// stderr: what each node did, and which calls failed and why. The exit code is 0 if none
+    /// failed, else the smallest of their codes.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// So many at a time
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "count")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=4096))]
+    concurrency: u16,
+
+    #[command(flatten)]
+    client: ClientOptions,
+}
+
+/// Whether a result is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The result is waited for.
+    Call,
+    /// The node has only to receive it.
+    Cast,
+}
+
+/// Who is called, as the user says it.
+#[derive(Debug, PartialEq, Eq)]
+enum Callee<'a> {
+    Node(NodeName),
+    MemberOf(&'a str),
+}
+
+/// Who is called.
+enum Target {
+    Node(Peer),
+    MemberOf(Balancer),
+}
+
+/// What is to be done, once or again and again.
+struct Request {
+    kind: Kind,
+    target: Target,
+    invocation: Invocation,
+    timeout: Duration,
+}
+
+impl InvokeOptions {
+    pub(super) async fn run(self, kind: Kind, printer: Printer) -> Result<(), Failure> {
+        let (callee, invocation) = self.read()?;
+        let client = &self.client;
+        let (node, target) = match callee {
+            Callee::Node(name) => {
+                let node = client.start(Some(&name)).await?;
+                let peer = node.peer(&name)?;
+                (node, Target::Node(peer))
+            }
+            Callee::MemberOf(balancer) => {
+                let found = Found::find(balancer, self.algorithm, client).await?;
+                (found.node, Target::MemberOf(found.balancer))
+            }
+        };
+        let request = Request {
+            kind,
+            target,
+            invocation,
+            timeout: client.timeout,
+        };
+        let done = match self.count {
+            None => once(&request, printer).await,
+            Some(count) => repeat(request, count, self.concurrency, printer).await,
+        };
+        stop(node).await;
+        done
+    }
+
+    /// Takes the words apart.
+    fn read(&self) -> Result<(Callee<'_>, Invocation), Failure> {
+        let (callee, words) = match (&self.balancer, self.words.split_first()) {
+            (None, Some((node, words))) => (Callee::Node(callee(node)?), words),
+            (None, None) => return Err(unexpected_words(false)),
+            (Some(balancer), _) => (Callee::MemberOf(balancer), self.words.as_slice()),
+        };
+        let (module, function, arguments) = match words {
+            [module, function] => (module, function, None),
+            [module, function, arguments] => (module, function, Some(arguments.as_str())),
+            _ => return Err(unexpected_words(self.balancer.is_some())),
+        };
+        let invocation = Invocation::read(module, function, arguments, self.json_args)?;
+        Ok((callee, invocation))
+    }
+}
+
+fn callee(word: &str) -> Result<NodeName, Failure> {
+    node_name(word).map_err(|error| {
+        Failure::usage(format!("{word} is no name of a node: {error}"))
+            .advise("to let a balancer pick the node, name it with --balancer")
+    })
+}
+
+fn unexpected_words(is_balanced: bool) -> Failure {
+    if is_balanced {
+        Failure::usage("expected MODULE FUNCTION [ARGS]")
+            .advise("with --balancer no node is named: the balancer picks one")
+    } else {
+        Failure::usage("expected NODE MODULE FUNCTION [ARGS]")
+            .advise("to let a balancer pick the node, name it with --balancer")
+    }
+}
+
+/// Makes one call, whose failure is that of the command.
+async fn once(request: &Request, printer: Printer) -> Result<(), Failure> {
+    let (_node, result) = request.send().await;
+    let result = result?;
+    printer.result(&result, Json(&result))
+}
+
+/// Makes many calls, and sums up what became of them.
+async fn repeat(
+    request: Request,
+    count: u64,
+    concurrency: u16,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let run = Arc::new(Run {
+        request,
+        count,
+        taken: AtomicU64::new(0),
+        tally: Mutex::default(),
+    });
+    let mut senders = JoinSet::new();
+    for _ in 0..u64::from(concurrency).min(count) {
+        senders.spawn(Arc::clone(&run).send_on(printer));
+    }
+    while let Some(ended) = senders.join_next().await {
+        ended.map_err(|error| Failure::internal(error.to_string()))??;
+    }
+
+    #[derive(Serialize)]
+    struct Remark<'a> {
+        summary: &'a Summary<'a>,
+    }
+    let tally = run.tally();
+    let summary = &Summary::new(&tally, begun.elapsed());
+    printer.remark(summary, Remark { summary });
+    match tally.exit() {
+        None => Ok(()),
+        Some(exit) => Err(Failure::told(exit)),
+    }
+}
+
+/// Calls that are made by several tasks.
+struct Run {
+    request: Request,
+    count: u64,
+    taken: AtomicU64,
+    tally: Mutex<Tally>,
+}
+
+impl Run {
+    /// Makes one call after the other until all are taken.
+    async fn send_on(self: Arc<Self>, printer: Printer) -> Result<(), Failure> {
+        while self.taken.fetch_add(1, Ordering::Relaxed) < self.count {
+            let begun = Instant::now();
+            let (node, result) = self.request.send().await;
+            let took = begun.elapsed();
+            match (node, result) {
+                (node, Err(failure)) => self.tally().failed(node.as_ref(), failure),
+                (node, Ok(result)) => {
+                    if let Some(node) = node {
+                        self.tally().succeeded(&node, took);
+                    }
+                    printer.result(&result, Json(&result))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Request {
+    /// Sends it to the node that is called or to one that is picked, and gives that node and the
+    /// result.
+    async fn send(&self) -> (Option<NodeName>, Result<Term, Failure>) {
+        let (peer, lease) = match self.pick() {
+            Ok(picked) => picked,
+            Err(error) => return (None, Err(error.into())),
+        };
+        let result = match self.kind {
+            Kind::Call => self.call(&peer).await,
+            Kind::Cast => self.cast(&peer).await,
+        };
+        drop(lease);
+        let result = result.map_err(|error| match &self.target {
+            Target::Node(_) => error.into(),
+            Target::MemberOf(balancer) => error.of_balancer(balancer.name()).into(),
+        });
+        (Some(peer.name().clone()), result)
+    }
+
+    fn pick(&self) -> Result<(Peer, Option<Lease>), Error> {
+        match &self.target {
+            Target::Node(peer) => Ok((peer.clone(), None)),
+            Target::MemberOf(balancer) => {
+                let lease = balancer.select()?;
+                Ok((balancer.node().peer(lease.node())?, Some(lease)))
+            }
+        }
+    }
+
+    async fn call(&self, peer: &Peer) -> Result<Term, Error> {
+        let Invocation {
+            function,
+            arguments,
+        } = &self.invocation;
+        peer.call(function, Arc::clone(arguments))
+            .timeout(self.timeout)
+            .await
+    }
+
+    /// Casts, and waits until the node has received it: a connection that is closed right after it
+    /// was sent might take it along.
+    async fn cast(&self, peer: &Peer) -> Result<Term, Error> {
+        let Invocation {
+            function,
+            arguments,
+        } = &self.invocation;
+        peer.cast(function, Arc::clone(arguments))
+            .timeout(self.timeout)
+            .await?;
+        peer.ping(self.timeout).await?;
+        Ok(Term::atom("ok"))
+    }
+}

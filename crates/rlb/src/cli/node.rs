@@ -1,0 +1,132 @@
+//! `rlb node`
+
+use std::{collections::HashMap, time::Duration};
+
+use beam_node::{Epmd, Error, Event, Events, Export, Listen, Node as BeamNode, NodeName};
+use beam_term::{Atom, Integer, Term};
+use rpc_load_balancer::Balancer;
+use serde::Serialize;
+
+use super::{
+    cluster::{NodeOptions, duration, start},
+    name::alias,
+};
+use crate::{exit, failure::Failure, printer::Printer, signals::Signals};
+
+/// Run a node that others can call and balance over, until Ctrl-C
+///
+/// It exports the module `demo`: echo/1 gives back its argument, add/2 the sum of two integers,
+/// node/0 the name of the node; sleep/1 takes so many milliseconds, fail/1 raises its argument as
+/// an error.
+///
+/// It prints its name when others can call it. SIGINT (Ctrl-C) and SIGTERM make it leave its
+/// balancers and end when its calls have run out; the second one ends it at once.
+#[derive(clap::Args)]
+#[command(after_help = exit::HELP)]
+pub(crate) struct Node {
+    #[command(flatten)]
+    node: NodeOptions,
+
+    /// A balancer to become a member of; may be given more than once
+    #[arg(long = "join", value_name = "BALANCER")]
+    balancers: Vec<String>,
+
+    /// Where to listen: a port, a range as 9100-9109, an address, or both as 10.0.0.7:9100
+    /// [default: any port of the address that the host of its name has]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<Listen>,
+
+    /// Neither use an EPMD nor serve one; others need --address, or the same port for all nodes
+    #[arg(long)]
+    no_epmd: bool,
+
+    /// How long calls may take to run out at the end
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    drain_timeout: Duration,
+}
+
+impl Node {
+    pub(crate) async fn run(self, printer: Printer) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct Ready<'a> {
+            node: &'a str,
+            balancers: Vec<&'a str>,
+        }
+
+        // From here on a signal ends the node in good order.
+        let mut signals = Signals::listen()?;
+
+        let mut builder = self
+            .node
+            .builder(None)
+            .await?
+            .drain_timeout(self.drain_timeout);
+        if let Some(listen) = self.listen {
+            builder = builder.listen(listen);
+        }
+        if self.no_epmd {
+            builder = builder.epmd(Epmd::Off);
+        }
+        let node = tokio::select! {
+            node = start(builder) => node?,
+            () = signals.next() => return Ok(()),
+        };
+        tokio::spawn(warn_of_refusals(node.events(), self.node.peers));
+        export_demo(&node)?;
+        let mut joined = Vec::new();
+        for name in &self.balancers {
+            joined.push(Balancer::builder(alias(name)).start(&node).await?);
+        }
+        let balancers = joined.iter().map(Balancer::name).collect();
+        printer.result(
+            node.name(),
+            Ready {
+                node: node.name().as_str(),
+                balancers,
+            },
+        )?;
+
+        signals.next().await;
+        tracing::info!("leaving the balancers and waiting for calls to end");
+        tokio::select! {
+            drained = node.shutdown() => Ok(drained?),
+            () = signals.next() => Err(Failure::interrupted()),
+        }
+    }
+}
+
+/// Exports the module `demo`.
+fn export_demo(node: &BeamNode) -> Result<(), Error> {
+    let name = node.name().as_atom().clone();
+    node.export("demo", "echo", async |term: Term| term)?;
+    node.export("demo", "add", async |a: Integer, b: Integer| {
+        Integer::from(a.to_bigint() + b.to_bigint())
+    })?;
+    node.export("demo", "sleep", async |ms: u64| {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        Atom::from_static("ok")
+    })?;
+    node.export("demo", "node", move || {
+        let name = name.clone();
+        async move { name }
+    })?;
+    node.register(Export::raising("demo", "fail", async |reason: Term| {
+        Err::<(), _>(reason)
+    }))
+}
+
+/// Says why the given peers cannot be connected to, and says it again when the reason is another.
+async fn warn_of_refusals(mut events: Events, peers: Vec<NodeName>) {
+    let mut warned = HashMap::new();
+    while let Some(event) = events.next().await {
+        if let Event::Refused { peer, reason } = event
+            && peers.contains(&peer)
+        {
+            let reason = reason.to_string();
+            if warned.get(&peer) != Some(&reason) {
+                tracing::warn!(%peer, "no connection: {reason}");
+                warned.insert(peer, reason);
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Exit codes.
+
+use std::process::ExitCode;
+
+/// How the program ends; scripts branch on it.
+///
+/// Where several calls fail in one command, the smallest code of them is the program's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    /// All went well.
+    Done = 0,
+    /// The called function failed: it raised, is undefined, or gave what cannot be read. Also what
+    /// has no code of its own.
+    Remote = 1,
+    /// An argument or a setting is wrong.
+    Usage = 2,
+    /// Nobody to call: no route, no member, or the connection was lost.
+    NoRoute = 3,
+    /// No answer in time.
+    TimedOut = 4,
+    /// Stopped by Ctrl-C; 128 and the number of the signal, as shells have it.
+    Interrupted = 130,
+}
+
+/// The end of every help text.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0    done
+  1    the remote function failed: it raised, threw or exited, or is not defined there;
+       also whatever has no code of its own
+  2    wrong usage or configuration, such as a wrong cookie or a name that is taken
+  3    no route or no member: nobody could be reached, or the connection was lost
+  4    timed out
+  130  interrupted
+
+Results are written to stdout, all else to stderr.";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

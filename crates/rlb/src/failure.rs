@@ -1,0 +1,227 @@
+//! What went wrong, as a message that says what to do and as JSON.
+
+use std::{fmt, io};
+
+use beam_dist::handshake::HandshakeError;
+use beam_node::{Cause, Code, ConnectError, Error, Exception};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::{exit::Exit, format::Stack, json::Json, printer::note};
+
+/// Why the program does not end well.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    code: &'static str,
+    message: String,
+    advice: Option<String>,
+    error: Option<Box<Error>>,
+}
+
+impl Failure {
+    fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            code,
+            message: message.into(),
+            advice: None,
+            error: None,
+        }
+    }
+
+    /// An argument or a setting is wrong.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, Code::BadRequest.as_str(), message)
+    }
+
+    /// Nobody is there to be called.
+    pub(crate) fn no_route(message: impl Into<String>) -> Self {
+        Self::new(Exit::NoRoute, Code::ServiceUnavailable.as_str(), message)
+    }
+
+    /// The program ran into something that its user did not cause.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(Exit::Remote, Code::InternalServerError.as_str(), message)
+    }
+
+    /// Everything there is to say has been said.
+    pub(crate) fn told(exit: Exit) -> Self {
+        Self::new(exit, "", "")
+    }
+
+    /// The user stopped it.
+    pub(crate) fn interrupted() -> Self {
+        Self::new(Exit::Interrupted, "interrupted", "interrupted")
+    }
+
+    /// The same failure, with what to do about it.
+    #[must_use]
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// With which code the program ends.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// What failed, and why.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Tells the user, on stderr.
+    pub(crate) fn print(&self, as_json: bool) {
+        if self.message.is_empty() {
+            return;
+        }
+        if as_json {
+            #[derive(Serialize)]
+            struct Object<'a> {
+                error: &'a Failure,
+            }
+            if let Ok(json) = serde_json::to_string(&Object { error: self }) {
+                return note(json);
+            }
+        }
+        note(format_args!("rlb: {self}"));
+    }
+
+    fn exception(&self) -> Option<&Exception> {
+        self.error.as_ref()?.exception()
+    }
+}
+
+/// The message, and what helps to understand it on lines of its own.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(exception) = self.exception() {
+            write!(f, "{}", Stack(&exception.stack))?;
+        }
+        if let Some(advice) = &self.advice {
+            write!(f, "\n  {advice}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            exit: exit_of(&error),
+            code: error.code.as_str(),
+            message: error.message.clone(),
+            advice: advice_on(&error),
+            error: Some(Box::new(error)),
+        }
+    }
+}
+
+/// Writing the result failed.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            // Whoever reads the results, such as `head`, has seen enough of them.
+            return Self::told(Exit::Done);
+        }
+        Self::internal(format!("failed to write the result: {error}"))
+    }
+}
+
+/// What the message says, for programs.
+impl Serialize for Failure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Raised<'a> {
+            class: &'static str,
+            reason: Json<'a>,
+            stack: Json<'a>,
+        }
+
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("code", self.code)?;
+        object.serialize_entry("exit_code", &(self.exit as u8))?;
+        object.serialize_entry("message", &self.message)?;
+        if let Some(advice) = &self.advice {
+            object.serialize_entry("advice", advice)?;
+        }
+        if let Some(error) = &self.error {
+            let details = &error.details;
+            if let Some(node) = &details.node {
+                object.serialize_entry("node", node.as_str())?;
+            }
+            if let (Some(function), Some(arity)) = (&details.function, details.arity) {
+                object.serialize_entry("function", &format!("{function}/{arity}"))?;
+            }
+            if let Some(balancer) = &details.balancer {
+                object.serialize_entry("balancer", balancer)?;
+            }
+            object.serialize_entry("may_have_run", &error.may_have_run())?;
+        }
+        if let Some(exception) = self.exception() {
+            let raised = Raised {
+                class: exception.class.as_str(),
+                reason: Json(&exception.reason),
+                stack: Json(&exception.stack),
+            };
+            object.serialize_entry("exception", &raised)?;
+        }
+        object.end()
+    }
+}
+
+/// With which code an error ends the program.
+fn exit_of(error: &Error) -> Exit {
+    match (error.cause(), error.code) {
+        (Cause::NotConnected(error), _) => match error {
+            // What another attempt cannot heal, and the user can.
+            ConnectError::NameForm { .. }
+            | ConnectError::OwnName(_)
+            | ConnectError::PortUnknown(_)
+            | ConnectError::Handshake(
+                HandshakeError::CookieMismatch { .. }
+                | HandshakeError::CookieRefused { .. }
+                | HandshakeError::AliveRefused { .. }
+                | HandshakeError::OwnName { .. },
+            ) => Exit::Usage,
+            ConnectError::TimedOut { .. } => Exit::TimedOut,
+            _ => Exit::NoRoute,
+        },
+        (_, Code::BadRequest) => Exit::Usage,
+        (_, Code::RequestTimeout) => Exit::TimedOut,
+        (_, Code::InternalServerError) => Exit::Remote,
+        _ => Exit::NoRoute,
+    }
+}
+
+/// What to do about an error with this program, where its message does not say so.
+fn advice_on(error: &Error) -> Option<String> {
+    let advice = match error.cause() {
+        Cause::NotConnected(ConnectError::Handshake(
+            HandshakeError::CookieMismatch { .. } | HandshakeError::CookieRefused { .. },
+        )) => {
+            "give this command the cookie of that node, in --cookie-file, RLB_COOKIE or \
+             ~/.erlang.cookie; `erlang:get_cookie()` tells it there"
+        }
+        Cause::NotConnected(ConnectError::Handshake(HandshakeError::AliveRefused { .. })) => {
+            "another node with this name is connected there: choose another --name, or none"
+        }
+        Cause::NotConnected(ConnectError::Handshake(HandshakeError::NotAllowed { .. })) => {
+            "see the log of that node; `net_kernel:allow/1` there limits who may connect"
+        }
+        Cause::NotConnected(ConnectError::NameForm { peer, .. }) => {
+            return Some(format!(
+                "give a --name with a {} host, or none: it is then chosen to fit",
+                if peer.is_long() { "long" } else { "short" }
+            ));
+        }
+        Cause::NotConnected(ConnectError::PortUnknown(peer)) => {
+            return Some(format!("say where it listens: --address {peer}=IP:PORT"));
+        }
+        Cause::Timeout(_) => "a longer --timeout gives it more time",
+        _ => return None,
+    };
+    Some(advice.to_owned())
+}

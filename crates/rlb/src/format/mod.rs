@@ -1,0 +1,9 @@
+//! How results and failures look to people.
+
+mod duration;
+mod stack;
+mod table;
+
+pub(crate) use duration::Short;
+pub(crate) use stack::Stack;
+pub(crate) use table::table;

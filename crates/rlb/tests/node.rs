@@ -1,0 +1,133 @@
+//! The life of `rlb node`.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::BufRead;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use support::{Cluster, Running};
+
+const W1: &str = "w1@127.0.0.1";
+
+#[test]
+fn it_says_its_name_and_ends_well_on_either_signal() {
+    let cluster = Cluster::new();
+    for signal in [Signal::INT, Signal::TERM] {
+        let node = cluster.node(W1, &[]);
+        node.signal(signal);
+        let ended = node.ended();
+        assert_eq!(
+            (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
+            (0, "", "")
+        );
+    }
+}
+
+#[test]
+fn it_says_so_in_json_on_demand() {
+    let cluster = Cluster::new();
+    let arguments = [
+        "--json",
+        "node",
+        "--name",
+        W1,
+        "--join",
+        "pool",
+        "--join",
+        "MyApp.Pool",
+    ];
+    let mut node = Running::start(cluster.command(&arguments));
+    let ready: Value = serde_json::from_str(&node.line()).unwrap();
+    assert_eq!(
+        ready,
+        json!({"node": W1, "balancers": ["pool", "Elixir.MyApp.Pool"]})
+    );
+
+    for balancer in ["pool", "MyApp.Pool", "Elixir.MyApp.Pool"] {
+        assert_eq!(cluster.run(&["members", balancer, "--peer", W1]).line(), W1);
+    }
+}
+
+#[test]
+fn it_has_a_name_of_its_own_by_default() {
+    let cluster = Cluster::new();
+    let mut node = Running::start(cluster.command(&["node"]));
+    let name = node.line();
+    assert!(
+        name.starts_with("rlb-") && name.ends_with("@127.0.0.1"),
+        "{name}"
+    );
+    assert_eq!(
+        cluster.run(&["call", &name, "demo", "node"]).line(),
+        format!("'{name}'")
+    );
+}
+
+#[test]
+fn a_call_that_it_serves_when_it_is_told_to_end_is_answered() {
+    let cluster = Cluster::new();
+    let node = cluster.node(W1, &["--join", "pool"]);
+    let call = ["call", W1, "demo", "sleep", "[1000]", "-vv"];
+    let mut call = Running::start(cluster.command(&call));
+    // The call is on its way once its connection is there: it is the only thing that the command
+    // connects for. The node goes on serving until late calls would have come.
+    let mut log = call.stderr();
+    let mut line = String::new();
+    while !line.contains("connected") {
+        line.clear();
+        assert_ne!(
+            log.read_line(&mut line).unwrap(),
+            0,
+            "it ended without a connection"
+        );
+    }
+    node.signal(Signal::TERM);
+    assert_eq!(call.line(), "ok");
+    assert_eq!(node.ended().code, 0);
+}
+
+#[test]
+fn the_second_signal_ends_it_at_once() {
+    let cluster = Cluster::new();
+    let node = cluster.node(W1, &["--join", "pool", "-v"]);
+    let _call = Running::start(cluster.command(&["call", W1, "demo", "sleep", "[60000]"]));
+    let mut node = node;
+    let mut log = node.stderr();
+    let mut await_line = |part: &str| {
+        let mut line = String::new();
+        while !line.contains(part) {
+            line.clear();
+            assert_ne!(
+                log.read_line(&mut line).unwrap(),
+                0,
+                "it ended without saying {part:?}"
+            );
+        }
+    };
+    await_line("connected");
+    node.signal(Signal::TERM);
+    await_line("waiting for calls to end");
+    node.signal(Signal::INT);
+    assert_eq!(node.ended().code, 130);
+}
+
+#[test]
+fn it_warns_of_a_peer_that_has_another_cookie() {
+    let cluster = Cluster::new();
+    let _w1 = cluster.node(W1, &[]);
+    let arguments = [
+        "node",
+        "--name",
+        "w2@127.0.0.1",
+        "--peer",
+        W1,
+        "--cookie",
+        "another",
+    ];
+    let mut node = Running::start(cluster.command(&arguments));
+    let mut line = String::new();
+    node.stderr().read_line(&mut line).unwrap();
+    assert!(line.contains(W1) && line.contains("cookie"), "{line}");
+}

@@ -1,0 +1,259 @@
+//! The program under test, the nodes it talks to, and an EPMD of their own.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    os::unix::process::ExitStatusExt,
+    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use beam_node::EpmdServer;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+/// How long anything may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The cookie of all nodes that are given no other one.
+pub(crate) const COOKIE: &str = "chocolate";
+
+/// An EPMD on a port of its own, and what runs beside it.
+pub(crate) struct Cluster {
+    epmd: Option<EpmdServer>,
+    runtime: Runtime,
+    port: u16,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A running `rlb`, killed when it is dropped.
+pub(crate) struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: Option<ChildStderr>,
+}
+
+impl Cluster {
+    pub(crate) fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let epmd = runtime.block_on(async { EpmdServer::bind(0, []) }).unwrap();
+        let port = epmd.port();
+        Self {
+            epmd: Some(epmd),
+            runtime,
+            port,
+        }
+    }
+
+    /// A command that uses this EPMD and the usual cookie.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = rlb(arguments);
+        command
+            .env("ERL_EPMD_PORT", self.port.to_string())
+            .env("RLB_COOKIE", COOKIE);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        run(self.command(arguments))
+    }
+
+    /// The port of the EPMD.
+    pub(crate) fn epmd_port(&self) -> u16 {
+        self.port
+    }
+
+    /// Starts a node, and waits until others can call it.
+    pub(crate) fn node(&self, name: &str, more: &[&str]) -> Running {
+        let mut node = Running::start(self.command(&[&["node", "--name", name], more].concat()));
+        assert_eq!(node.line(), name);
+        node
+    }
+
+    /// Three members of the balancer `pool`, of which each knows the first.
+    pub(crate) fn pool(&self) -> [Running; 3] {
+        let first = self.node("w1@127.0.0.1", &["--join", "pool"]);
+        let join = ["--join", "pool", "--peer", "w1@127.0.0.1"];
+        [
+            first,
+            self.node("w2@127.0.0.1", &join),
+            self.node("w3@127.0.0.1", &join),
+        ]
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Some(epmd) = self.epmd.take() {
+            self.runtime.block_on(epmd.shutdown());
+        }
+    }
+}
+
+impl Ended {
+    /// The result, where it is one line.
+    #[track_caller]
+    pub(crate) fn line(&self) -> &str {
+        assert_eq!(self.code, 0, "{self:?}");
+        let line = self.stdout.strip_suffix('\n').unwrap();
+        assert!(!line.contains('\n'), "{self:?}");
+        line
+    }
+
+    /// The lines of the result.
+    #[track_caller]
+    pub(crate) fn lines(&self) -> Vec<&str> {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.stdout.lines().collect()
+    }
+
+    /// The result as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(self.line()).unwrap()
+    }
+
+    /// The only thing on stderr, which is an error as JSON.
+    #[track_caller]
+    pub(crate) fn error(&self) -> Value {
+        let error: Value =
+            serde_json::from_str(&self.stderr).unwrap_or_else(|error| panic!("{error}: {self:?}"));
+        error["error"].clone()
+    }
+
+    /// Makes sure that it failed with this code and said this.
+    #[track_caller]
+    pub(crate) fn failed(&self, code: i32, said: &[&str]) {
+        assert_eq!(self.code, code, "{self:?}");
+        assert_eq!(self.stdout, "", "{self:?}");
+        for said in said {
+            assert!(self.stderr.contains(said), "{said:?} is not in {self:?}");
+        }
+    }
+}
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            stdout: BufReader::new(child.stdout.take().unwrap()),
+            stderr: child.stderr.take(),
+            child,
+        }
+    }
+
+    /// The next line that it writes to stdout, without its end; empty if there are no more.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// What it writes to stderr.
+    pub(crate) fn stderr(&mut self) -> BufReader<ChildStderr> {
+        BufReader::new(self.stderr.take().unwrap())
+    }
+
+    pub(crate) fn signal(&self, with: Signal) {
+        signal(self.child.id(), with);
+    }
+
+    /// Waits for its end, and that of every process that has its stderr.
+    pub(crate) fn ended(mut self) -> Ended {
+        let watchdog = Watchdog::watch(self.child.id());
+        let stderr = self.stderr.take().map(|mut pipe| {
+            thread::spawn(move || {
+                let mut text = String::new();
+                pipe.read_to_string(&mut text).unwrap();
+                text
+            })
+        });
+        let mut stdout = String::new();
+        self.stdout.read_to_string(&mut stdout).unwrap();
+        let stderr = stderr.map_or_else(String::new, |reader| reader.join().unwrap());
+        let status = self.child.wait().unwrap();
+        drop(watchdog);
+        Ended {
+            code: status
+                .code()
+                .or(status.signal().map(|signal| -signal))
+                .unwrap(),
+            stdout,
+            stderr,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command without the settings of whoever runs the tests.
+pub(crate) fn rlb(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rlb"));
+    command
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .env_remove("RLB_COOKIE")
+        .env_remove("ERL_EPMD_PORT");
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(mut command: Command) -> Ended {
+    command.stdin(Stdio::null());
+    Running::start(command).ended()
+}
+
+/// Kills a process that takes too long, unless it is dropped before.
+struct Watchdog(Option<(mpsc::Sender<()>, thread::JoinHandle<()>)>);
+
+impl Watchdog {
+    fn watch(id: u32) -> Self {
+        let (disarm, disarmed) = mpsc::channel::<()>();
+        let watch = thread::spawn(move || {
+            if disarmed.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                signal(id, Signal::KILL);
+            }
+        });
+        Self(Some((disarm, watch)))
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        if let Some((disarm, watch)) = self.0.take() {
+            drop(disarm);
+            watch.join().unwrap();
+        }
+    }
+}
+
+pub(crate) fn signal(id: u32, signal: Signal) {
+    let id = Pid::from_raw(id.cast_signed()).unwrap();
+    kill_process(id, signal).unwrap();
+}

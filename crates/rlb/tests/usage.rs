@@ -1,0 +1,109 @@
+//! What the command line says without a cluster.
+
+mod support;
+
+use support::{rlb, run};
+
+const SUBCOMMANDS: [&str; 7] = ["node", "ping", "nodes", "call", "cast", "members", "select"];
+
+#[test]
+fn every_help_text_tells_the_exit_codes() {
+    for help in ["-h", "--help"] {
+        for subcommand in SUBCOMMANDS {
+            let ended = run(rlb(&[subcommand, help]));
+            assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{subcommand}");
+            assert!(ended.stdout.contains("Exit codes:"), "{subcommand}");
+            assert!(ended.stdout.contains("4    timed out"), "{subcommand}");
+        }
+    }
+    assert!(run(rlb(&["--help"])).stdout.contains("Exit codes:"));
+}
+
+#[test]
+fn the_help_warns_that_others_see_a_cookie_on_the_command_line() {
+    let help = run(rlb(&["call", "--help"])).stdout;
+    assert!(help.contains("`ps`"), "{help}");
+}
+
+#[test]
+fn wrong_usage_is_told_on_stderr_with_code_2() {
+    for (arguments, said) in [
+        (&[][..], "Usage:"),
+        (&["fly"], "unrecognized subcommand"),
+        (&["ping"], "<NODE>"),
+        (&["ping", "w1"], "w1@127.0.0.1"),
+        (&["ping", "w1@127.0.0.1", "--name", "app"], "app@127.0.0.1"),
+        (
+            &["ping", "w1@127.0.0.1", "--timeout", "soon"],
+            "500ms, 10s or 2m",
+        ),
+        (
+            &["call", "w1@127.0.0.1", "demo"],
+            "NODE MODULE FUNCTION [ARGS]",
+        ),
+        (&["call", "w1", "demo", "node"], "no host"),
+        (&["call", "w1@h", "demo", "echo", "[1,"], "line 1, column 4"),
+        (&["call", "w1@h", "demo", "echo", "1"], "'[1]'"),
+        (
+            &["call", "w1@h", "demo", "echo", "--json-args", "[1,"],
+            "line 1 column 3",
+        ),
+        (
+            &["call", "w1@h", "demo", "echo", "--json-args", "{}"],
+            "an array",
+        ),
+        (&["call", "--balancer", "b", "demo", "node"], "--peer"),
+        (
+            &[
+                "call",
+                "--balancer",
+                "b",
+                "--peer",
+                "a@h",
+                "a@h",
+                "demo",
+                "node",
+                "[]",
+            ],
+            "no node is named",
+        ),
+        (
+            &["call", "w1@h", "demo", "node", "--concurrency", "2"],
+            "--count",
+        ),
+        (&["nodes"], "--peer"),
+        (&["members", "b"], "--peer"),
+        (&["select", "b"], "--peer"),
+        (&["select", "b", "--peer", "a@h", "--key", "{"], "--key"),
+        (&["node", "--listen", "web1"], "10.0.0.7:9100"),
+    ] {
+        run(rlb(arguments)).failed(2, &[said]);
+    }
+}
+
+#[test]
+fn wrong_usage_is_json_when_json_is_wanted() {
+    for arguments in [
+        &["--json", "ping", "w1"][..],
+        &["call", "w1@h", "demo", "echo", "1", "--json"],
+    ] {
+        let ended = run(rlb(arguments));
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""));
+        assert_eq!(ended.error()["exit_code"], 2);
+        assert_eq!(ended.error()["code"], "bad_request");
+    }
+}
+
+#[test]
+fn short_and_long_names_are_told_apart_before_anything_is_tried() {
+    let names = ["ping", "w1@web1", "--name", "app@10.0.0.7"];
+    run(rlb(&names)).failed(2, &["w1@web1 has a short name", "app@10.0.0.7, a long one"]);
+}
+
+#[test]
+fn a_missing_cookie_is_told_with_the_places_it_is_looked_for() {
+    let mut command = rlb(&["ping", "w1@127.0.0.1"]);
+    let home = env!("CARGO_TARGET_TMPDIR");
+    command.env("HOME", home).env_remove("XDG_CONFIG_HOME");
+    run(command).failed(2, &["RLB_COOKIE", ".erlang.cookie"]);
+}
