@@ -4,7 +4,9 @@ mod support;
 
 use support::{rlb, run};
 
-const SUBCOMMANDS: [&str; 7] = ["node", "ping", "nodes", "call", "cast", "members", "select"];
+const SUBCOMMANDS: [&str; 8] = [
+    "demo", "node", "ping", "nodes", "call", "cast", "members", "select",
+];
 
 #[test]
 fn every_help_text_tells_the_exit_codes() {
@@ -75,6 +77,7 @@ fn wrong_usage_is_told_on_stderr_with_code_2() {
         (&["members", "b"], "--peer"),
         (&["select", "b"], "--peer"),
         (&["select", "b", "--peer", "a@h", "--key", "{"], "--key"),
+        (&["demo", "--workers", "2"], "3..=64"),
         (&["node", "--listen", "web1"], "10.0.0.7:9100"),
     ] {
         run(rlb(arguments)).failed(2, &[said]);

@@ -4,6 +4,7 @@ mod balancer;
 mod call;
 mod cast;
 mod cluster;
+mod demo;
 mod function;
 mod invoke;
 mod members;
@@ -50,6 +51,7 @@ pub(crate) struct OutputOptions {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Node(node::Node),
     Ping(ping::Ping),
     Nodes(nodes::Nodes),
@@ -64,6 +66,7 @@ impl Cli {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let printer = Printer::new(self.output.json);
         match self.command {
+            Command::Demo(demo) => demo.run(printer).await,
             Command::Node(node) => node.run(printer).await,
             Command::Ping(ping) => ping.run(printer).await,
             Command::Nodes(nodes) => nodes.run(printer).await,

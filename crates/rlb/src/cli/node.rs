@@ -1,6 +1,11 @@
 //! `rlb node`
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    io::{self, Read},
+    process, thread,
+    time::Duration,
+};
 
 use beam_node::{Epmd, Error, Event, Events, Export, Listen, Node as BeamNode, NodeName};
 use beam_term::{Atom, Integer, Term};
@@ -43,6 +48,11 @@ pub(crate) struct Node {
     /// How long calls may take to run out at the end
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
     drain_timeout: Duration,
+
+    /// End at once when standard input ends, as it does when the process that started this one is
+    /// gone
+    #[arg(long, hide = true)]
+    stop_with_stdin: bool,
 }
 
 impl Node {
@@ -53,6 +63,9 @@ impl Node {
             balancers: Vec<&'a str>,
         }
 
+        if self.stop_with_stdin {
+            stop_with_stdin();
+        }
         // From here on a signal ends the node in good order.
         let mut signals = Signals::listen()?;
 
@@ -129,4 +142,16 @@ async fn warn_of_refusals(mut events: Events, peers: Vec<NodeName>) {
             }
         }
     }
+}
+
+/// Ends the process when its standard input does.
+///
+/// A thread of its own does so whatever the node is busy with.
+fn stop_with_stdin() {
+    thread::spawn(|| {
+        let mut buffer = [0; 64];
+        // Whatever is written there is of no interest; an error is an end as well.
+        while matches!(io::stdin().lock().read(&mut buffer), Ok(1..)) {}
+        process::exit(0);
+    });
 }
