@@ -1,10 +1,15 @@
 //! Balancers of several nodes in one process.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use rpc_load_balancer::{
-    Algorithm, Balancer, Cause, Code, Node, NodeName, RoundRobin, Selection, Snapshot, Term,
+    Algorithm, Balancer, Cause, Code, Node, NodeName, Outcome, RoundRobin, Selection, Snapshot,
+    Term,
     beam_node::{Epmd, EpmdServer},
 };
 use tokio::{sync::Semaphore, time::timeout};
@@ -317,6 +322,39 @@ async fn the_key_reaches_the_algorithm() {
         .unwrap_err();
     assert_eq!(unfit.code, Code::ServiceUnavailable);
     assert_eq!(unfit.message, "no fit member among 2");
+}
+
+/// Notes whether calls succeeded.
+struct Listener(Arc<Mutex<Vec<bool>>>);
+
+impl Algorithm for Listener {
+    type Table = ();
+    type State = ();
+
+    fn choose(&self, _: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
+        Some(0)
+    }
+
+    fn on_outcome(&self, _: &NodeName, _: &(), outcome: &Outcome) {
+        self.0.lock().unwrap().push(outcome.succeeded);
+    }
+}
+
+#[tokio::test]
+async fn the_algorithm_learns_what_became_of_calls_unless_the_caller_is_at_fault() {
+    let cluster = Cluster::new();
+    let node = cluster.node("only", &[]).await;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let balancer = Balancer::builder(GROUP).algorithm(Listener(Arc::clone(&heard)));
+    let balancer = balancer.start(&node).await.unwrap();
+
+    let good: Result<String, _> = balancer.call(("demo", "node"), ()).await;
+    let absent: Result<(), _> = balancer.call(("demo", "absent"), ()).await;
+    let not_a_term: Result<(), _> = balancer.call(("demo", "node"), (f64::NAN,)).await;
+    assert!(good.is_ok());
+    assert!(absent.is_err());
+    assert_eq!(not_a_term.unwrap_err().code, Code::BadRequest);
+    assert_eq!(*heard.lock().unwrap(), [true, false]);
 }
 
 #[tokio::test]

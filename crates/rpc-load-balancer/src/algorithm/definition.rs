@@ -5,7 +5,7 @@ use std::sync::Arc;
 use beam_dist::NodeName;
 
 use super::{Rng, Selection};
-use crate::members::{Member, Release, Snapshot};
+use crate::members::{Member, Outcome, Snapshot};
 
 /// A way to choose the member that gets the next call.
 ///
@@ -55,8 +55,10 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
     /// What the algorithm keeps for one member, for as long as it is one; `()` if nothing.
     type State: Default + Send + Sync + 'static;
 
-    /// Whether [`Release::elapsed`] is measured. It costs two readings of the clock per selection.
-    const TIMED: bool = false;
+    /// Whether the algorithm reads how busy members are, or how often they were picked. Where it
+    /// does not, `false` lets threads count apart from each other: selections of several threads
+    /// at once become faster, and reading the counts slower.
+    const READS_LOAD: bool = true;
 
     /// Chooses one of the snapshot's members by its index. `None`, or an index beyond the last
     /// member: nobody is fit for a call. The snapshot may be empty.
@@ -93,15 +95,21 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
         Self::State::default()
     }
 
-    /// A lease was taken on the member; its count of calls in flight is raised already.
-    fn on_select(&self, member: &Member<Self>) {
-        let _ = member;
+    /// A lease was taken on a member with this state; it counts as a call in flight already.
+    fn on_select(&self, node: &NodeName, state: &Self::State) {
+        let _ = (node, state);
     }
 
-    /// A lease on the member ended; its count of calls in flight is lowered already. Comes once
-    /// for each [`on_select`](Self::on_select), also after the member has left.
-    fn on_release(&self, member: &Member<Self>, release: &Release) {
-        let _ = (member, release);
+    /// A call to a member with this state ended, and its lease is about to. Does not come for calls
+    /// that were given up, nor for leases that are dropped without a word.
+    fn on_outcome(&self, node: &NodeName, state: &Self::State, outcome: &Outcome) {
+        let _ = (node, state, outcome);
+    }
+
+    /// A lease ended; it does not count as a call in flight any more. Comes once for each
+    /// [`on_select`](Self::on_select), also after the member has left.
+    fn on_release(&self, node: &NodeName, state: &Self::State) {
+        let _ = (node, state);
     }
 
     /// Members joined or left; selections see them already. Changes come one at a time, in order.

@@ -13,10 +13,8 @@
 //!
 //! Choose it when calls or members differ in speed, and for large pools.
 
-use std::cmp::Ordering;
-
 use super::{Algorithm, Rng, Selection};
-use crate::members::{Load, Snapshot};
+use crate::members::Snapshot;
 
 /// Picks two different members at random, and of these the one with fewer calls in flight; a tie
 /// goes to the one that was picked less often.
@@ -61,21 +59,10 @@ impl Algorithm for PowerOfTwo {
         let Some((first, second)) = self.rng.pair_below(members.len()) else {
             return Some(0);
         };
-        Some(
-            if is_better(members[second].load(), members[first].load()) {
-                second
-            } else {
-                first
-            },
-        )
-    }
-}
-
-fn is_better(one: Load, other: Load) -> bool {
-    match one.in_flight.cmp(&other.in_flight) {
-        Ordering::Less => true,
-        Ordering::Equal => one.picked_less_than(other),
-        Ordering::Greater => false,
+        let is_second = members[second]
+            .load()
+            .is_lighter_than(members[first].load());
+        Some([first, second][usize::from(is_second)])
     }
 }
 

@@ -1,9 +1,9 @@
 //! Any member, all alike.
 //!
 //! Source: the default of the Elixir library `rpc_load_balancer`. Costs one random number and
-//! shares nothing between threads. Shares are even in the long run only: of `c` calls to `n`
-//! members each gets `c / n`, give or take about `√(c / n)`. Choose it when calls are many and cost
-//! about the same; [`PowerOfTwo`](super::PowerOfTwo) when they do not.
+//! shares nothing between threads. Shares are even in the long run only: of `c` calls to `n` members
+//! each gets `c / n`, give or take about `√(c / n)`. Choose it when calls are many and cost about
+//! the same; [`PowerOfTwo`](super::PowerOfTwo) when they do not.
 
 use super::{Algorithm, Rng, Selection};
 use crate::members::Snapshot;
@@ -43,6 +43,8 @@ impl Random {
 impl Algorithm for Random {
     type Table = ();
     type State = ();
+
+    const READS_LOAD: bool = false;
 
     fn choose(&self, snapshot: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
         Some(self.rng.below(snapshot.members().len()))

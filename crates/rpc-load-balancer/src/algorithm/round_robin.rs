@@ -48,6 +48,8 @@ impl Algorithm for RoundRobin {
     type Table = ();
     type State = ();
 
+    const READS_LOAD: bool = false;
+
     fn choose(&self, snapshot: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
         let members = snapshot.members().len() as u64;
         // Relaxed: the turns only have to differ.

@@ -11,6 +11,7 @@ use std::{
 use beam_node::{Arguments, Error, Function, Peer};
 use beam_term::Term;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::Balancer;
 use crate::algorithm::Selection;
@@ -195,11 +196,12 @@ impl<A: Arguments> Request<A> {
         let route = balancer
             .route(&selection)
             .map_err(|error| error.in_function(&function, arity))?;
+        let started = Instant::now();
         let result = match route.peer(balancer.node()) {
             Ok(peer) => deliver(peer, function, self.arguments, self.timeout).await,
             Err(error) => Err(error),
         };
-        route.end(&result);
+        route.end(&result, started.elapsed());
         result.map_err(|error| balancer.complete(error))
     }
 }

@@ -1,5 +1,7 @@
 //! Whom a call goes to.
 
+use std::time::Duration;
+
 use beam_node::{Cause, Error, Node, Peer};
 
 use crate::members::{Lease, Outcome};
@@ -20,23 +22,23 @@ impl Route<'_> {
         }
     }
 
-    /// The call ended so.
-    pub(super) fn end<T>(self, result: &Result<T, Error>) {
-        if let Self::Member(lease) = self {
-            lease.end(outcome(result));
+    /// The call ended so, after this time.
+    pub(super) fn end<T>(self, result: &Result<T, Error>, elapsed: Duration) {
+        if let Self::Member(lease) = self
+            && let Some(outcome) = outcome(result, elapsed)
+        {
+            lease.end(outcome);
         }
     }
 }
 
 /// What a result says about the member: nothing, where the fault lies here.
-fn outcome<T>(result: &Result<T, Error>) -> Outcome {
+fn outcome<T>(result: &Result<T, Error>, elapsed: Duration) -> Option<Outcome> {
     match result {
-        Ok(_) => Outcome::Succeeded,
+        Ok(_) => Some(Outcome::success(elapsed)),
         Err(error) => match error.cause() {
-            Cause::Invalid | Cause::Encode(_) | Cause::ShutDown | Cause::Limit(_) => {
-                Outcome::Unknown
-            }
-            _ => Outcome::Failed,
+            Cause::Invalid | Cause::Encode(_) | Cause::ShutDown | Cause::Limit(_) => None,
+            _ => Some(Outcome::failure(elapsed)),
         },
     }
 }

@@ -9,15 +9,28 @@ pub struct Load {
     /// Leases on the member that have not ended.
     pub in_flight: u32,
     /// How often the member was picked, modulo 2³². A newcomer starts at the mean of the others,
-    /// so compare with [`Load::picked_less_than`].
+    /// so compare with [`Load::is_lighter_than`].
     pub picks: u32,
 }
 
 impl Load {
-    /// Whether this member was picked less often than the other. Right as long as the counts are
-    /// less than 2³¹ apart; they wrap.
-    pub fn picked_less_than(self, other: Self) -> bool {
-        (self.picks.wrapping_sub(other.picks) as i32) < 0
+    /// Whether this member has fewer calls in flight than the other, or as many and was picked less
+    /// often. Right as long as the counts are less than 2³¹ apart; picks wrap.
+    pub fn is_lighter_than(self, other: Self) -> bool {
+        let apart = |one: u32, other: u32| i64::from(one.wrapping_sub(other) as i32);
+        // One number for both, because a branch on a random choice is one that processors guess
+        // wrong half of the time.
+        let difference =
+            (apart(self.in_flight, other.in_flight) << 32) + apart(self.picks, other.picks);
+        difference < 0
+    }
+
+    /// The counts of two counters of the same member together.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            in_flight: self.in_flight.wrapping_add(other.in_flight),
+            picks: self.picks.wrapping_add(other.picks),
+        }
     }
 }
 
@@ -58,11 +71,10 @@ impl LoadCounter {
         debug_assert_ne!(before as u32, 0, "more releases than leases");
     }
 
-    /// Moves the count of picks, and leaves the calls in flight alone.
-    pub(super) fn restart_picks(&self, picks: u32) {
-        let difference = picks.wrapping_sub(self.read().picks);
+    /// Counts picks alone; a number that wraps takes some off.
+    pub(super) fn add_picks(&self, picks: u32) {
         self.0
-            .fetch_add(u64::from(difference) * ONE_PICK, Ordering::Relaxed);
+            .fetch_add(u64::from(picks) * ONE_PICK, Ordering::Relaxed);
     }
 }
 
@@ -104,19 +116,24 @@ mod tests {
     }
 
     #[test]
-    fn picks_start_anew_upwards_and_downwards() {
+    fn picks_are_added_and_taken_off_without_touching_the_calls_in_flight() {
         let counter = LoadCounter::starting_at(10);
         counter.acquire();
         for picks in [500, 3, u32::MAX, 0] {
-            counter.restart_picks(picks);
-            assert_eq!(
-                counter.read(),
-                Load {
-                    in_flight: 1,
-                    picks
-                }
-            );
+            counter.add_picks(picks.wrapping_sub(counter.read().picks));
+            let in_flight = 1;
+            assert_eq!(counter.read(), Load { in_flight, picks });
         }
+    }
+
+    #[test]
+    fn calls_in_flight_weigh_more_than_picks() {
+        let load = |in_flight, picks| Load { in_flight, picks };
+        assert!(load(1, 9).is_lighter_than(load(2, 3)));
+        assert!(!load(2, 3).is_lighter_than(load(1, 9)));
+        assert!(load(5, 3).is_lighter_than(load(5, 4)));
+        assert!(load(1, u32::MAX).is_lighter_than(load(2, i32::MAX as u32)));
+        assert!(!load(2, i32::MAX as u32).is_lighter_than(load(1, u32::MAX)));
     }
 
     #[test]
@@ -125,9 +142,9 @@ mod tests {
             in_flight: 0,
             picks,
         };
-        assert!(at(u32::MAX - 1).picked_less_than(at(2)));
-        assert!(!at(2).picked_less_than(at(u32::MAX - 1)));
-        assert!(!at(2).picked_less_than(at(2)));
+        assert!(at(u32::MAX - 1).is_lighter_than(at(2)));
+        assert!(!at(2).is_lighter_than(at(u32::MAX - 1)));
+        assert!(!at(2).is_lighter_than(at(2)));
         assert_eq!(mean_picks([u32::MAX - 1, 4].into_iter()), 1);
         assert_eq!(mean_picks([4, u32::MAX - 1].into_iter()), 1);
         assert_eq!(mean_picks([10, 20, 60].into_iter()), 30);

@@ -8,19 +8,27 @@ use std::{
 use beam_dist::NodeName;
 use beam_node::{Error, Node, Peer};
 
-use super::{Load, Release, lease::Held, load::LoadCounter};
+use super::{Load, Outcome, lease::Held, load::LoadCounter};
 use crate::algorithm::Algorithm;
 
 /// A node that can be selected, with its counters and what the algorithm keeps for it.
 ///
 /// It is the same object in every snapshot that holds it. One that left lives on as long as there
 /// are leases on it, and comes back with its calls in flight if the node does.
-// The counters come first, next to the reference counts of the `Arc`: a selection changes both, and
-// in this way takes one cache line from other threads. The fields behind them, which nobody
-// writes, keep the next member's counters off that line.
+// A selection changes the reference counts of the `Arc` around this, and the counter; they lie next
+// to each other, apart from the fields that others read. The rest of the size keeps the next
+// member's off these cache lines.
 #[repr(C)]
 pub struct Member<A: Algorithm> {
     load: LoadCounter,
+    identity: Arc<Identity<A>>,
+    /// The same member once more for each further lane, with a counter that is included here.
+    further_lanes: Box<[Arc<Self>]>,
+    _apart: [u64; 10],
+}
+
+/// What does not change with each selection.
+struct Identity<A: Algorithm> {
     node: NodeName,
     algorithm: Arc<A>,
     state: A::State,
@@ -29,24 +37,43 @@ pub struct Member<A: Algorithm> {
 }
 
 impl<A: Algorithm> Member<A> {
-    pub(super) fn new(node: NodeName, picks: u32, algorithm: &Arc<A>, state: A::State) -> Self {
-        Self {
-            load: LoadCounter::starting_at(picks),
+    pub(super) fn new(
+        node: NodeName,
+        picks: u32,
+        lanes: usize,
+        algorithm: &Arc<A>,
+        state: A::State,
+    ) -> Self {
+        let identity = Arc::new(Identity {
             node,
             algorithm: Arc::clone(algorithm),
             state,
             peer: OnceLock::new(),
+        });
+        let on_lane = |_| Arc::new(Self::on_lane(0, &identity, Box::default()));
+        let further_lanes = (1..lanes).map(on_lane).collect();
+        Self::on_lane(picks, &identity, further_lanes)
+    }
+
+    fn on_lane(picks: u32, identity: &Arc<Identity<A>>, further_lanes: Box<[Arc<Self>]>) -> Self {
+        Self {
+            load: LoadCounter::starting_at(picks),
+            identity: Arc::clone(identity),
+            further_lanes,
+            _apart: [0; 10],
         }
     }
 
     /// The name of the node.
     pub fn node(&self) -> &NodeName {
-        &self.node
+        &self.identity.node
     }
 
-    /// Calls in flight and picks, read at one moment.
+    /// Calls in flight and picks, read at one moment; where the algorithm does not
+    /// [read them](Algorithm::READS_LOAD), added up from several counters one after the other.
     pub fn load(&self) -> Load {
-        self.load.read()
+        let further_lanes = self.further_lanes.iter().map(|lane| lane.load.read());
+        further_lanes.fold(self.load.read(), Load::plus)
     }
 
     /// Leases on the member that have not ended.
@@ -61,16 +88,23 @@ impl<A: Algorithm> Member<A> {
 
     /// What the algorithm keeps for this member.
     pub fn state(&self) -> &A::State {
-        &self.state
+        &self.identity.state
     }
 
-    pub(super) fn restart_picks(&self, picks: u32) {
-        self.load.restart_picks(picks);
+    /// The member for the threads of each lane but the first.
+    pub(super) fn further_lanes(&self) -> &[Arc<Self>] {
+        &self.further_lanes
     }
 
     pub(super) fn acquire(&self) {
         self.load.acquire();
-        self.algorithm.on_select(self);
+        let algorithm = &self.identity.algorithm;
+        algorithm.on_select(self.node(), self.state());
+    }
+
+    /// Moves the count of picks, and leaves the calls in flight alone.
+    pub(super) fn restart_picks(&self, picks: u32) {
+        self.load.add_picks(picks.wrapping_sub(self.picks()));
     }
 }
 
@@ -80,25 +114,32 @@ impl<A: Algorithm> Held for Member<A> {
     }
 
     fn peer(&self, from: &Node) -> Result<&Peer, Error> {
-        match self.peer.get() {
+        let Identity { node, peer, .. } = &*self.identity;
+        match peer.get() {
             Some(peer) => Ok(peer),
             None => {
-                let peer = from.peer(&self.node)?;
-                Ok(self.peer.get_or_init(|| peer))
+                let found = from.peer(node)?;
+                Ok(peer.get_or_init(|| found))
             }
         }
     }
 
-    fn released(&self, release: &Release) {
+    fn ended(&self, outcome: &Outcome) {
+        let algorithm = &self.identity.algorithm;
+        algorithm.on_outcome(self.node(), self.state(), outcome);
+    }
+
+    fn released(&self) {
         self.load.release();
-        self.algorithm.on_release(self, release);
+        let algorithm = &self.identity.algorithm;
+        algorithm.on_release(self.node(), self.state());
     }
 }
 
 impl<A: Algorithm> fmt::Debug for Member<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Member")
-            .field("node", &self.node)
+            .field("node", self.node())
             .field("load", &self.load())
             .finish_non_exhaustive()
     }

@@ -8,7 +8,7 @@ use std::{
 use arc_swap::ArcSwap;
 use beam_dist::NodeName;
 
-use super::{Lease, Snapshot, roster::Roster};
+use super::{Lease, Snapshot, lane::lanes, roster::Roster};
 use crate::algorithm::{Algorithm, Selection};
 
 /// Members to select from, by one algorithm: the core of a balancer, without the network.
@@ -37,10 +37,11 @@ pub struct Pool<A: Algorithm> {
 impl<A: Algorithm> Pool<A> {
     /// A pool without members.
     pub fn new(algorithm: A) -> Self {
+        let lanes = lanes::<A>();
         Self {
-            current: ArcSwap::from_pointee(Snapshot::new(0, Vec::new(), &algorithm)),
+            current: ArcSwap::from_pointee(Snapshot::new(0, Vec::new(), lanes, &algorithm)),
             algorithm: Arc::new(algorithm),
-            roster: Mutex::new(Roster::new()),
+            roster: Mutex::new(Roster::new(lanes)),
         }
     }
 
@@ -50,10 +51,7 @@ impl<A: Algorithm> Pool<A> {
     #[must_use = "a lease that is dropped at once counts for nothing"]
     pub fn select(&self, selection: &Selection<'_>) -> Option<Lease> {
         let snapshot = self.current.load();
-        let index = self.algorithm.choose(&snapshot, selection)?;
-        let member = Arc::clone(snapshot.members().get(index)?);
-        drop(snapshot);
-        Some(Lease::on(member))
+        snapshot.lease(self.algorithm.choose(&snapshot, selection)?)
     }
 
     /// Selects up to `count` different members, the best first.
@@ -70,7 +68,7 @@ impl<A: Algorithm> Pool<A> {
                     .is_some_and(|chosen| !std::mem::replace(chosen, true))
             })
             .take(count)
-            .map(|index| Lease::on(Arc::clone(&snapshot.members()[index])))
+            .filter_map(|index| snapshot.lease(index))
             .collect()
     }
 
@@ -216,12 +214,50 @@ mod tests {
         assert_eq!(pool.in_flight(), 0);
     }
 
+    /// Keeps something for each member of which one can tell whether it is still there.
+    struct Keeper;
+
+    impl Algorithm for Keeper {
+        type Table = ();
+        type State = Arc<()>;
+
+        fn choose(&self, _: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
+            Some(0)
+        }
+    }
+
     #[test]
-    fn a_member_without_leases_is_forgotten_after_it_left() {
+    fn a_member_without_leases_is_forgotten_with_the_change_after_it_left() {
+        let pool = Pool::new(Keeper);
+        pool.update(numbered(0..1));
+        let kept = Arc::downgrade(pool.snapshot().members()[0].state());
+        let lease = pool.select(&Selection::default()).unwrap();
+        pool.update(numbered(1..2));
+        pool.update(numbered(2..3));
+        assert_eq!(kept.strong_count(), 1);
+        drop(lease);
+        pool.update(numbered(3..4));
+        assert_eq!(kept.strong_count(), 0);
+    }
+
+    #[test]
+    fn the_counts_of_all_threads_add_up() {
         let pool = Pool::new(Random::new());
         pool.update(numbered(0..1));
-        let member = Arc::downgrade(&pool.snapshot().members()[0]);
-        pool.update([]);
-        assert_eq!(member.strong_count(), 0);
+        let select = || pool.select(&Selection::default()).unwrap();
+        let leases = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| [select(), select()]))
+                .collect();
+            let leases = threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap());
+            leases.collect::<Vec<_>>()
+        });
+        let snapshot = pool.snapshot();
+        let load = snapshot.members()[0].load();
+        assert_eq!((load.in_flight, load.picks), (8, 8));
+        drop(leases);
+        assert_eq!(pool.in_flight(), 0);
     }
 }

@@ -1,9 +1,6 @@
 //! Who is a member now, and who was one and may come back.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Weak},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use beam_dist::NodeName;
 
@@ -11,14 +8,16 @@ use super::{Member, Snapshot, load::mean_picks};
 use crate::algorithm::{Algorithm, NodeChange};
 
 /// Those who left. While there are leases on one of them it is found again when it comes back, so
-/// that its calls in flight are counted on; the others are struck off with the next change.
+/// that its calls in flight are counted on; those without are struck off with the next change.
 pub(super) struct Roster<A: Algorithm> {
-    departed: HashMap<NodeName, Weak<Member<A>>>,
+    lanes: usize,
+    departed: HashMap<NodeName, Arc<Member<A>>>,
 }
 
 impl<A: Algorithm> Roster<A> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(lanes: usize) -> Self {
         Self {
+            lanes,
             departed: HashMap::new(),
         }
     }
@@ -40,7 +39,9 @@ impl<A: Algorithm> Roster<A> {
             return None;
         }
 
-        self.departed.retain(|_, member| member.strong_count() > 0);
+        // While an old snapshot holds a member, it can still be selected.
+        self.departed
+            .retain(|_, member| Arc::get_mut(member).is_none() || member.in_flight() > 0);
         let picks = mean_picks(staying.iter().map(|member| member.picks()));
         let mut joined = Vec::new();
         let mut stayed = staying.iter().peekable();
@@ -57,19 +58,17 @@ impl<A: Algorithm> Roster<A> {
             )
             .collect();
 
-        let left = leaving.iter().map(|member| member.node().clone()).collect();
-        for member in &leaving {
-            self.departed
-                .insert(member.node().clone(), Arc::downgrade(member));
-        }
-        let next = Snapshot::new(current.version() + 1, members, algorithm);
+        let name = |member: &Arc<Member<A>>| member.node().clone();
+        let left = leaving.iter().map(name).collect();
+        self.departed
+            .extend(leaving.into_iter().map(|member| (name(&member), member)));
+        let next = Snapshot::new(current.version() + 1, members, self.lanes, algorithm);
         Some((next, NodeChange { joined, left }))
     }
 
     /// Leases on each of those who left.
     pub(super) fn departed(&self) -> impl Iterator<Item = u32> {
-        let departed = self.departed.values().filter_map(Weak::upgrade);
-        departed.map(|member| member.in_flight())
+        self.departed.values().map(|member| member.in_flight())
     }
 
     fn join(
@@ -79,11 +78,7 @@ impl<A: Algorithm> Roster<A> {
         staying: &[Arc<Member<A>>],
         algorithm: &Arc<A>,
     ) -> Arc<Member<A>> {
-        let returning = self
-            .departed
-            .remove(node)
-            .and_then(|member| member.upgrade());
-        match returning {
+        match self.departed.remove(node) {
             Some(member) => {
                 member.restart_picks(picks);
                 member
@@ -91,6 +86,7 @@ impl<A: Algorithm> Roster<A> {
             None => Arc::new(Member::new(
                 node.clone(),
                 picks,
+                self.lanes,
                 algorithm,
                 algorithm.state(staying),
             )),

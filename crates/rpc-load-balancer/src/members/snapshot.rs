@@ -2,21 +2,38 @@
 
 use std::{fmt, sync::Arc};
 
-use super::Member;
+use super::{Lease, Member, lane::own_lane};
 use crate::algorithm::Algorithm;
 
 /// The members of a pool at one moment, and the table that the algorithm computed for exactly
 /// these. Immutable, but for the members' counters.
 pub struct Snapshot<A: Algorithm> {
     version: u64,
-    members: Box<[Arc<Member<A>>]>,
+    members: Lane<A>,
+    /// The members again, for the threads of each lane but the first.
+    further_lanes: Box<[Lane<A>]>,
     table: A::Table,
 }
 
+type Lane<A> = Box<[Arc<Member<A>>]>;
+
 impl<A: Algorithm> Snapshot<A> {
-    pub(super) fn new(version: u64, members: Vec<Arc<Member<A>>>, algorithm: &A) -> Self {
+    /// The members must have as many lanes as are given here.
+    pub(super) fn new(
+        version: u64,
+        members: Vec<Arc<Member<A>>>,
+        lanes: usize,
+        algorithm: &A,
+    ) -> Self {
+        let on_lane = |lane: usize| {
+            let further_lanes = members.iter().map(|member| member.further_lanes());
+            further_lanes
+                .map(|lanes| Arc::clone(&lanes[lane]))
+                .collect()
+        };
         Self {
             version,
+            further_lanes: (0..lanes - 1).map(on_lane).collect(),
             table: algorithm.table(&members),
             members: members.into(),
         }
@@ -26,6 +43,16 @@ impl<A: Algorithm> Snapshot<A> {
     /// than the one before.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// A lease on a member; `None` if there is none at this index.
+    pub(super) fn lease(&self, index: usize) -> Option<Lease> {
+        let members = match own_lane(1 + self.further_lanes.len()) {
+            0 => &self.members,
+            lane => &self.further_lanes[lane - 1],
+        };
+        let member = Arc::clone(members.get(index)?);
+        Some(Lease::on(member))
     }
 
     /// The members, each node once, sorted by name.
