@@ -254,7 +254,7 @@ impl NodeBuilder {
                 (Epmd::Auto | Epmd::External, None) => Ports::Epmd(epmd_port),
             },
         };
-        let (output, print) = OutputQueue::new(self.limits.output_bytes, self.output);
+        let (output, print) = OutputQueue::new(self.limits.output_bytes, self.output, stop.clone());
         let processes = Processes::new(name.as_atom().clone(), creation.get());
         let identity = Identity::new(name, creation, &processes, self.limits);
         let node = Arc::new(NodeState::new(Parts {
@@ -276,7 +276,7 @@ impl NodeBuilder {
             stop: stop.clone(),
         }));
         builtin::export(&node)?;
-        node.spawn(stop.clone().run_until_cancelled_owned(print));
+        node.spawn(print);
         if let Some(registrar) = registrar {
             node.spawn(registrar.keep(stop));
         }

@@ -11,6 +11,7 @@ use std::{
 use beam_dist::{NodeName, control::Recipient};
 use beam_term::{RawTerm, Term, Writer};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::{group_leader::IoRequest, link::Link};
 
@@ -38,8 +39,13 @@ pub(crate) struct OutputQueue {
 const OVERHEAD_BYTES: usize = 64;
 
 impl OutputQueue {
-    /// The queue, and the task that empties it into `sink`.
-    pub(crate) fn new(limit: usize, sink: Sink) -> (Self, impl Future<Output = ()> + Send) {
+    /// The queue, and the task that empties it into `sink`. Once stopped, the task ends when the
+    /// queue is empty: what was printed before the end is seen.
+    pub(crate) fn new(
+        limit: usize,
+        sink: Sink,
+        stop: CancellationToken,
+    ) -> (Self, impl Future<Output = ()> + Send) {
         // The bytes are bounded, and with them the messages.
         let (sender, mut receiver) = mpsc::unbounded_channel::<Output>();
         let queued_bytes = Arc::new(AtomicUsize::new(0));
@@ -49,9 +55,15 @@ impl OutputQueue {
             limit,
         };
         let task = async move {
-            while let Some(output) = receiver.recv().await {
-                queued_bytes.fetch_sub(cost(&output), Ordering::Relaxed);
-                sink(output);
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(output) = receiver.recv() => {
+                        queued_bytes.fetch_sub(cost(&output), Ordering::Relaxed);
+                        sink(output);
+                    }
+                    () = stop.cancelled() => return,
+                }
             }
         };
         (queue, task)
@@ -116,4 +128,29 @@ pub(crate) fn log() -> Sink {
             tracing::info!(target: "beam_node::output", node = %output.node, "{line}");
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_printed_before_the_end_is_seen() {
+        let seen = Arc::new(Mutex::new(String::new()));
+        let sink = {
+            let seen = Arc::clone(&seen);
+            Arc::new(move |output: Output| seen.lock().unwrap().push_str(&output.text))
+        };
+        let stop = CancellationToken::new();
+        let (queue, task) = OutputQueue::new(1024, sink, stop.clone());
+        let node = "w@host".parse().unwrap();
+        assert!(queue.print(&node, "hello ".to_owned()));
+        assert!(queue.print(&node, "world".to_owned()));
+
+        stop.cancel();
+        task.await;
+        assert_eq!(*seen.lock().unwrap(), "hello world");
+    }
 }
