@@ -26,7 +26,7 @@ pub struct Limits {
     pub served_per_peer: usize,
     /// Calls received from all peers and not answered. Default: 65,536.
     pub served_per_node: usize,
-    /// Bytes queued for one peer; a single larger message may pass when nothing else is queued.
+    /// Bytes queued for one peer; one message that is larger by itself may be queued beside them.
     /// Default: 64 MiB.
     pub outgoing_bytes_per_peer: usize,
     /// Bytes of one message, assembled from its fragments. Default: 256 MiB.

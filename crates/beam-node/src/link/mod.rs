@@ -139,6 +139,10 @@ impl Link {
             Encoded::Whole => None,
             Encoded::Fragmented(fragments) => Some(fragments),
         };
+        let size = match &large {
+            None => frame.len(),
+            Some(fragments) => fragments.remaining_bytes(),
+        };
         loop {
             let queued = match large.take() {
                 None => self.outbox.push_whole(lane, &frame),
@@ -154,7 +158,7 @@ impl Link {
             match queued {
                 Ok(()) => return Ok(()),
                 Err(Rejected::Closed) => return Err(SendError::Closed),
-                Err(Rejected::Full) => self.outbox.room().await,
+                Err(Rejected::Full) => self.outbox.room(size).await,
             }
         }
     }

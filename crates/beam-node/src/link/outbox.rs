@@ -19,7 +19,9 @@ use tokio::sync::Notify;
 /// where some of them are large. Requests and answers of calls ([`Lane::Free`]) may overtake each
 /// other, as each concerns a process of its own.
 ///
-/// The bytes queued by senders are bounded. Answers that the link task itself owes the peer are
+/// The bytes queued by senders are bounded. One message that is larger than the bound by itself may
+/// be queued all the same, and what fits beside it then still fits: memory is bounded by the limit
+/// and one message, and a large message does not stop the small ones. Answers that the link task itself owes the peer are
 /// counted apart: when too many of them pile up, the link stops reading until the peer does.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -77,6 +79,9 @@ struct Lanes {
     /// Large messages that take turns.
     free: VecDeque<Fragments>,
     queued: usize,
+    /// The size of the message larger than the limit that was admitted, as long as more than the
+    /// limit is queued.
+    surplus: usize,
     owed: usize,
     owed_ready: usize,
     closed: bool,
@@ -144,15 +149,15 @@ impl Outbox {
         Ok(())
     }
 
-    /// Waits until a message of this lane may be queued again, or the outbox is closed.
-    pub(crate) async fn room(&self) {
+    /// Waits until there is room for a message of this size, or the outbox is closed.
+    pub(crate) async fn room(&self, size: usize) {
         loop {
             let emptied = self.emptied.notified();
             tokio::pin!(emptied);
             emptied.as_mut().enable();
             {
                 let lanes = self.lanes();
-                if lanes.closed || lanes.queued < self.limit {
+                if lanes.closed || lanes.room_for(size, self.limit).is_some() {
                     return;
                 }
             }
@@ -194,9 +199,11 @@ impl Outbox {
         let mut lanes = self.lanes();
         lanes.queued = lanes.queued.saturating_sub(taken.queued);
         lanes.owed = lanes.owed.saturating_sub(taken.owed);
-        let room = lanes.queued < self.limit;
+        if lanes.queued <= self.limit {
+            lanes.surplus = 0;
+        }
         drop(lanes);
-        if room && taken.queued > 0 {
+        if taken.queued > 0 {
             self.emptied.notify_waiters();
         }
     }
@@ -225,10 +232,7 @@ impl Outbox {
             lanes.owed += size;
             return Ok(());
         }
-        // One message larger than the limit may pass alone: refusing it would not help.
-        if lanes.queued > 0 && lanes.queued + size > self.limit {
-            return Err(Rejected::Full);
-        }
+        lanes.surplus = lanes.room_for(size, self.limit).ok_or(Rejected::Full)?;
         lanes.queued += size;
         Ok(())
     }
@@ -241,6 +245,16 @@ impl Outbox {
 }
 
 impl Lanes {
+    /// The surplus that there is once a message of this size is queued; `None` without room for it.
+    fn room_for(&self, size: usize, limit: usize) -> Option<usize> {
+        if self.queued + size <= limit + self.surplus {
+            Some(self.surplus)
+        } else {
+            // Refusing what is too large by itself would not help: it would never fit.
+            (size > limit && self.surplus == 0).then_some(size)
+        }
+    }
+
     /// Takes the next message, or its next fragment, of the ordered lane.
     fn take_ordered(&mut self, batch: &mut BytesMut, taken: &mut Taken) -> bool {
         let Some((lane, message)) = self.ordered.front_mut() else {
@@ -285,4 +299,61 @@ fn take_fragment(fragments: &mut Fragments, batch: &mut BytesMut) -> (usize, boo
         batch.put(fragment);
     }
     (before - fragments.remaining_bytes(), fragments.len() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: usize = 1000;
+
+    fn written(outbox: &Outbox) -> usize {
+        let mut batch = BytesMut::new();
+        let taken = outbox.take(&mut batch);
+        outbox.written(taken);
+        batch.len()
+    }
+
+    #[test]
+    fn what_is_queued_is_bounded() {
+        let outbox = Outbox::new(LIMIT);
+        assert_eq!(outbox.push_whole(Lane::Free, &[0; 600]), Ok(()));
+        assert_eq!(outbox.push_whole(Lane::Ordered, &[0; 400]), Ok(()));
+        assert_eq!(outbox.push_whole(Lane::Free, &[0; 1]), Err(Rejected::Full));
+        assert_eq!(outbox.push_whole(Lane::Owed, &[0; 10]), Ok(()));
+        assert_eq!(written(&outbox), 1010);
+        assert_eq!(outbox.push_whole(Lane::Free, &[0; 1000]), Ok(()));
+    }
+
+    #[test]
+    fn one_message_larger_than_the_limit_leaves_room_for_small_ones() {
+        let outbox = Outbox::new(LIMIT);
+        assert_eq!(outbox.push_whole(Lane::Free, &[0; 10]), Ok(()));
+        assert_eq!(outbox.push_whole(Lane::Free, &[0; 5000]), Ok(()));
+        assert_eq!(outbox.push_whole(Lane::Free, &[0; 990]), Ok(()));
+        for size in [1, 5000] {
+            let refused = outbox.push_whole(Lane::Free, &vec![0; size]);
+            assert_eq!(refused, Err(Rejected::Full), "{size}");
+        }
+        assert_eq!(written(&outbox), 6000);
+        assert_eq!(outbox.push_whole(Lane::Free, &[0; 1000]), Ok(()));
+        assert_eq!(outbox.push_whole(Lane::Free, &[0; 5000]), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_wakes_when_the_message_fits() {
+        let outbox = Outbox::new(LIMIT);
+        outbox.push_whole(Lane::Free, &[0; 500]).unwrap();
+        // Less than the limit is queued, but there is no room for this one: it must not be told
+        // that there is.
+        let mut room = std::pin::pin!(outbox.room(600));
+        tokio::select! {
+            biased;
+            () = &mut room => panic!("there is no room yet"),
+            () = std::future::ready(()) => {}
+        }
+        assert_eq!(written(&outbox), 500);
+        room.await;
+        assert_eq!(outbox.push_whole(Lane::Free, &[0; 600]), Ok(()));
+    }
 }
