@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Limits, Node, Output, builtin, connect,
     cookie::CookieSource,
+    deadline,
     discovery::{self, Discovery, Hosts},
     epmd::{self, Epmd, Registrar},
     error::{Cause, Code, Error},
@@ -243,7 +244,12 @@ impl NodeBuilder {
                     .map(|(registrar, creation)| (Some(registrar), creation))
                     .map_err(not_started)?
             }
-            None => (None, Creation::random().map_err(not_started)?),
+            None => {
+                if self.epmd != Epmd::Off {
+                    refuse_taken(&name, epmd_port).await?;
+                }
+                (None, Creation::random().map_err(not_started)?)
+            }
         };
 
         let resolver = Resolver {
@@ -315,6 +321,22 @@ fn parse_name(name: &str) -> Result<NodeName, Error> {
         ))
     })
 }
+
+/// Refuses a name that another node is registered under: a node that does not listen does not
+/// register, so nobody else would, and peers would give the other node up for this one.
+async fn refuse_taken(name: &NodeName, epmd_port: u16) -> Result<(), Error> {
+    let deadline = deadline::after(LOOKUP_PATIENCE);
+    match epmd::lookup(name, epmd_port, deadline).await {
+        Ok(_addresses) => Err(not_started(format!(
+            "the name {name} is taken by a running node; choose another name"
+        ))),
+        // Nobody knows of such a node.
+        Err(_unknown) => Ok(()),
+    }
+}
+
+/// How long the EPMD of the own host may take to say whether a name is taken.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(1);
 
 fn wrong_setting(error: impl std::fmt::Display) -> Error {
     Error::bad_request(error.to_string())

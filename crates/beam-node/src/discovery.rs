@@ -11,7 +11,9 @@ use beam_dist::NodeName;
 use beam_term::Atom;
 use tokio::time::Instant;
 
-use crate::{Function, backoff::Backoff, epmd, peer::Slot, settling::Question, state::NodeState};
+use crate::{
+    Function, backoff::Backoff, deadline, epmd, peer::Slot, settling::Question, state::NodeState,
+};
 
 /// The shortest pause after a failed attempt to connect.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -40,7 +42,7 @@ pub(crate) async fn keep_connected(node: Arc<NodeState>, name: NodeName, questio
     let keep = async {
         loop {
             let attempt = slot
-                .link(&node, Instant::now() + node.handshake_timeout())
+                .link(&node, deadline::after(node.handshake_timeout()))
                 .await;
             drop(question.take());
             match attempt {
@@ -213,7 +215,7 @@ async fn try_learned(
         let mut backoff = Backoff::new(SHORTEST_PAUSE, LONGEST_PAUSE);
         while failures < ATTEMPTS_AT_LEARNED {
             let attempt = slot
-                .link(&node, Instant::now() + node.handshake_timeout())
+                .link(&node, deadline::after(node.handshake_timeout()))
                 .await;
             drop(question.take());
             match attempt {

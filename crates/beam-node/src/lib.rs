@@ -8,6 +8,7 @@ mod builtin;
 mod call;
 mod connect;
 mod cookie;
+mod deadline;
 mod discovery;
 mod epmd;
 mod error;

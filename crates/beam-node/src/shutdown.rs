@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
 use crate::{
-    DownReason,
+    DownReason, deadline,
     error::{Cause, Code, Error},
     process::Role,
     state::NodeState,
@@ -27,7 +27,7 @@ pub(crate) async fn run(node: &Arc<NodeState>) -> Result<(), Error> {
 async fn drain(node: &Arc<NodeState>) -> Result<(), Error> {
     node.draining.cancel();
     let was_member = node.groups.leave_all();
-    let deadline = Instant::now() + node.drain.timeout;
+    let deadline = deadline::after(node.drain.timeout);
     let empty = async {
         loop {
             node.identity.calling.emptied().await;

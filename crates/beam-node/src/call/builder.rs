@@ -16,6 +16,7 @@ use super::{Question, local};
 use crate::{
     Arguments, Function, Peer,
     connect::ConnectError,
+    deadline,
     error::{Code, Error},
     link::{Link, Sent},
 };
@@ -82,7 +83,7 @@ impl<T: DeserializeOwned, A: Arguments> Call<'_, T, A> {
     /// when it is lost, `request_timeout`, `too_many_requests` at a limit, and
     /// `internal_server_error` when the function raised or its result is not a `T`.
     pub async fn send(self) -> Result<T, Error> {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = deadline::after(self.timeout);
         let request = self.request?;
         let question = request.question();
         if request.peer.is_local() {
@@ -135,7 +136,7 @@ impl<A: Arguments> Cast<'_, A> {
         if request.peer.is_local() {
             return local::cast(&request);
         }
-        let link = request.link(Instant::now() + self.timeout).await?;
+        let link = request.link(deadline::after(self.timeout)).await?;
         link.cast(&request.function, &request.arguments)
             .map_err(|error| request.question().complete(error))
     }

@@ -3,14 +3,11 @@
 use std::sync::Arc;
 
 use beam_dist::handshake::{Challenge, Established, HandshakeError, Initiator, InitiatorEvent};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout_at},
-};
+use tokio::{net::TcpStream, time::timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{ConnectError, Wire, exchange::Exchange};
-use crate::{link::Link, peer::Slot, state::NodeState};
+use crate::{deadline, link::Link, peer::Slot, state::NodeState};
 
 /// Connects to a peer and starts the link.
 ///
@@ -43,7 +40,7 @@ pub(crate) async fn dial(
 }
 
 async fn attempt(node: &NodeState, slot: &Slot) -> Result<(Established, Wire), ConnectError> {
-    let deadline = Instant::now() + node.handshake_timeout();
+    let deadline = deadline::after(node.handshake_timeout());
     let peer = slot.name();
     if peer.is_long() != node.name().is_long() {
         return Err(ConnectError::NameForm {

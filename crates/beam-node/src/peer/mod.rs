@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::{
     Arguments, Function,
     call::{Call, Cast, Request, not_connected},
+    deadline,
     error::{Cause, Code, Error},
     state::NodeState,
 };
@@ -71,7 +72,7 @@ impl Peer {
             return Ok(());
         }
         self.slot
-            .link(&self.node, Instant::now() + timeout)
+            .link(&self.node, deadline::after(timeout))
             .await
             .map(drop)
             .map_err(|error| not_connected(self.name(), error))
@@ -87,7 +88,7 @@ impl Peer {
         if self.is_local() {
             return Ok(Duration::ZERO);
         }
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline::after(timeout);
         let link = self
             .slot
             .link(&self.node, deadline)

@@ -1,0 +1,23 @@
+//! From how long something may take to when it must be over.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// As good as never, and still an instant that clocks can tell.
+const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// The instant after which nobody wants the result any more.
+pub(crate) fn after(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_timeout_is_too_long() {
+        assert!(after(Duration::MAX) > Instant::now());
+    }
+}
