@@ -1,0 +1,10 @@
+//! Nodes of Rust and of OTP in one cluster, on each release: who is in which group, who finds whom,
+//! and what OTP's `global` makes of it.
+//!
+//! No cluster has two releases: the scopes of OTP 25 and 29 do not bear each other.
+
+#![allow(clippy::unwrap_used)]
+
+mod discovery;
+mod groups;
+mod nodes;
