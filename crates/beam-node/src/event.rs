@@ -15,7 +15,8 @@ pub enum Event {
     Up {
         /// The peer.
         peer: NodeName,
-        /// Whether the peer is hidden.
+        /// Whether the connection is hidden, as it is when either node is: neither then shows in
+        /// the `nodes()` of the other.
         hidden: bool,
     },
     /// A peer is no longer connected.

@@ -65,7 +65,8 @@ pub struct PeerStatus {
     pub name: NodeName,
     /// Which incarnation of the peer it is.
     pub creation: Creation,
-    /// Whether the peer is hidden.
+    /// Whether the connection is hidden, as it is when either node is: neither then shows in the
+    /// `nodes()` of the other.
     pub hidden: bool,
     /// Calls of this node that the peer has not answered.
     pub calling: usize,

@@ -43,6 +43,7 @@ async fn either_side_connects_and_disconnects(otp: Otp) {
         let peers = node.peers();
         assert_eq!(peers.len(), 1);
         assert_eq!(peers[0].name.as_str(), beam.name());
+        assert_eq!(peers[0].hidden, !visible);
         assert_eq!(
             Term::from(peers[0].creation.get()),
             beam.eval("erlang:system_info(creation)").await.unwrap()
