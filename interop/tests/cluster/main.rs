@@ -6,5 +6,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod discovery;
+mod global;
 mod groups;
 mod nodes;
