@@ -231,16 +231,24 @@ fn compression_does_not_nest() {
 }
 
 #[test]
-fn an_integer_of_sixteen_megabytes_is_too_large() {
-    let mut encoded = vec![111, 1, 0, 0, 0, 0];
-    encoded.extend(vec![255; 1 << 24]);
-    assert_eq!(
-        refused(encoded),
-        DecodeError::IntegerTooLarge {
-            bytes: 1 << 24,
-            offset: 0
-        }
-    );
+fn an_integer_has_no_more_bytes_than_otp_takes() {
+    let largest = |bytes: u32| {
+        let mut encoded = [&[111][..], &bytes.to_be_bytes(), &[0]].concat();
+        encoded.resize(encoded.len() + bytes as usize, 255);
+        encoded
+    };
+    // OTP 26 and later count the words of an integer in 16 bits.
+    let limit = 65_535 * 8;
+    assert!(Reader::new(largest(limit)).term().is_ok());
+    for bytes in [limit + 1, 1 << 24] {
+        assert_eq!(
+            refused(largest(bytes)),
+            DecodeError::IntegerTooLarge {
+                bytes: bytes as usize,
+                offset: 0
+            }
+        );
+    }
 }
 
 #[test]

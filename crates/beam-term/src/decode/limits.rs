@@ -19,7 +19,7 @@ pub struct Limits {
     pub recursion: usize,
     /// How many terms there may be in all, containers and elements alike; 16,777,216 unless set.
     pub elements: usize,
-    /// How many bytes the magnitude of an integer may have; 524,288 unless set, the most that OTP 26 and later know.
+    /// How many bytes the magnitude of an integer may have; 524,280 unless set, the most that OTP 26 and later take.
     pub integer_bytes: usize,
     /// How many bytes a compressed term may inflate to; 64 MiB unless set.
     pub inflated_bytes: usize,
@@ -31,7 +31,7 @@ impl Default for Limits {
             depth: 512,
             recursion: 128,
             elements: 16_777_216,
-            integer_bytes: 524_288,
+            integer_bytes: 524_280,
             inflated_bytes: 64 * 1024 * 1024,
         }
     }
