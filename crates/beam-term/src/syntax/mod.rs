@@ -15,8 +15,9 @@
 //! # How it differs from Erlang
 //!
 //! Printing: the keys of a map are in order; all of Unicode is taken for printable, as after `erl +pc unicode`; an integer of
-//! more than 16,384 bits is written in base 16, because any other base takes time that grows with the square of its size; and
-//! an identifier shows its node by name, not by a number that means something only where it is printed:
+//! more than 16,384 bits is written in base 16, because any other base takes time that grows with the square of its size; the
+//! names in a fun are quoted as all atoms are, where Erlang has rules of its own; and an identifier shows its node by name, not
+//! by a number that means something only where it is printed:
 //!
 //! | | |
 //! |---|---|
