@@ -14,9 +14,9 @@ use crate::{
     Atom, BitString, Closure, Float, Fun, ImproperList, Integer, Map, Pid, Port, Reference, Term,
 };
 
-/// Any term: of up to 4 levels, some 64 elements in all, and up to 8 in each container.
+/// Any term: of up to 4 levels, some 64 elements in all, and up to 8 in each container but strings.
 pub fn term() -> impl Strategy<Value = Term> {
-    scalar().prop_recursive(4, 64, 8, |element| {
+    prop_oneof![9 => scalar(), 1 => string()].prop_recursive(4, 64, 8, |element| {
         let elements = || vec(element.clone(), 0..8);
         prop_oneof![
             elements().prop_map(Term::Tuple),
@@ -40,9 +40,19 @@ pub fn scalar() -> impl Strategy<Value = Term> {
         1 => export().prop_map(Term::from),
         1 => port().prop_map(Term::from),
         1 => pid().prop_map(Term::from),
-        4 => bytes(0..40).prop_map(Term::Binary),
+        2 => bytes(0..40).prop_map(Term::Binary),
+        2 => text().prop_map(Term::binary),
         1 => bit_string().prop_map(Term::from),
         1 => Just(Term::nil()),
+    ]
+}
+
+/// Lists of bytes, which have an encoding of their own, and of characters, which print as text.
+pub fn string() -> impl Strategy<Value = Term> {
+    let byte_list = |bytes: Bytes| Term::list(bytes.iter().map(|&byte| Term::from(byte)));
+    prop_oneof![
+        bytes(0..40).prop_map(byte_list),
+        text().prop_map(|text| Term::charlist(&text)),
     ]
 }
 
@@ -65,11 +75,12 @@ pub fn integer() -> impl Strategy<Value = Integer> {
     ]
 }
 
-/// Any float, the two zeros among them.
+/// Any float but `-0.0`, which in a key of a map is the same as `0.0` for OTP 26 and before.
 pub fn float() -> impl Strategy<Value = Float> {
     use proptest::num::f64::{NEGATIVE, NORMAL, POSITIVE, SUBNORMAL, ZERO};
 
     (POSITIVE | NEGATIVE | NORMAL | SUBNORMAL | ZERO)
+        .prop_map(|value| if value == 0.0 { 0.0 } else { value })
         .prop_filter_map("not finite", |value| Float::try_from(value).ok())
 }
 
@@ -144,12 +155,13 @@ pub fn improper_list() -> impl Strategy<Value = ImproperList> {
 }
 
 fn closure(free: impl Strategy<Value = Vec<Term>>) -> impl Strategy<Value = Closure> {
+    // Funs are counted within their module, and OTP computes with signed numbers when it compares them.
     let numbers = (
         any::<u8>(),
         any::<[u8; 16]>(),
-        any::<u32>(),
-        any::<i32>(),
-        any::<i32>(),
+        0..1_u32 << 16,
+        0..1_i32 << 16,
+        0..1_i32 << 27,
     );
     (atom(), numbers, pid(), free).prop_map(
         |(module, (arity, uniq, index, old_index, old_uniq), creator, free)| Closure {
@@ -163,6 +175,16 @@ fn closure(free: impl Strategy<Value = Vec<Term>>) -> impl Strategy<Value = Clos
             free,
         },
     )
+}
+
+/// ASCII, Latin-1, or any characters.
+fn text() -> impl Strategy<Value = String> {
+    let from = |characters| vec(characters, 0..20).prop_map(String::from_iter);
+    prop_oneof![
+        from(char::range(' ', '~').boxed()),
+        from(char::range('\0', 'ÿ').boxed()),
+        from(char::any().boxed()),
+    ]
 }
 
 fn bytes(len: impl Into<SizeRange>) -> impl Strategy<Value = Bytes> {
