@@ -1,0 +1,6 @@
+//! Nodes, through the public API: with each other, and with peers that are made by hand.
+#![allow(clippy::unwrap_used)]
+
+mod calls;
+mod protocol;
+mod support;

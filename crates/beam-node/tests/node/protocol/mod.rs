@@ -1,0 +1,6 @@
+//! What a peer made by hand says, and what it is answered.
+
+mod monitors;
+mod services;
+mod spawns;
+mod violations;
