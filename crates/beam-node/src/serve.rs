@@ -1,6 +1,6 @@
 //! Calls that peers make of this node's exports.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use beam_dist::{
     NodeName,
@@ -15,7 +15,7 @@ use crate::{
     error::{Cause, Class, Code, Error},
     export::{CallContext, Outcome},
     link::{Link, Payload, SendError},
-    process::{Process, Role, Served, Watcher},
+    process::{Ended, Process, Role, Served, Watcher},
     state::NodeState,
 };
 
@@ -67,46 +67,44 @@ pub(crate) fn spawn(
     };
 
     let cancelled = CancellationToken::new();
+    let origin = Some((link.id, request.request.clone()));
     let process = node.processes.spawn(
-        Role::Served(Served::new(
-            link.id,
-            request.request.clone(),
-            cancelled.clone(),
-        )),
+        Role::Served(Served::new(origin, cancelled.clone())),
         watchers(link, &request),
     );
     reply(link, &request, Ok(process.pid.clone()));
 
-    let task = node.spawn({
-        let (node, link, process) = (Arc::clone(node), Arc::clone(link), Arc::clone(&process));
-        async move {
-            // Counts the call as served until its answer is queued, however this task ends.
-            let _serving = Serving(Arc::clone(&link));
-            let outcome = run(&node, link.peer.clone(), &work, None, cancelled).await;
-            report(&node, &process, &work, outcome).await;
+    let mut serving = Serving::begin(node, process, Some(link));
+    let caller = link.peer.clone();
+    node.spawn(async move {
+        let run = run(&serving.node, caller, &work, None, cancelled);
+        match serving.unless_ended(run).await {
+            Ok(outcome) => report(serving.end(), &serving.process, &work, &End::Ran(outcome)).await,
+            Err(Ended::Killed(reason)) => {
+                report(serving.end(), &serving.process, &work, &End::Killed(reason)).await;
+            }
+            // The links end as well, which says more than the end of this process.
+            Err(Ended::Stopped) => drop(serving.end()),
         }
     });
-    if let Role::Served(served) = &process.role {
-        served.set_abort(task.abort_handle());
-    }
 }
 
-struct Serving(Arc<Link>);
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.0.leave_served();
-    }
-}
-
-/// Runs an export for this node itself.
+/// Runs an export for this node itself. The task gives nothing when the node stops before the
+/// export has ended.
 pub(crate) fn spawn_local(
     node: &Arc<NodeState>,
     function: Function,
     arguments: RawTerm,
     deadline: Option<Instant>,
     cancelled: CancellationToken,
-) -> Result<JoinHandle<Outcome>, Error> {
+) -> Result<JoinHandle<Option<Outcome>>, Error> {
+    if node.is_closed() {
+        return Err(Error::new(
+            Code::ServiceUnavailable,
+            "this node was shut down",
+            Cause::ShutDown,
+        ));
+    }
     let limit = node.identity.limits.served_per_node;
     if !node.identity.serving.enter(limit) {
         return Err(Error::new(
@@ -123,19 +121,78 @@ pub(crate) fn spawn_local(
         arguments,
         shape: Shape::Process,
     };
-    let serving = ServingLocally(Arc::clone(node));
+    let served = Served::new(None, cancelled.clone());
+    let process = node.processes.spawn(Role::Served(served), Vec::new());
+    let mut serving = Serving::begin(node, process, None);
     Ok(node.spawn(async move {
-        let serving = serving;
-        let caller = serving.0.name().clone();
-        run(&serving.0, caller, &work, deadline, cancelled).await
+        let caller = serving.node.name().clone();
+        let run = run(&serving.node, caller, &work, deadline, cancelled);
+        let outcome = serving.unless_ended(run).await;
+        for watcher in serving.end() {
+            watcher.tell(&serving.process.pid, &Term::Atom(atoms::NORMAL));
+        }
+        outcome.ok()
     }))
 }
 
-struct ServingLocally(Arc<NodeState>);
+/// A call that counts as served until its answer is queued, however its task ends.
+struct Serving {
+    node: Arc<NodeState>,
+    process: Arc<Process>,
+    /// None for a call of this node itself.
+    link: Option<Arc<Link>>,
+    ended: bool,
+}
 
-impl Drop for ServingLocally {
+impl Serving {
+    /// Takes over a call that was admitted.
+    fn begin(node: &Arc<NodeState>, process: Arc<Process>, link: Option<&Arc<Link>>) -> Self {
+        // Whoever stopped the node may have looked for processes before this one was there.
+        if node.is_closed()
+            && let Some(served) = process.served()
+        {
+            served.end(Ended::Stopped);
+        }
+        Self {
+            node: Arc::clone(node),
+            process,
+            link: link.cloned(),
+            ended: false,
+        }
+    }
+
+    /// The outcome of the call, unless something else ends it.
+    async fn unless_ended(&self, run: impl Future<Output = Outcome>) -> Result<Outcome, Ended> {
+        let ended = async {
+            match self.process.served() {
+                Some(served) => served.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = ended => Err(ended),
+            outcome = run => Ok(outcome),
+        }
+    }
+
+    /// Ends the process, and gives those who are to be told.
+    fn end(&mut self) -> Vec<Watcher> {
+        self.ended = true;
+        self.node.processes.remove(&self.process)
+    }
+}
+
+impl Drop for Serving {
     fn drop(&mut self) {
-        self.0.identity.serving.leave();
+        // The task was torn down, for example by a handler that panicked when it was dropped.
+        if !self.ended {
+            self.node.end_process(&self.process, &Term::atom("killed"));
+        }
+        match &self.link {
+            Some(link) => link.leave_served(),
+            None => self.node.identity.serving.leave(),
+        }
     }
 }
 
@@ -157,11 +214,17 @@ async fn run(
     export.run(work.arguments.clone(), context).await
 }
 
+/// How a process came to its end.
+enum End {
+    Ran(Outcome),
+    Killed(Term),
+}
+
 /// Tells everybody who watches the process how it ended.
-async fn report(node: &NodeState, process: &Process, work: &Work, outcome: Outcome) {
-    for watcher in node.processes.remove(process) {
+async fn report(watchers: Vec<Watcher>, process: &Process, work: &Work, end: &End) {
+    for watcher in watchers {
         watcher.link().forget_watchers(1);
-        let told = tell(&watcher, process, work, &outcome).await;
+        let told = tell(&watcher, process, work, end).await;
         // A link that closed meanwhile has told the peer already. What has no encoding, or is too
         // large for a message, is answered by its reason.
         if let Err(SendError::Encode(error)) = told {
@@ -169,7 +232,8 @@ async fn report(node: &NodeState, process: &Process, work: &Work, outcome: Outco
                 Term::Atom(atoms::SYSTEM_LIMIT),
                 Term::binary(error.to_string()),
             ]);
-            let _ = tell(&watcher, process, work, &Outcome::error(reason, [])).await;
+            let end = End::Ran(Outcome::error(reason, []));
+            let _ = tell(&watcher, process, work, &end).await;
         }
     }
 }
@@ -178,9 +242,12 @@ async fn tell(
     watcher: &Watcher,
     process: &Process,
     work: &Work,
-    outcome: &Outcome,
+    end: &End,
 ) -> Result<(), SendError> {
-    let mut payload = |writer: &mut Writer<'_>| work.write_reason(outcome, writer);
+    let mut payload = |writer: &mut Writer<'_>| match end {
+        End::Ran(outcome) => work.write_reason(outcome, writer),
+        End::Killed(reason) => writer.term(reason),
+    };
     watcher
         .tell_patiently(&process.pid, Payload::Written(&mut payload))
         .await
@@ -253,22 +320,26 @@ impl Work {
                 let mut reader = arguments.reader();
                 reader.list()?;
                 let id = reader.raw()?;
-                Ok(Self {
+                let work = Self {
                     module: reader.atom()?,
                     function: reader.atom()?,
                     arguments: reader.raw()?,
                     shape: Shape::Erpc(id),
-                })
+                };
+                reader.nil()?;
+                Ok(work)
             }
             ("erpc", "execute_cast", 3) => {
                 let mut reader = arguments.reader();
                 reader.list()?;
-                Ok(Self {
+                let work = Self {
                     module: reader.atom()?,
                     function: reader.atom()?,
                     arguments: reader.raw()?,
                     shape: Shape::Process,
-                })
+                };
+                reader.nil()?;
+                Ok(work)
             }
             _ => Ok(Self {
                 module: request.module.clone(),

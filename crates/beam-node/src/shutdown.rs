@@ -7,7 +7,7 @@ use tokio::time::{timeout, timeout_at};
 use crate::{
     DownReason, deadline,
     error::{Cause, Code, Error},
-    process::Role,
+    process::Ended,
     state::NodeState,
 };
 
@@ -59,8 +59,8 @@ async fn drain(node: &Arc<NodeState>) -> Result<(), Error> {
 pub(crate) async fn supervise(node: Arc<NodeState>) {
     node.stop.cancelled().await;
     for process in node.processes.all() {
-        if let Role::Served(served) = &process.role {
-            served.kill();
+        if let Some(served) = process.served() {
+            served.end(Ended::Stopped);
         }
     }
     for link in node.links() {

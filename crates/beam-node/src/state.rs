@@ -31,7 +31,7 @@ use crate::{
     identity::Identity,
     link::Link,
     peer::Slot,
-    process::{Process, Processes, Role},
+    process::{Process, Processes},
     resolve::Resolver,
     service::OutputQueue,
     settling::Settling,
@@ -220,8 +220,8 @@ impl NodeState {
         link.fail();
         for process in self.processes.all() {
             process.unwatch(|watcher| watcher.link().id == link.id);
-            if let Role::Served(served) = &process.role
-                && served.link_id == link.id
+            if let Some(served) = process.served()
+                && served.came_over(link.id)
             {
                 served.cancelled.cancel();
             }

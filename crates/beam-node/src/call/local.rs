@@ -31,8 +31,8 @@ pub(super) async fn call<T: DeserializeOwned, A: Arguments>(
     )
     .map_err(|error| question.complete(error))?;
     match tokio::time::timeout_at(deadline, task).await {
-        Ok(Ok(outcome)) => question.outcome(outcome),
-        Ok(Err(_aborted)) => Err(question.lost()),
+        Ok(Ok(Some(outcome))) => question.outcome(outcome),
+        Ok(Ok(None) | Err(_)) => Err(question.lost()),
         Err(_elapsed) => Err(question.timed_out(timeout)),
     }
 }

@@ -13,7 +13,7 @@ use beam_term::{DecodeError, Pid, RawTerm, Reference, Term, Writer};
 use super::{Link, Payload};
 use crate::{
     atoms,
-    process::{Role, Watcher},
+    process::{Ended, Watcher},
     serve, service,
     state::NodeState,
 };
@@ -128,8 +128,8 @@ fn remove_monitor(node: &Arc<NodeState>, link: &Arc<Link>, demonitor: &Demonitor
     });
     link.forget_watchers(removed);
     if removed > 0
-        && let Role::Served(served) = &process.role
-        && served.request == demonitor.reference
+        && let Some(served) = process.served()
+        && served.answers(&demonitor.reference)
     {
         // Nobody waits for the answer any more.
         served.cancelled.cancel();
@@ -170,20 +170,19 @@ fn signal(node: &Arc<NodeState>, to: &Recipient, reason: &RawTerm) {
     let Some(process) = node.processes.by_pid(pid) else {
         return;
     };
-    let Role::Served(served) = &process.role else {
+    let Some(served) = process.served() else {
         return;
     };
     let Ok(reason) = reason.decode() else { return };
     if reason == Term::Atom(atoms::NORMAL) {
         return;
     }
-    served.kill();
     let reason = if reason == Term::atom("kill") {
         Term::atom("killed")
     } else {
         reason
     };
-    node.end_process(&process, &reason);
+    served.end(Ended::Killed(reason));
 }
 
 fn monitor_exit(link: &Arc<Link>, target: Target, to: Pid, reference: Reference, reason: &Term) {

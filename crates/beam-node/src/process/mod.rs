@@ -3,5 +3,5 @@
 mod table;
 mod watcher;
 
-pub(crate) use table::{Process, Processes, Role, Served};
+pub(crate) use table::{Ended, Process, Processes, Role, Served};
 pub(crate) use watcher::Watcher;

@@ -3,14 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
     },
 };
 
 use beam_dist::control::Target;
-use beam_term::{Atom, Pid, Reference};
-use tokio::{sync::mpsc, task::AbortHandle};
+use beam_term::{Atom, Pid, Reference, Term};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::Watcher;
@@ -52,48 +52,72 @@ pub(crate) enum Role {
 /// A call being served.
 #[derive(Debug)]
 pub(crate) struct Served {
-    /// The link that the call came from; the call is cancelled with it.
-    pub(crate) link_id: u64,
-    /// The request that started it.
-    pub(crate) request: Reference,
+    /// The link that the call came from, and the request that started it; none for a call of this
+    /// node itself. The call is cancelled with the link.
+    origin: Option<(u64, Reference)>,
     /// Tells the handler that nobody waits any more.
     pub(crate) cancelled: CancellationToken,
-    /// Ends the handler at once, on an exit signal.
-    abort: Mutex<Option<AbortHandle>>,
-    killed: AtomicBool,
+    ended: OnceLock<Ended>,
+    ending: Notify,
+}
+
+/// Why a served call ends before its handler does.
+#[derive(Clone, Debug)]
+pub(crate) enum Ended {
+    /// By an exit signal with this reason.
+    Killed(Term),
+    /// With the node.
+    Stopped,
 }
 
 impl Served {
-    pub(crate) fn new(link_id: u64, request: Reference, cancelled: CancellationToken) -> Self {
+    pub(crate) fn new(origin: Option<(u64, Reference)>, cancelled: CancellationToken) -> Self {
         Self {
-            link_id,
-            request,
+            origin,
             cancelled,
-            abort: Mutex::new(None),
-            killed: AtomicBool::new(false),
+            ended: OnceLock::new(),
+            ending: Notify::new(),
         }
     }
 
-    /// Sets what ends the task of the handler.
-    pub(crate) fn set_abort(&self, abort: AbortHandle) {
-        *lock(&self.abort) = Some(abort);
-        // The kill may have come first.
-        if self.killed.load(Ordering::Acquire) {
-            self.kill();
-        }
-    }
-
-    /// Ends the handler at once.
-    pub(crate) fn kill(&self) {
-        self.killed.store(true, Ordering::Release);
+    /// Ends the call as soon as its handler gives way.
+    pub(crate) fn end(&self, ended: Ended) {
+        // The first signal counts.
+        let _ = self.ended.set(ended);
+        self.ending.notify_one();
         self.cancelled.cancel();
-        if let Some(abort) = lock(&self.abort).take() {
-            abort.abort();
+    }
+
+    /// Waits for [`Served::end`]. Only the task of the call does.
+    pub(crate) async fn ended(&self) -> Ended {
+        loop {
+            if let Some(ended) = self.ended.get() {
+                return ended.clone();
+            }
+            self.ending.notified().await;
         }
+    }
+
+    /// Whether the call came over this link.
+    pub(crate) fn came_over(&self, link_id: u64) -> bool {
+        self.origin.as_ref().is_some_and(|(id, _)| *id == link_id)
+    }
+
+    /// Whether the call answers this request.
+    pub(crate) fn answers(&self, request: &Reference) -> bool {
+        self.origin.as_ref().is_some_and(|(_, of)| of == request)
     }
 }
 
 impl Process {
+    /// The call that it serves, if it does.
+    pub(crate) fn served(&self) -> Option<&Served> {
+        match &self.role {
+            Role::Served(served) => Some(served),
+            _ => None,
+        }
+    }
+
     /// Adds a watcher; `false` when the process has ended meanwhile.
     pub(crate) fn watch(&self, watcher: &Watcher) -> bool {
         match &mut *self.watchers() {

@@ -185,6 +185,7 @@ async fn requests_without_a_proper_function_or_arguments_are_refused() {
         "[]",
         "x",
         "[a, b]",
+        "[a, math, double, [1] | x]",
         "[a, 1, double, [1]]",
         "[1, 2, 3, 4]",
     ] {
