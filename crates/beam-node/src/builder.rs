@@ -166,7 +166,8 @@ impl NodeBuilder {
 
     /// Sets how often, on average, peers are asked for the nodes that they know. Default: 5 s.
     pub fn discovery_interval(mut self, interval: Duration) -> Self {
-        self.discovery_interval = interval.max(SHORTEST_DISCOVERY_INTERVAL);
+        self.discovery_interval =
+            interval.clamp(SHORTEST_DISCOVERY_INTERVAL, LONGEST_DISCOVERY_INTERVAL);
         self
     }
 
@@ -313,6 +314,9 @@ fn not_started(error: impl std::fmt::Display) -> Error {
 
 /// More often than this would be a load without a use.
 const SHORTEST_DISCOVERY_INTERVAL: Duration = Duration::from_millis(10);
+
+/// More seldom than this would be never.
+const LONGEST_DISCOVERY_INTERVAL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 fn parse_name(name: &str) -> Result<NodeName, Error> {
     name.parse().map_err(|error| {

@@ -6,7 +6,7 @@ use beam_dist::{Creation, NodeName};
 use beam_term::{Atom, Term, Writer};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -260,7 +260,9 @@ impl Node {
             .map(Atom::try_from)
             .transpose()
             .map_err(|error| Error::bad_request(format!("wrong name of a mailbox: {error}")))?;
-        let (sender, receiver) = mpsc::channel(self.state.identity.limits.mailbox_messages);
+        // A channel of no messages, or of more than can be counted, does not exist.
+        let messages = self.state.identity.limits.mailbox_messages;
+        let (sender, receiver) = mpsc::channel(messages.clamp(1, Semaphore::MAX_PERMITS));
         let process = self
             .state
             .processes

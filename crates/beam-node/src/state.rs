@@ -40,6 +40,9 @@ use crate::{
 /// How many events a slow listener may fall behind.
 const EVENTS: usize = 1024;
 
+/// Beyond this, a handshake that takes longer is not worth waiting for.
+const LONGEST_HANDSHAKE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A running node.
 #[derive(Debug)]
 pub(crate) struct NodeState {
@@ -114,7 +117,12 @@ impl NodeState {
                 identity.limits.memberships_per_peer,
                 settling.clone(),
             ),
-            unauthenticated: Arc::new(Semaphore::new(identity.limits.unauthenticated_connections)),
+            unauthenticated: Arc::new(Semaphore::new(
+                identity
+                    .limits
+                    .unauthenticated_connections
+                    .min(Semaphore::MAX_PERMITS),
+            )),
             exports: Exports::default(),
             events: broadcast::Sender::new(EVENTS),
             discovery,
@@ -252,7 +260,7 @@ impl NodeState {
 
     /// How long connecting and the handshake may take.
     pub(crate) fn handshake_timeout(&self) -> Duration {
-        Duration::from_millis(self.identity.limits.handshake_ms)
+        Duration::from_millis(self.identity.limits.handshake_ms).min(LONGEST_HANDSHAKE)
     }
 
     /// What this node says of itself in a handshake.

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod calls;
+mod limits;
 mod protocol;
 mod support;

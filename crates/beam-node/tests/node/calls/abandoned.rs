@@ -148,3 +148,20 @@ async fn an_abandoned_call_that_starts_late_takes_its_monitor_away_then() {
     peer.ended(&request, &process, &Term::atom("normal")).await;
     peer.settle().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_may_be_given_all_the_time_there_is() {
+    let (a, b) = Cluster::new().pair().await;
+    for node in [a.name(), b.name()] {
+        let name: Atom = within(a.call(node, ("erlang", "node"), ()).timeout(Duration::MAX))
+            .await
+            .unwrap();
+        assert_eq!(name, *node.as_atom());
+        within(a.cast(node, ("erlang", "node"), ()).timeout(Duration::MAX))
+            .await
+            .unwrap();
+        let peer = a.peer(node).unwrap();
+        within(peer.connect(Duration::MAX)).await.unwrap();
+        within(peer.ping(Duration::MAX)).await.unwrap();
+    }
+}

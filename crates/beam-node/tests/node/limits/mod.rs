@@ -1,0 +1,3 @@
+//! Every limit, reached once.
+
+mod settings;

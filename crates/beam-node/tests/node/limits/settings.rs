@@ -1,0 +1,71 @@
+//! Settings at the ends of their ranges.
+
+use std::time::Duration;
+
+use beam_node::Limits;
+use beam_term::Atom;
+
+use crate::support::{Cluster, within};
+
+fn all(size: usize, ms: u64) -> Limits {
+    Limits {
+        calls_per_peer: size,
+        calls_per_node: size,
+        served_per_peer: size,
+        served_per_node: size,
+        outgoing_bytes_per_peer: size,
+        message_bytes: size,
+        sequences_per_link: size,
+        assembly_bytes_per_link: size,
+        term_depth: size,
+        unauthenticated_connections: size,
+        handshake_ms: ms,
+        monitors_per_peer: size,
+        memberships_per_peer: size,
+        output_bytes: size,
+        mailbox_messages: size,
+        learned_peers: size,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_may_be_as_large_as_numbers_are() {
+    let cluster = Cluster::new();
+    let start = async |alive| {
+        let builder = cluster
+            .builder(alive)
+            .limits(all(usize::MAX, u64::MAX))
+            .net_ticktime(Duration::MAX)
+            .discovery(true)
+            .discovery_interval(Duration::MAX)
+            .drain_timeout(Duration::MAX);
+        within(builder.start()).await.unwrap()
+    };
+    let (a, b) = (start("a").await, start("b").await);
+
+    let name: Atom = within(a.call(b.name(), ("erlang", "node"), ()))
+        .await
+        .unwrap();
+
+    assert_eq!(name, *b.name().as_atom());
+    drop(a.mailbox(None).unwrap());
+    within(a.shutdown()).await.unwrap();
+    within(b.shutdown()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_may_be_zero() {
+    let cluster = Cluster::new();
+    let builder = cluster
+        .builder("a")
+        .limits(all(0, 0))
+        .net_ticktime(Duration::ZERO)
+        .discovery(true)
+        .discovery_interval(Duration::ZERO)
+        .drain_timeout(Duration::ZERO);
+    let a = within(builder.start()).await.unwrap();
+
+    drop(a.mailbox(None).unwrap());
+    drop(a.join(beam_term::Term::atom("workers")).unwrap());
+    within(a.shutdown()).await.unwrap();
+}
