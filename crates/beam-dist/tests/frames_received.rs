@@ -8,7 +8,7 @@ use beam_dist::{
     control::Control,
     frame::{Event, FrameDecodeError, FrameDecoder, FrameLimits, TICK},
 };
-use beam_term::{Atom, DecodeError, Pid, Term};
+use beam_term::{Atom, DecodeError, Limits, Pid, Term};
 use bytes::{BufMut, BytesMut};
 
 const OTP_25: Flags = Flags::from_bits_retain(0xd_07df_7fbd);
@@ -172,6 +172,30 @@ fn a_payload_beyond_the_limits_of_terms_is_refused_and_the_link_goes_on() {
     assert!(matches!(error, DecodeError::TooDeep { limit: 512 }));
     let next = decoder.decode(&mut buffer).unwrap().unwrap();
     assert_eq!(payload(next), Term::from(7));
+}
+
+#[test]
+fn the_limits_of_terms_can_be_set() {
+    let mut limits = Limits::default();
+    limits.depth = 2;
+    for (flags, nested) in [
+        (OTP_25, [&b"h\x01h\x01j"[..], b"h\x01h\x01h\x01j"]),
+        (PASS_THROUGH, [b"\x83h\x01h\x01j", b"\x83h\x01h\x01h\x01j"]),
+    ] {
+        let mut decoder = FrameDecoder::new(flags, LIMITS).with_term_limits(limits);
+        let mut decode = |payload: &[u8]| {
+            let header: &[u8] = if flags == OTP_25 { HEADER } else { b"p\x83" };
+            let mut buffer = BytesMut::from(&frame(&[header, &send(payload)])[..]);
+            decoder.decode(&mut buffer).unwrap().unwrap()
+        };
+
+        let shallow = decode(nested[0]);
+        assert_eq!(payload(shallow), "{{[]}}".parse().unwrap());
+        let Event::Refused { error, .. } = decode(nested[1]) else {
+            panic!("a payload of this depth is taken");
+        };
+        assert_eq!(error, DecodeError::TooDeep { limit: 2 });
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub struct Limits {
     pub memberships_per_peer: usize,
     /// Bytes of output of called functions that wait for the output sink. Default: 1 MiB.
     pub output_bytes: usize,
-    /// Messages that wait in a mailbox; later ones are dropped. Default: 4,096.
+    /// Messages that wait in a mailbox, at least 1; later ones are dropped. Default: 4,096.
     pub mailbox_messages: usize,
     /// Peers that were learned from others and are not connected. Default: 4,096.
     pub learned_peers: usize,
@@ -74,6 +74,14 @@ impl Default for Limits {
             mailbox_messages: 4_096,
             learned_peers: 4_096,
         }
+    }
+}
+
+impl From<&Limits> for beam_term::Limits {
+    fn from(limits: &Limits) -> Self {
+        let mut terms = Self::default();
+        terms.depth = limits.term_depth;
+        terms
     }
 }
 

@@ -1,6 +1,6 @@
 //! Received frames.
 
-use beam_term::DecodeError;
+use beam_term::{DecodeError, Limits};
 use bytes::{Buf, BytesMut};
 
 use super::{
@@ -41,6 +41,7 @@ pub enum Event {
 pub struct FrameDecoder {
     form: Form,
     limits: FrameLimits,
+    term_limits: Limits,
     cache: AtomCache,
     assembly: Assembly,
 }
@@ -54,9 +55,17 @@ impl FrameDecoder {
         Self {
             form: Form::new(negotiated),
             limits,
+            term_limits: Limits::default(),
             cache: AtomCache::default(),
             assembly: Assembly::new(limits),
         }
+    }
+
+    /// Sets the limits on the terms of payloads, which those who decode them are held to as well;
+    /// the default ones otherwise. What is beyond them comes as an [`Event::Refused`].
+    pub fn with_term_limits(mut self, limits: Limits) -> Self {
+        self.term_limits = limits;
+        self
     }
 
     /// Takes frames off the front of `buffer` until one gives an event. `None`: more bytes are
@@ -138,7 +147,8 @@ impl FrameDecoder {
         };
         match assembled {
             Some(Assembled { atoms, terms }) => {
-                terms::decode(terms, atoms, self.form.versioned_terms()).map(Some)
+                let versioned = self.form.versioned_terms();
+                terms::decode(terms, atoms, versioned, self.term_limits).map(Some)
             }
             None => Ok(None),
         }

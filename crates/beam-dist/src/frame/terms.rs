@@ -1,12 +1,13 @@
 //! The terms of a message: a control message, and perhaps a payload.
 
-use beam_term::{AtomRefs, DecodeError, RawTerm, Reader};
+use beam_term::{AtomRefs, DecodeError, Limits, RawTerm, Reader};
 use bytes::Bytes;
 
 use super::{Event, FrameDecodeError, layout};
 use crate::{Message, control::Control};
 
-/// Takes a whole message apart. `versioned`: each term begins with its version.
+/// Takes a whole message apart. `versioned`: each term begins with its version. The limits are those
+/// of the payload; control messages are short and flat.
 ///
 /// The payload is checked here, by passing over it, and not when someone decodes it: a peer that
 /// sends what is no term is found out at once, and whoever decodes a payload can rely on its form.
@@ -14,6 +15,7 @@ pub(super) fn decode(
     terms: Bytes,
     atoms: AtomRefs,
     versioned: bool,
+    limits: Limits,
 ) -> Result<Event, FrameDecodeError> {
     let (mut reader, terms) = if versioned {
         (after_version(terms.clone())?, Some(terms))
@@ -34,6 +36,7 @@ pub(super) fn decode(
             reader = after_version(terms.slice(terms.len() - reader.remaining()..))?;
         }
     }
+    let mut reader = reader.with_limits(limits);
     let payload = match has_payload.then(|| payload(&mut reader)).transpose()? {
         Some(Err(error)) => return Ok(Event::Refused { control, error }),
         Some(Ok(payload)) => Some(payload),

@@ -55,11 +55,13 @@ impl<'a> Wire<'a> {
         stream: TcpStream,
         received: BytesMut,
     ) -> Self {
+        let limits = &node.identity.limits;
         Self {
             node,
             link,
             stream,
-            decoder: FrameDecoder::new(link.flags, FrameLimits::from(&node.identity.limits)),
+            decoder: FrameDecoder::new(link.flags, FrameLimits::from(limits))
+                .with_term_limits(limits.into()),
             received,
             batch: BytesMut::new(),
             taken: Taken::default(),

@@ -1,3 +1,7 @@
 //! Every limit, reached once.
 
+mod calls;
+mod connections;
+mod holdings;
+mod messages;
 mod settings;
