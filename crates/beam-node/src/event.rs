@@ -50,6 +50,9 @@ pub enum DownReason {
     /// The peer connected anew, for example after a restart.
     #[error("the peer connected anew")]
     Replaced,
+    /// The peer does not read the answers to what it asks.
+    #[error("the peer does not read what it is sent")]
+    NotReading,
     /// The peer broke the protocol; the text says how.
     #[error("the peer broke the protocol: {0}")]
     Protocol(String),

@@ -26,8 +26,9 @@ pub struct Limits {
     pub served_per_peer: usize,
     /// Calls received from all peers and not answered. Default: 65,536.
     pub served_per_node: usize,
-    /// Bytes queued for one peer; one message that is larger by itself may be queued beside them.
-    /// Default: 64 MiB.
+    /// Bytes queued for one peer; one message that is larger by itself, or a result that had to
+    /// wait, may be queued beside them. As much again, or 1 MiB, may be owed in short answers before
+    /// the peer is read no further. Default: 64 MiB.
     pub outgoing_bytes_per_peer: usize,
     /// Bytes of one message, assembled from its fragments. Default: 256 MiB.
     pub message_bytes: usize,

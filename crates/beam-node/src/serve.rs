@@ -14,7 +14,7 @@ use crate::{
     Function, atoms,
     error::{Cause, Class, Code, Error},
     export::{CallContext, Outcome},
-    link::{Link, Payload, SendError},
+    link::{Link, SendError},
     process::{Ended, Process, Role, Served, Watcher},
     state::NodeState,
 };
@@ -248,9 +248,7 @@ async fn tell(
         End::Ran(outcome) => work.write_reason(outcome, writer),
         End::Killed(reason) => writer.term(reason),
     };
-    watcher
-        .tell_patiently(&process.pid, Payload::Written(&mut payload))
-        .await
+    watcher.tell_patiently(&process.pid, &mut payload).await
 }
 
 fn watchers(link: &Arc<Link>, request: &SpawnRequest) -> Vec<Watcher> {

@@ -66,6 +66,9 @@ pub(crate) enum SendError {
     Encode(FrameEncodeError),
 }
 
+/// Writes a payload, as often as it is asked to.
+pub(crate) type Written<'a> = dyn FnMut(&mut Writer<'_>) -> Result<(), EncodeError> + Send + 'a;
+
 /// The payload of a message.
 pub(crate) enum Payload<'a> {
     /// The control message carries none.
@@ -105,35 +108,41 @@ impl Link {
         payload: Payload<'_>,
     ) -> Result<(), SendError> {
         let mut frame = scratch::take();
-        let result = match self.encode(control, payload, &mut frame) {
-            Ok(Encoded::Whole) => self
-                .outbox
-                .push_whole(lane, &frame)
-                .map_err(SendError::from),
+        match self.encode(control, payload, &mut frame) {
+            Ok(Encoded::Whole) => {
+                let queued = self.outbox.push_whole(lane, &frame);
+                scratch::give_back(frame);
+                Ok(queued?)
+            }
+            // The fragments share the memory of the buffer, which must go with them.
             Ok(Encoded::Fragmented(fragments)) => self
                 .outbox
                 .push_large(lane, fragments)
                 .map_err(|(rejected, _)| rejected.into()),
-            Err(error) => Err(SendError::Encode(error)),
-        };
-        scratch::give_back(frame);
-        result
+            Err(error) => {
+                scratch::give_back(frame);
+                Err(SendError::Encode(error))
+            }
+        }
     }
 
-    /// Sends a message, waiting for room where the outbox is full.
+    /// Sends the result of a call, waiting for room where the outbox is full.
     ///
     /// # Cancellation safety
     ///
     /// When the future is dropped the message was either queued whole or not at all.
-    pub(crate) async fn send_patiently(
+    pub(crate) async fn send_result(
         &self,
-        lane: Lane,
         control: &Control,
-        payload: Payload<'_>,
+        payload: &mut Written<'_>,
     ) -> Result<(), SendError> {
+        match self.send(Lane::Result, control, Payload::Written(payload)) {
+            Err(SendError::Full) => {}
+            sent => return sent,
+        }
         let mut frame = BytesMut::new();
         let mut large = match self
-            .encode(control, payload, &mut frame)
+            .encode(control, Payload::Written(payload), &mut frame)
             .map_err(SendError::Encode)?
         {
             Encoded::Whole => None,
@@ -144,23 +153,24 @@ impl Link {
             Some(fragments) => fragments.remaining_bytes(),
         };
         loop {
+            self.outbox.room(size).await;
             let queued = match large.take() {
-                None => self.outbox.push_whole(lane, &frame),
+                None => self.outbox.push_whole(Lane::Result, &frame),
                 Some(fragments) => {
-                    self.outbox
-                        .push_large(lane, fragments)
-                        .map_err(|(rejected, fragments)| {
-                            large = Some(fragments);
-                            rejected
-                        })
+                    let pushed = self.outbox.push_large(Lane::Result, fragments);
+                    pushed.map_err(|(rejected, fragments)| {
+                        large = Some(fragments);
+                        rejected
+                    })
                 }
             };
             match queued {
-                Ok(()) => return Ok(()),
+                Ok(()) => break self.outbox.pass_on(),
                 Err(Rejected::Closed) => return Err(SendError::Closed),
-                Err(Rejected::Full) => self.outbox.room(size).await,
+                Err(Rejected::Full) => {}
             }
         }
+        Ok(())
     }
 
     /// Encodes a message at the end of `frame`, or, where it is large, into fragments.
@@ -188,8 +198,12 @@ impl Link {
     }
 
     fn owe(&self, lane: Lane, control: &Control, payload: Payload<'_>) {
-        if let Err(SendError::Encode(error)) = self.send(lane, control, payload) {
-            tracing::error!(peer = %self.peer, %error, "failed to encode an answer");
+        match self.send(lane, control, payload) {
+            Ok(()) | Err(SendError::Closed) => {}
+            Err(SendError::Full) => self.close(DownReason::NotReading),
+            Err(SendError::Encode(error)) => {
+                tracing::error!(peer = %self.peer, %error, "failed to encode an answer");
+            }
         }
     }
 

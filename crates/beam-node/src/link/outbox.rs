@@ -19,25 +19,37 @@ use tokio::sync::Notify;
 /// where some of them are large. Requests and answers of calls ([`Lane::Free`]) may overtake each
 /// other, as each concerns a process of its own.
 ///
-/// The bytes queued by senders are bounded. One message that is larger than the bound by itself may
-/// be queued all the same, and what fits beside it then still fits: memory is bounded by the limit
-/// and one message, and a large message does not stop the small ones. Answers that the link task itself owes the peer are
-/// counted apart: when too many of them pile up, the link stops reading until the peer does.
+/// The bytes queued by senders are bounded: requests are rejected at the bound, results wait for
+/// room. One message that is larger than the room that there is may be queued all the same, and what
+/// fits beside it then still fits: memory is bounded by the limit and one message, and a large
+/// message does not stop the small ones.
+///
+/// What is owed to the peer is counted apart: when too much of it piles up, the link stops reading
+/// until the peer does, and gives the peer up if it grows all the same.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     lanes: Mutex<Lanes>,
     limit: usize,
+    /// How many bytes may be owed before the link stops reading.
+    ///
+    /// Two nodes that stop reading at the same time would wait for each other. What is owed for
+    /// requests is no longer than they are, so none of the two gets here by what the other has room
+    /// to queue.
+    owed_limit: usize,
     /// Wakes the link task.
     filled: Notify,
-    /// Wakes those who wait for room.
+    /// Wakes those who wait for room, one after another.
     emptied: Notify,
 }
 
-/// Whether a message may be overtaken by others.
+/// Whether a message may be overtaken by others, and what becomes of it without room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     /// May overtake and be overtaken.
     Free,
+    /// Like `Free`, the result of a call. It takes whatever room there is: one that had to wait
+    /// until it fits would wait forever where small ones keep coming.
+    Result,
     /// Stays in order with the other messages of this lane.
     Ordered,
     /// Like `Ordered`, and owed to the peer: never refused for want of room.
@@ -49,7 +61,7 @@ pub(crate) enum Lane {
 
 impl Lane {
     fn is_free(self) -> bool {
-        matches!(self, Self::Free | Self::Reply)
+        matches!(self, Self::Free | Self::Result | Self::Reply)
     }
 
     fn is_owed(self) -> bool {
@@ -79,8 +91,8 @@ struct Lanes {
     /// Large messages that take turns.
     free: VecDeque<Fragments>,
     queued: usize,
-    /// The size of the message larger than the limit that was admitted, as long as more than the
-    /// limit is queued.
+    /// The size of the message that was queued without fitting, as long as more than the limit is
+    /// queued.
     surplus: usize,
     owed: usize,
     owed_ready: usize,
@@ -94,8 +106,11 @@ pub(crate) struct Taken {
     owed: usize,
 }
 
-/// How many bytes of owed answers may pile up before the link stops reading.
-const OWED_LIMIT: usize = 1024 * 1024;
+/// However little senders may queue, so many bytes may be owed before the link stops reading.
+const LEAST_OWED_LIMIT: usize = 1024 * 1024;
+
+/// A buffer for batches keeps no more than this when there is nothing to send.
+const IDLE_BYTES: usize = 64 * 1024;
 
 /// How many bytes one write is prepared from. Large messages give way to small ones at this
 /// interval.
@@ -105,7 +120,9 @@ impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             lanes: Mutex::default(),
-            limit,
+            // What is queued alone always has room.
+            limit: limit.max(1),
+            owed_limit: limit.max(LEAST_OWED_LIMIT),
             filled: Notify::new(),
             emptied: Notify::new(),
         }
@@ -149,15 +166,18 @@ impl Outbox {
         Ok(())
     }
 
-    /// Waits until there is room for a message of this size, or the outbox is closed.
+    /// Waits until there is room for a result of this size, or the outbox is closed. The room may
+    /// be gone by the time that the result is pushed; if not, [`Outbox::pass_on`] lets the next one
+    /// try.
     pub(crate) async fn room(&self, size: usize) {
         loop {
             let emptied = self.emptied.notified();
             tokio::pin!(emptied);
+            // From here on no notification is missed.
             emptied.as_mut().enable();
             {
                 let lanes = self.lanes();
-                if lanes.closed || lanes.room_for(size, self.limit).is_some() {
+                if lanes.closed || lanes.room_for(Lane::Result, size, self.limit).is_some() {
                     return;
                 }
             }
@@ -170,26 +190,29 @@ impl Outbox {
         self.filled.notified().await;
     }
 
-    /// Moves the next batch of bytes to the end of `batch`.
+    /// Puts the next bytes to be sent into `batch`, which is empty. It stays empty when there are
+    /// none.
     pub(crate) fn take(&self, batch: &mut BytesMut) -> Taken {
+        debug_assert!(batch.is_empty());
         let mut lanes = self.lanes();
         let mut taken = Taken::default();
 
         let owed = std::mem::take(&mut lanes.owed_ready);
         taken.owed += owed;
         taken.queued += lanes.ready.len() - owed;
-        if batch.is_empty() {
-            std::mem::swap(batch, &mut lanes.ready);
-        } else {
-            batch.extend_from_slice(&lanes.ready);
-            lanes.ready.clear();
-        }
-        while batch.len() < BATCH_BYTES {
+        std::mem::swap(batch, &mut lanes.ready);
+        // However many small messages there are, large ones get ahead as well.
+        loop {
             let ordered = lanes.take_ordered(batch, &mut taken);
             let free = lanes.take_free(batch, &mut taken);
-            if !ordered && !free {
+            if batch.len() >= BATCH_BYTES || !ordered && !free {
                 break;
             }
+        }
+        if batch.is_empty() {
+            // A burst is over.
+            shrink(batch);
+            shrink(&mut lanes.ready);
         }
         taken
     }
@@ -197,27 +220,36 @@ impl Outbox {
     /// Tells that what was taken has reached the socket.
     pub(crate) fn written(&self, taken: Taken) {
         let mut lanes = self.lanes();
-        lanes.queued = lanes.queued.saturating_sub(taken.queued);
-        lanes.owed = lanes.owed.saturating_sub(taken.owed);
+        lanes.queued -= taken.queued;
+        lanes.owed -= taken.owed;
         if lanes.queued <= self.limit {
             lanes.surplus = 0;
         }
         drop(lanes);
         if taken.queued > 0 {
-            self.emptied.notify_waiters();
+            self.pass_on();
         }
     }
 
-    /// Whether so many answers are owed that no more questions may be read.
+    /// Wakes one who waits for room.
+    pub(crate) fn pass_on(&self) {
+        self.emptied.notify_one();
+    }
+
+    /// Whether so much is owed that no more questions may be read.
     pub(crate) fn is_overdue(&self) -> bool {
-        self.lanes().owed > OWED_LIMIT
+        self.lanes().owed > self.owed_limit
     }
 
     /// Drops everything that is queued and rejects what comes later.
     pub(crate) fn close(&self) {
         let mut lanes = self.lanes();
+        // What was taken can still be reported as written.
+        let Lanes { queued, owed, .. } = *lanes;
         *lanes = Lanes {
             closed: true,
+            queued,
+            owed,
             ..Lanes::default()
         };
         drop(lanes);
@@ -229,10 +261,16 @@ impl Outbox {
             return Err(Rejected::Closed);
         }
         if lane.is_owed() {
+            // The questions that were read before the link stopped reading are answered, too.
+            if lanes.owed > self.owed_limit.saturating_mul(2) {
+                return Err(Rejected::Full);
+            }
             lanes.owed += size;
             return Ok(());
         }
-        lanes.surplus = lanes.room_for(size, self.limit).ok_or(Rejected::Full)?;
+        lanes.surplus = lanes
+            .room_for(lane, size, self.limit)
+            .ok_or(Rejected::Full)?;
         lanes.queued += size;
         Ok(())
     }
@@ -246,13 +284,20 @@ impl Outbox {
 
 impl Lanes {
     /// The surplus that there is once a message of this size is queued; `None` without room for it.
-    fn room_for(&self, size: usize, limit: usize) -> Option<usize> {
-        if self.queued + size <= limit + self.surplus {
-            Some(self.surplus)
-        } else {
-            // Refusing what is too large by itself would not help: it would never fit.
-            (size > limit && self.surplus == 0).then_some(size)
+    fn room_for(&self, lane: Lane, size: usize, limit: usize) -> Option<usize> {
+        if size
+            <= limit
+                .saturating_add(self.surplus)
+                .saturating_sub(self.queued)
+        {
+            return Some(self.surplus);
         }
+        let takes_surplus = match lane {
+            Lane::Result => self.queued < limit,
+            // Refusing what is too large by itself would not help: it would never fit.
+            _ => size > limit,
+        };
+        (takes_surplus && self.surplus == 0).then_some(size)
     }
 
     /// Takes the next message, or its next fragment, of the ordered lane.
@@ -292,6 +337,13 @@ impl Lanes {
     }
 }
 
+/// Frees the memory of a buffer that was needed for a burst.
+fn shrink(buffer: &mut BytesMut) {
+    if buffer.capacity() > IDLE_BYTES {
+        *buffer = BytesMut::with_capacity(IDLE_BYTES);
+    }
+}
+
 /// Appends the next fragment; gives the bytes that it carried, and whether it was the last.
 fn take_fragment(fragments: &mut Fragments, batch: &mut BytesMut) -> (usize, bool) {
     let before = fragments.remaining_bytes();
@@ -302,58 +354,4 @@ fn take_fragment(fragments: &mut Fragments, batch: &mut BytesMut) -> (usize, boo
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMIT: usize = 1000;
-
-    fn written(outbox: &Outbox) -> usize {
-        let mut batch = BytesMut::new();
-        let taken = outbox.take(&mut batch);
-        outbox.written(taken);
-        batch.len()
-    }
-
-    #[test]
-    fn what_is_queued_is_bounded() {
-        let outbox = Outbox::new(LIMIT);
-        assert_eq!(outbox.push_whole(Lane::Free, &[0; 600]), Ok(()));
-        assert_eq!(outbox.push_whole(Lane::Ordered, &[0; 400]), Ok(()));
-        assert_eq!(outbox.push_whole(Lane::Free, &[0; 1]), Err(Rejected::Full));
-        assert_eq!(outbox.push_whole(Lane::Owed, &[0; 10]), Ok(()));
-        assert_eq!(written(&outbox), 1010);
-        assert_eq!(outbox.push_whole(Lane::Free, &[0; 1000]), Ok(()));
-    }
-
-    #[test]
-    fn one_message_larger_than_the_limit_leaves_room_for_small_ones() {
-        let outbox = Outbox::new(LIMIT);
-        assert_eq!(outbox.push_whole(Lane::Free, &[0; 10]), Ok(()));
-        assert_eq!(outbox.push_whole(Lane::Free, &[0; 5000]), Ok(()));
-        assert_eq!(outbox.push_whole(Lane::Free, &[0; 990]), Ok(()));
-        for size in [1, 5000] {
-            let refused = outbox.push_whole(Lane::Free, &vec![0; size]);
-            assert_eq!(refused, Err(Rejected::Full), "{size}");
-        }
-        assert_eq!(written(&outbox), 6000);
-        assert_eq!(outbox.push_whole(Lane::Free, &[0; 1000]), Ok(()));
-        assert_eq!(outbox.push_whole(Lane::Free, &[0; 5000]), Ok(()));
-    }
-
-    #[tokio::test]
-    async fn who_waits_for_room_wakes_when_the_message_fits() {
-        let outbox = Outbox::new(LIMIT);
-        outbox.push_whole(Lane::Free, &[0; 500]).unwrap();
-        // Less than the limit is queued, but there is no room for this one: it must not be told
-        // that there is.
-        let mut room = std::pin::pin!(outbox.room(600));
-        tokio::select! {
-            biased;
-            () = &mut room => panic!("there is no room yet"),
-            () = std::future::ready(()) => {}
-        }
-        assert_eq!(written(&outbox), 500);
-        room.await;
-        assert_eq!(outbox.push_whole(Lane::Free, &[0; 600]), Ok(()));
-    }
-}
+mod tests;

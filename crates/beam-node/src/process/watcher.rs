@@ -5,7 +5,7 @@ use std::sync::Arc;
 use beam_dist::control::{Control, Exit, MonitorExit, Target};
 use beam_term::{Atom, Pid, Reference, Term, Writer};
 
-use crate::link::{Lane, Link, Payload, SendError};
+use crate::link::{Link, Payload, SendError, Written};
 
 /// A peer's process that wants to know when one of ours ends.
 #[derive(Clone, Debug)]
@@ -45,11 +45,9 @@ impl Watcher {
     pub(crate) async fn tell_patiently(
         &self,
         process: &Pid,
-        reason: Payload<'_>,
+        reason: &mut Written<'_>,
     ) -> Result<(), SendError> {
-        self.link()
-            .send_patiently(Lane::Free, &self.exit(process), reason)
-            .await
+        self.link().send_result(&self.exit(process), reason).await
     }
 
     fn exit(&self, process: &Pid) -> Control {

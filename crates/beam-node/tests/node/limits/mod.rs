@@ -4,4 +4,5 @@ mod calls;
 mod connections;
 mod holdings;
 mod messages;
+mod outgoing;
 mod settings;

@@ -105,6 +105,11 @@ impl RawPeer {
         self.write(&frames).await;
     }
 
+    /// The frame of a message without a payload.
+    pub(crate) fn encode_bare(&self, control: &Control, frame: &mut BytesMut) {
+        self.encoder.encode(control, frame).unwrap();
+    }
+
     /// The frames of a message.
     pub(crate) fn encode(&self, control: &Control, payload: &Term) -> BytesMut {
         let mut frames = BytesMut::new();

@@ -1,0 +1,199 @@
+//! What is queued, in which order it goes, and what is kept.
+
+use std::time::Duration;
+
+use beam_dist::{
+    Flags,
+    control::{Control, Recipient, SendTo},
+    frame::{self, FrameEncoder, FrameLimits},
+};
+use beam_term::{Atom, Pid};
+use tokio::time::timeout;
+
+use super::*;
+
+const LIMIT: usize = 1000;
+
+/// Messages that are encoded, as a link does it.
+fn large(encoder: &FrameEncoder, fragments: usize) -> Fragments {
+    let node = Atom::from_static("a@h");
+    let control = Control::Send(SendTo {
+        from: Some(Pid {
+            node,
+            id: 1,
+            serial: 0,
+            creation: 1,
+        }),
+        to: Recipient::Name(Atom::from_static("x")),
+        priority: false,
+        token: None,
+    });
+    let payload = Bytes::from(vec![106; (fragments - 1) * frame::FRAGMENT_BYTES + 1]);
+    match encoder.encode_bytes(&control, &payload, &mut BytesMut::new()) {
+        Ok(frame::Encoded::Fragmented(row)) if row.len() == fragments => row,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn encoder() -> FrameEncoder {
+    FrameEncoder::new(Flags::for_node(false), FrameLimits::default())
+}
+
+/// What is sent next, as if it was written at once.
+fn next(outbox: &Outbox) -> BytesMut {
+    let mut batch = BytesMut::new();
+    let taken = outbox.take(&mut batch);
+    outbox.written(taken);
+    batch
+}
+
+#[test]
+fn what_is_queued_is_bounded() {
+    let outbox = Outbox::new(LIMIT);
+    assert_eq!(outbox.push_whole(Lane::Free, &[0; 600]), Ok(()));
+    assert_eq!(outbox.push_whole(Lane::Ordered, &[0; 400]), Ok(()));
+    assert_eq!(outbox.push_whole(Lane::Free, &[0; 1]), Err(Rejected::Full));
+    assert_eq!(outbox.push_whole(Lane::Owed, &[0; 10]), Ok(()));
+    assert_eq!(next(&outbox).len(), 1010);
+    assert_eq!(outbox.push_whole(Lane::Free, &[0; 1000]), Ok(()));
+}
+
+#[test]
+fn one_message_larger_than_the_limit_leaves_room_for_small_ones() {
+    let outbox = Outbox::new(LIMIT);
+    assert_eq!(outbox.push_whole(Lane::Free, &[0; 10]), Ok(()));
+    assert_eq!(outbox.push_whole(Lane::Free, &[0; 5000]), Ok(()));
+    assert_eq!(outbox.push_whole(Lane::Free, &[0; 990]), Ok(()));
+    for size in [1, 5000] {
+        let refused = outbox.push_whole(Lane::Free, &vec![0; size]);
+        assert_eq!(refused, Err(Rejected::Full), "{size}");
+    }
+    assert_eq!(next(&outbox).len(), 6000);
+    assert_eq!(outbox.push_whole(Lane::Free, &[0; 1000]), Ok(()));
+    assert_eq!(outbox.push_whole(Lane::Free, &[0; 5000]), Ok(()));
+}
+
+#[test]
+fn a_result_takes_what_room_there_is_and_leaves_some_for_small_messages() {
+    let outbox = Outbox::new(LIMIT);
+    assert_eq!(outbox.push_whole(Lane::Free, &[0; 600]), Ok(()));
+    assert_eq!(
+        outbox.push_whole(Lane::Free, &[0; 600]),
+        Err(Rejected::Full)
+    );
+    assert_eq!(outbox.push_whole(Lane::Result, &[0; 600]), Ok(()));
+    assert_eq!(
+        outbox.push_whole(Lane::Result, &[0; 600]),
+        Err(Rejected::Full)
+    );
+    assert_eq!(outbox.push_whole(Lane::Free, &[0; 400]), Ok(()));
+    assert_eq!(outbox.push_whole(Lane::Free, &[0; 1]), Err(Rejected::Full));
+    assert_eq!(next(&outbox).len(), 1600);
+    assert_eq!(outbox.push_whole(Lane::Free, &[0; 1000]), Ok(()));
+    assert_eq!(outbox.push_whole(Lane::Free, &[0; 1]), Err(Rejected::Full));
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_for_room_get_it_one_after_another() {
+    let outbox = std::sync::Arc::new(Outbox::new(1));
+    assert_eq!(outbox.push_whole(Lane::Free, b"first"), Ok(()));
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let outbox = std::sync::Arc::clone(&outbox);
+            tokio::spawn(async move {
+                while outbox.push_whole(Lane::Result, b"next").is_err() {
+                    outbox.room(4).await;
+                }
+                outbox.pass_on();
+            })
+        })
+        .collect();
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+        assert!(!next(&outbox).is_empty());
+    }
+    for waiter in waiting {
+        timeout(Duration::from_secs(1), waiter)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    assert_eq!(next(&outbox), "next");
+    assert!(next(&outbox).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_for_room_are_told_of_the_end() {
+    let outbox = Outbox::new(1);
+    assert_eq!(outbox.push_whole(Lane::Free, b"first"), Ok(()));
+    let mut taken = BytesMut::new();
+    let count = outbox.take(&mut taken);
+    let (_, ()) = tokio::join!(outbox.room(1), async { outbox.close() });
+    assert_eq!(outbox.push_whole(Lane::Result, b"x"), Err(Rejected::Closed));
+    outbox.written(count);
+}
+
+#[test]
+fn what_is_owed_is_taken_beyond_any_limit_but_twice_its_own() {
+    let outbox = Outbox::new(1);
+    let owed = vec![0; LEAST_OWED_LIMIT];
+    assert_eq!(outbox.push_whole(Lane::Owed, &owed), Ok(()));
+    assert!(!outbox.is_overdue());
+    assert_eq!(outbox.push_whole(Lane::Reply, b"x"), Ok(()));
+    assert!(outbox.is_overdue());
+    assert_eq!(outbox.push_whole(Lane::Owed, &owed), Ok(()));
+    assert_eq!(outbox.push_whole(Lane::Owed, b"x"), Err(Rejected::Full));
+    assert_eq!(outbox.push_whole(Lane::Reply, b"x"), Err(Rejected::Full));
+    assert_eq!(next(&outbox).len(), 2 * LEAST_OWED_LIMIT + 1);
+    assert!(!outbox.is_overdue());
+}
+
+#[test]
+fn the_reply_to_a_request_is_ahead_of_its_result_whatever_is_under_way() {
+    let outbox = Outbox::new(usize::MAX);
+    let encoder = encoder();
+    outbox
+        .push_large(Lane::Ordered, large(&encoder, 9))
+        .unwrap();
+    outbox.push_whole(Lane::Owed, b"ordered").unwrap();
+    outbox.push_whole(Lane::Reply, b"reply").unwrap();
+    outbox.push_whole(Lane::Result, b"result").unwrap();
+    assert!(next(&outbox).starts_with(b"replyresult"));
+    let rest = [next(&outbox), next(&outbox)].concat();
+    assert!(rest.ends_with(b"ordered"));
+}
+
+#[test]
+fn large_messages_get_ahead_however_many_small_ones_there_are() {
+    let outbox = Outbox::new(usize::MAX);
+    let encoder = encoder();
+    for lane in [Lane::Free, Lane::Ordered] {
+        outbox.push_large(lane, large(&encoder, 3)).unwrap();
+    }
+    for _ in 0..3 {
+        let many = vec![0; 2 * BATCH_BYTES];
+        outbox.push_whole(Lane::Free, &many).unwrap();
+        assert!(next(&outbox).len() > many.len());
+    }
+    assert!(next(&outbox).is_empty());
+    assert_eq!(outbox.lanes().queued, 0);
+}
+
+#[test]
+fn the_memory_of_a_burst_is_freed() {
+    let outbox = Outbox::new(usize::MAX);
+    let mut batch = BytesMut::new();
+    for _ in 0..3 {
+        outbox
+            .push_whole(Lane::Free, &vec![0; 4 * IDLE_BYTES])
+            .unwrap();
+        let taken = outbox.take(&mut batch);
+        outbox.written(taken);
+        batch.clear();
+    }
+    assert!(batch.capacity() > IDLE_BYTES);
+
+    assert_eq!(outbox.take(&mut batch), Taken::default());
+    assert!(batch.capacity() <= IDLE_BYTES);
+    assert!(outbox.lanes().ready.capacity() <= IDLE_BYTES);
+}
