@@ -34,7 +34,7 @@ pub use beam_node::{
     Limits, Node, NodeBuilder, Result,
 };
 pub use beam_term::{Atom, Term};
-pub use members::{Lease, Member, Outcome, Pool, Snapshot};
+pub use members::{Candidate, Lease, Member, Outcome, Pool, Snapshot};
 pub use {beam_dist, beam_node, beam_term};
 
 /// The README's Rust must compile.

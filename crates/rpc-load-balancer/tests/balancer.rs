@@ -8,8 +8,8 @@ use std::{
 };
 
 use rpc_load_balancer::{
-    Algorithm, Balancer, Cause, Code, Node, NodeName, Outcome, RoundRobin, Selection, Snapshot,
-    Term,
+    Algorithm, Balancer, Cause, Code, Member, Node, NodeName, Outcome, RoundRobin, Selection,
+    Snapshot, Term,
     beam_node::{Epmd, EpmdServer},
 };
 use tokio::{sync::Semaphore, time::timeout};
@@ -335,7 +335,7 @@ impl Algorithm for Listener {
         Some(0)
     }
 
-    fn on_outcome(&self, _: &NodeName, _: &(), outcome: &Outcome) {
+    fn on_outcome(&self, _: &Member<Self>, outcome: &Outcome) {
         self.0.lock().unwrap().push(outcome.succeeded);
     }
 }

@@ -78,11 +78,22 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
         Rng::thread_local().sample_below(snapshot.members().len(), count)
     }
 
-    /// Computes the table for these members, sorted by name; it becomes part of the snapshot.
+    /// Computes the table for these members, sorted by name, and their weights, in the same order
+    /// and none of them 0; it becomes part of the next snapshot. `previous` is the one before, from
+    /// whose table this one may be derived; the first of all has no members.
+    ///
+    /// Also called for the same members with other weights, or after [`Pool::refresh`].
     ///
     /// Default: [`Default::default`].
-    fn table(&self, members: &[Arc<Member<Self>>]) -> Self::Table {
-        let _ = members;
+    ///
+    /// [`Pool::refresh`]: crate::Pool::refresh
+    fn table(
+        &self,
+        members: &[Arc<Member<Self>>],
+        weights: &[u32],
+        previous: &Snapshot<Self>,
+    ) -> Self::Table {
+        let _ = (members, weights, previous);
         Self::Table::default()
     }
 
@@ -90,31 +101,32 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
     /// calls to it are in flight has kept its state.
     ///
     /// Default: [`Default::default`].
-    fn state(&self, members: &[Arc<Member<Self>>]) -> Self::State {
-        let _ = members;
+    fn state(&self, node: &NodeName, members: &[Arc<Member<Self>>]) -> Self::State {
+        let _ = (node, members);
         Self::State::default()
     }
 
-    /// A lease was taken on a member with this state; it counts as a call in flight already.
-    fn on_select(&self, node: &NodeName, state: &Self::State) {
-        let _ = (node, state);
+    /// A lease was taken on this member; it counts as a call in flight already.
+    fn on_select(&self, member: &Member<Self>) {
+        let _ = member;
     }
 
-    /// A call to a member with this state ended, and its lease is about to. Does not come for calls
-    /// that were given up, nor for leases that are dropped without a word.
-    fn on_outcome(&self, node: &NodeName, state: &Self::State, outcome: &Outcome) {
-        let _ = (node, state, outcome);
+    /// A call to this member ended, and its lease is about to. Does not come for calls that were
+    /// given up, nor for leases that are dropped without a word.
+    fn on_outcome(&self, member: &Member<Self>, outcome: &Outcome) {
+        let _ = (member, outcome);
     }
 
-    /// A lease ended; it does not count as a call in flight any more. Comes once for each
-    /// [`on_select`](Self::on_select), also after the member has left.
-    fn on_release(&self, node: &NodeName, state: &Self::State) {
-        let _ = (node, state);
+    /// A lease on this member ended; it does not count as a call in flight any more. Comes once for
+    /// each [`on_select`](Self::on_select), also after the member has left.
+    fn on_release(&self, member: &Member<Self>) {
+        let _ = member;
     }
 
-    /// Members joined or left; selections see them already. Changes come one at a time, in order.
-    fn on_node_change(&self, change: &NodeChange) {
-        let _ = change;
+    /// Members joined or left; selections see this snapshot already. Changes come one at a time, in
+    /// order.
+    fn on_node_change(&self, snapshot: &Snapshot<Self>, change: &NodeChange) {
+        let _ = (snapshot, change);
     }
 
     /// Whether calls run on the own node, whatever the members are.

@@ -132,22 +132,26 @@ mod tests {
             snapshot.members().len().checked_sub(1)
         }
 
-        fn on_select(&self, node: &NodeName, selected: &AtomicU32) {
-            let before = selected.fetch_add(1, Ordering::Relaxed);
-            self.note(format!("{node} again after {before}"));
+        fn on_select(&self, member: &Member<Self>) {
+            let before = member.state().fetch_add(1, Ordering::Relaxed);
+            self.note(format!("{} again after {before}", member.node()));
         }
 
-        fn on_outcome(&self, node: &NodeName, _: &AtomicU32, outcome: &Outcome) {
-            self.note(format!("{node} {outcome:?}"));
+        fn on_outcome(&self, member: &Member<Self>, outcome: &Outcome) {
+            self.note(format!("{} {outcome:?}", member.node()));
         }
 
-        fn on_release(&self, node: &NodeName, selected: &AtomicU32) {
-            let selected = selected.load(Ordering::Relaxed);
-            self.note(format!("{node} released, {selected} in all"));
+        fn on_release(&self, member: &Member<Self>) {
+            let selected = member.state().load(Ordering::Relaxed);
+            self.note(format!("{} released, {selected} in all", member.node()));
         }
 
-        fn on_node_change(&self, NodeChange { joined, left }: &NodeChange) {
-            self.note(format!("joined {joined:?}, left {left:?}"));
+        fn on_node_change(&self, snapshot: &Snapshot<Self>, change: &NodeChange) {
+            let NodeChange { joined, left } = change;
+            let members = snapshot.members().len();
+            self.note(format!(
+                "{members} members: joined {joined:?}, left {left:?}"
+            ));
         }
     }
 
@@ -165,10 +169,10 @@ mod tests {
         assert_eq!(
             pool.algorithm().told(),
             [
-                "joined [n0@host, n1@host], left []",
+                "2 members: joined [n0@host, n1@host], left []",
                 "n1@host again after 0",
                 "n1@host again after 1",
-                "joined [n2@host], left [n0@host, n1@host]",
+                "1 members: joined [n2@host], left [n0@host, n1@host]",
                 "n1@host Outcome { succeeded: true, elapsed: 20ms }",
                 "n1@host released, 2 in all",
                 "n1@host released, 2 in all",

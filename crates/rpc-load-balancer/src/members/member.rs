@@ -69,8 +69,11 @@ impl<A: Algorithm> Member<A> {
         &self.identity.node
     }
 
-    /// Calls in flight and picks, read at one moment; where the algorithm does not
-    /// [read them](Algorithm::READS_LOAD), added up from several counters one after the other.
+    /// Calls in flight and picks, read at one moment.
+    ///
+    /// Where the algorithm does not [read them](Algorithm::READS_LOAD) they are added up from
+    /// several counters one after the other, and the members that its hooks are given know only of
+    /// the one that the selection counted on.
     pub fn load(&self) -> Load {
         let further_lanes = self.further_lanes.iter().map(|lane| lane.load.read());
         further_lanes.fold(self.load.read(), Load::plus)
@@ -99,7 +102,7 @@ impl<A: Algorithm> Member<A> {
     pub(super) fn acquire(&self) {
         self.load.acquire();
         let algorithm = &self.identity.algorithm;
-        algorithm.on_select(self.node(), self.state());
+        algorithm.on_select(self);
     }
 
     /// Moves the count of picks, and leaves the calls in flight alone.
@@ -126,13 +129,13 @@ impl<A: Algorithm> Held for Member<A> {
 
     fn ended(&self, outcome: &Outcome) {
         let algorithm = &self.identity.algorithm;
-        algorithm.on_outcome(self.node(), self.state(), outcome);
+        algorithm.on_outcome(self, outcome);
     }
 
     fn released(&self) {
         self.load.release();
         let algorithm = &self.identity.algorithm;
-        algorithm.on_release(self.node(), self.state());
+        algorithm.on_release(self);
     }
 }
 

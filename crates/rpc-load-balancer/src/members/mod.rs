@@ -4,6 +4,7 @@
 //! each list. A selection reads one snapshot, lets the [`Algorithm`](crate::Algorithm) choose from
 //! it, and returns a [`Lease`], which counts as a call in flight until it is dropped.
 
+mod candidate;
 mod lane;
 mod lease;
 mod load;
@@ -12,6 +13,7 @@ mod pool;
 mod roster;
 mod snapshot;
 
+pub use candidate::Candidate;
 pub use lease::{Lease, Outcome};
 pub use load::Load;
 pub use member::Member;

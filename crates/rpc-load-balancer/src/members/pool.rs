@@ -6,9 +6,8 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use beam_dist::NodeName;
 
-use super::{Lease, Snapshot, lane::lanes, roster::Roster};
+use super::{Candidate, Lease, Snapshot, lane::lanes, roster::Roster};
 use crate::algorithm::{Algorithm, Selection};
 
 /// Members to select from, by one algorithm: the core of a balancer, without the network.
@@ -39,7 +38,7 @@ impl<A: Algorithm> Pool<A> {
     pub fn new(algorithm: A) -> Self {
         let lanes = lanes::<A>();
         Self {
-            current: ArcSwap::from_pointee(Snapshot::new(0, Vec::new(), lanes, &algorithm)),
+            current: ArcSwap::from_pointee(Snapshot::empty(lanes)),
             algorithm: Arc::new(algorithm),
             roster: Mutex::new(Roster::new(lanes)),
         }
@@ -72,22 +71,41 @@ impl<A: Algorithm> Pool<A> {
             .collect()
     }
 
-    /// Makes these nodes the members, in any order; a name that comes twice counts once. Returns
-    /// whether anything changed.
-    pub fn update(&self, nodes: impl IntoIterator<Item = NodeName>) -> bool {
-        let mut nodes: Vec<NodeName> = nodes.into_iter().collect();
-        nodes.sort_unstable();
-        nodes.dedup();
+    /// Makes these nodes the members, in any order, each with its weight: 1, where names alone are
+    /// given. Of a name that comes twice the greatest weight counts. Returns whether anything
+    /// changed.
+    ///
+    /// A node of weight 0 is not in the snapshot, so that it gets no new calls; those in flight are
+    /// counted on, and when its weight rises it is back as the same member.
+    pub fn update(&self, candidates: impl IntoIterator<Item: Into<Candidate>>) -> bool {
+        let mut candidates: Vec<Candidate> = candidates
+            .into_iter()
+            .map(Into::into)
+            .filter(|candidate: &Candidate| candidate.weight > 0)
+            .collect();
+        // Of the same name, the greatest weight comes first and stays.
+        candidates.sort_unstable_by(|a, b| (&a.node, b.weight).cmp(&(&b.node, a.weight)));
+        candidates.dedup_by(|a, b| a.node == b.node);
 
         // The lock also keeps the changes that the algorithm is told of in order.
         let mut roster = self.roster();
         let current = self.current.load_full();
-        let Some((next, change)) = roster.next(&current, &nodes, &self.algorithm) else {
+        let Some((next, change)) = roster.next(&current, &candidates, &self.algorithm) else {
             return false;
         };
-        self.current.store(Arc::new(next));
-        self.algorithm.on_node_change(&change);
+        let next = Arc::new(next);
+        self.current.store(Arc::clone(&next));
+        self.algorithm.on_node_change(&next, &change);
         true
+    }
+
+    /// Computes the algorithm's table anew for the same members, because what it was computed from
+    /// has changed.
+    pub fn refresh(&self) {
+        let _roster = self.roster();
+        let current = self.current.load_full();
+        self.current
+            .store(Arc::new(Snapshot::refreshed(&current, &self.algorithm)));
     }
 
     /// The members as they are now.
@@ -124,7 +142,7 @@ impl<A: Algorithm> fmt::Debug for Pool<A> {
 
 /// Names of nodes for tests: `n0@host` and so on.
 #[cfg(test)]
-pub(crate) fn numbered(numbers: std::ops::Range<usize>) -> Vec<NodeName> {
+pub(crate) fn numbered(numbers: std::ops::Range<usize>) -> Vec<beam_dist::NodeName> {
     numbers
         .map(|n| format!("n{n}@host").parse().unwrap())
         .collect()
@@ -132,8 +150,10 @@ pub(crate) fn numbered(numbers: std::ops::Range<usize>) -> Vec<NodeName> {
 
 #[cfg(test)]
 mod tests {
+    use beam_dist::NodeName;
+
     use super::*;
-    use crate::algorithm::Random;
+    use crate::{Member, algorithm::Random};
 
     /// Claims members that do not exist, and the same one twice.
     struct Careless;
@@ -142,7 +162,7 @@ mod tests {
         type Table = usize;
         type State = ();
 
-        fn table(&self, members: &[Arc<crate::Member<Self>>]) -> usize {
+        fn table(&self, members: &[Arc<Member<Self>>], _: &[u32], _: &Snapshot<Self>) -> usize {
             members.len()
         }
 
@@ -171,10 +191,14 @@ mod tests {
         assert_eq!(pool.in_flight(), 0);
     }
 
+    fn named(name: &str) -> NodeName {
+        name.parse().unwrap()
+    }
+
     #[test]
     fn members_are_sorted_and_each_is_there_once() {
         let pool = Pool::new(Random::new());
-        assert!(pool.update(["b@h", "a@h", "b@h"].map(|name| name.parse().unwrap())));
+        assert!(pool.update(["b@h", "a@h", "b@h"].map(named)));
         let snapshot = pool.snapshot();
         let names: Vec<&str> = snapshot
             .members()
@@ -183,8 +207,76 @@ mod tests {
             .collect();
         assert_eq!((names, snapshot.version()), (vec!["a@h", "b@h"], 1));
 
-        assert!(!pool.update(["a@h", "b@h"].map(|name| name.parse().unwrap())));
+        assert!(!pool.update(["a@h", "b@h"].map(named)));
         assert_eq!(pool.snapshot().version(), 1);
+    }
+
+    #[test]
+    fn a_member_of_weight_zero_gets_no_calls_and_keeps_those_in_flight() {
+        let pool = Pool::new(Random::new());
+        let weigh = |weights: [u32; 2]| {
+            let candidates = numbered(0..2).into_iter().zip(weights);
+            pool.update(candidates.map(|(node, weight)| Candidate::new(node, weight)))
+        };
+        let members = || -> Vec<String> {
+            let snapshot = pool.snapshot();
+            let members = snapshot.members().iter().zip(snapshot.weights());
+            members.map(|(m, w)| format!("{} {w}", m.node())).collect()
+        };
+        assert!(weigh([2, 3]));
+        assert_eq!(members(), ["n0@host 2", "n1@host 3"]);
+        assert!(!weigh([2, 3]));
+        let leases: Vec<_> = (0..40)
+            .filter_map(|_| pool.select(&Selection::default()))
+            .collect();
+        let resting = leases.iter().filter(|l| l.node().as_str() == "n0@host");
+        let resting = resting.count();
+
+        assert!(weigh([0, 1]));
+        assert_eq!(members(), ["n1@host 1"]);
+        assert_eq!(pool.in_flight(), 40);
+        assert!(weigh([5, 1]));
+        assert_eq!(members(), ["n0@host 5", "n1@host 1"]);
+        assert_eq!(pool.snapshot().members()[0].in_flight() as usize, resting);
+
+        assert!(weigh([0, 0]));
+        assert!(pool.select(&Selection::default()).is_none());
+    }
+
+    #[test]
+    fn of_a_name_that_comes_twice_the_greatest_weight_counts() {
+        let pool = Pool::new(Random::new());
+        let [node] = <[NodeName; 1]>::try_from(numbered(0..1)).unwrap();
+        pool.update([0, 7, 3].map(|weight| Candidate::new(node.clone(), weight)));
+        assert_eq!(pool.snapshot().weights(), [7]);
+    }
+
+    /// Numbers its tables.
+    #[derive(Default)]
+    struct Versioned;
+
+    impl Algorithm for Versioned {
+        type Table = u64;
+        type State = ();
+
+        fn table(&self, _: &[Arc<Member<Self>>], _: &[u32], previous: &Snapshot<Self>) -> u64 {
+            previous.table() + 1
+        }
+
+        fn choose(&self, _: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
+            Some(0)
+        }
+    }
+
+    #[test]
+    fn each_table_is_computed_with_the_one_before_in_view() {
+        let pool = Pool::new(Versioned);
+        pool.update(numbered(0..2));
+        pool.update(numbered(0..3));
+        pool.refresh();
+        let snapshot = pool.snapshot();
+        assert_eq!((*snapshot.table(), snapshot.version()), (3, 3));
+        assert_eq!(snapshot.members().len(), 3);
     }
 
     #[test]
@@ -203,7 +295,7 @@ mod tests {
         let pool = Pool::new(Random::new());
         pool.update(numbered(0..1));
         let lease = pool.select(&Selection::default()).unwrap();
-        pool.update([]);
+        pool.update(numbered(0..0));
         assert!(pool.select(&Selection::default()).is_none());
         pool.update(numbered(1..2));
         assert_eq!(pool.in_flight(), 1);

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use beam_dist::NodeName;
 
-use super::{Member, Snapshot, load::mean_picks};
+use super::{Candidate, Member, Snapshot, load::mean_picks};
 use crate::algorithm::{Algorithm, NodeChange};
 
 /// Those who left. While there are leases on one of them it is found again when it comes back, so
@@ -22,20 +22,23 @@ impl<A: Algorithm> Roster<A> {
         }
     }
 
-    /// The snapshot that follows `current` with these nodes, sorted and each once, and what
-    /// changes with it. `None` if nothing does.
+    /// The snapshot that follows `current` with these candidates, sorted by name and each once, and
+    /// what changes with it. `None` if nothing does.
     pub(super) fn next(
         &mut self,
         current: &Snapshot<A>,
-        nodes: &[NodeName],
+        candidates: &[Candidate],
         algorithm: &Arc<A>,
     ) -> Option<(Snapshot<A>, NodeChange)> {
-        let (staying, leaving): (Vec<_>, Vec<_>) = current
-            .members()
-            .iter()
-            .cloned()
-            .partition(|member| nodes.binary_search(member.node()).is_ok());
-        if leaving.is_empty() && staying.len() == nodes.len() {
+        let (staying, leaving): (Vec<_>, Vec<_>) =
+            current.members().iter().cloned().partition(|member| {
+                candidates
+                    .binary_search_by(|candidate| candidate.node.cmp(member.node()))
+                    .is_ok()
+            });
+        let weights: Box<[u32]> = candidates.iter().map(Candidate::weight).collect();
+        if leaving.is_empty() && staying.len() == candidates.len() && *weights == *current.weights()
+        {
             return None;
         }
 
@@ -45,8 +48,9 @@ impl<A: Algorithm> Roster<A> {
         let picks = mean_picks(staying.iter().map(|member| member.picks()));
         let mut joined = Vec::new();
         let mut stayed = staying.iter().peekable();
-        let members = nodes
+        let members = candidates
             .iter()
+            .map(Candidate::node)
             .map(
                 |node| match stayed.next_if(|member| member.node() == node) {
                     Some(member) => Arc::clone(member),
@@ -62,7 +66,7 @@ impl<A: Algorithm> Roster<A> {
         let left = leaving.iter().map(name).collect();
         self.departed
             .extend(leaving.into_iter().map(|member| (name(&member), member)));
-        let next = Snapshot::new(current.version() + 1, members, self.lanes, algorithm);
+        let next = Snapshot::after(current, members, weights, self.lanes, algorithm);
         Some((next, NodeChange { joined, left }))
     }
 
@@ -88,7 +92,7 @@ impl<A: Algorithm> Roster<A> {
                 picks,
                 self.lanes,
                 algorithm,
-                algorithm.state(staying),
+                algorithm.state(node, staying),
             )),
         }
     }

@@ -12,16 +12,29 @@ pub struct Snapshot<A: Algorithm> {
     members: Lane<A>,
     /// The members again, for the threads of each lane but the first.
     further_lanes: Box<[Lane<A>]>,
+    weights: Box<[u32]>,
     table: A::Table,
 }
 
 type Lane<A> = Box<[Arc<Member<A>>]>;
 
 impl<A: Algorithm> Snapshot<A> {
-    /// The members must have as many lanes as are given here.
-    pub(super) fn new(
-        version: u64,
+    /// The first one of a pool.
+    pub(super) fn empty(lanes: usize) -> Self {
+        Self {
+            version: 0,
+            members: Lane::<A>::default(),
+            further_lanes: (1..lanes).map(|_| Lane::<A>::default()).collect(),
+            weights: Box::default(),
+            table: A::Table::default(),
+        }
+    }
+
+    /// The one that follows `current`. The members must have as many lanes as are given here.
+    pub(super) fn after(
+        current: &Self,
         members: Vec<Arc<Member<A>>>,
+        weights: Box<[u32]>,
         lanes: usize,
         algorithm: &A,
     ) -> Self {
@@ -32,10 +45,22 @@ impl<A: Algorithm> Snapshot<A> {
                 .collect()
         };
         Self {
-            version,
+            version: current.version + 1,
             further_lanes: (0..lanes - 1).map(on_lane).collect(),
-            table: algorithm.table(&members),
+            table: algorithm.table(&members, &weights, current),
             members: members.into(),
+            weights,
+        }
+    }
+
+    /// The same members with a new table.
+    pub(super) fn refreshed(current: &Self, algorithm: &A) -> Self {
+        Self {
+            version: current.version + 1,
+            members: current.members.clone(),
+            further_lanes: current.further_lanes.clone(),
+            table: algorithm.table(&current.members, &current.weights, current),
+            weights: current.weights.clone(),
         }
     }
 
@@ -58,6 +83,11 @@ impl<A: Algorithm> Snapshot<A> {
     /// The members, each node once, sorted by name.
     pub fn members(&self) -> &[Arc<Member<A>>] {
         &self.members
+    }
+
+    /// The weight of each member, in the order of the members; none is 0.
+    pub fn weights(&self) -> &[u32] {
+        &self.weights
     }
 
     /// What the algorithm computed for these members.
