@@ -103,6 +103,48 @@ async fn calls_take_turns_over_the_members_and_spare_a_pure_client() {
 }
 
 #[tokio::test]
+async fn a_member_of_weight_zero_gets_no_calls_until_its_weight_rises() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let w1 = cluster.node("w1", &[&app]).await;
+    let w2 = cluster.node("w2", &[&app]).await;
+    let (_member1, _member2) = (member(&w1).await, member(&w2).await);
+    let balancer = Balancer::builder(GROUP)
+        .algorithm(RoundRobin::new())
+        .join(false)
+        .weight("w1@127.0.0.1", 0)
+        .start(&app)
+        .await
+        .unwrap();
+    members_become(&balancer, &[&w1, &w2]).await;
+    assert_eq!(answers(&balancer, 4).await.len(), 1);
+
+    balancer.set_weight(w1.name(), None).unwrap();
+    balancer.set_weight(w2.name(), Some(0)).unwrap();
+    let moved = async {
+        while balancer.select().unwrap().node() != w1.name() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, moved).await.unwrap();
+
+    balancer.set_weight(w1.name(), Some(0)).unwrap();
+    let resting = async {
+        loop {
+            match balancer.select() {
+                Err(error) => break error,
+                Ok(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let error = timeout(PATIENCE, resting).await.unwrap();
+    assert_eq!(error.code, Code::ServiceUnavailable);
+    assert_eq!(error.message, "no fit member among 2");
+    let error = balancer.set_weight("w1", Some(1)).unwrap_err();
+    assert_eq!(error.code, Code::BadRequest);
+}
+
+#[tokio::test]
 async fn a_member_calls_itself_as_well() {
     let cluster = Cluster::new();
     let node = cluster.node("only", &[]).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use beam_dist::NodeName;
 
-use super::{Rng, Selection};
+use super::{Background, BackgroundTask, Rng, Selection};
 use crate::members::{Member, Outcome, Snapshot};
 
 /// A way to choose the member that gets the next call.
@@ -127,6 +127,18 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
     /// order.
     fn on_node_change(&self, snapshot: &Snapshot<Self>, change: &NodeChange) {
         let _ = (snapshot, change);
+    }
+
+    /// A task that the balancer runs beside the selections for as long as it is there, for example
+    /// one that asks the members how they are and then calls [`Pool::refresh`]. Pools without a
+    /// balancer have none.
+    ///
+    /// Default: no task.
+    ///
+    /// [`Pool::refresh`]: crate::Pool::refresh
+    fn background(&self, background: Background<Self>) -> Option<BackgroundTask> {
+        let _ = background;
+        None
     }
 
     /// Whether calls run on the own node, whatever the members are.

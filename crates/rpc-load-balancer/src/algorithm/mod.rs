@@ -8,6 +8,7 @@
 //!
 //! Anything else is an implementation of [`Algorithm`].
 
+mod background;
 mod definition;
 mod power_of_two;
 mod random;
@@ -15,6 +16,7 @@ mod rng;
 mod round_robin;
 mod selection;
 
+pub use background::{Background, BackgroundTask};
 pub use definition::{Algorithm, NodeChange};
 pub use power_of_two::PowerOfTwo;
 pub use random::Random;

@@ -1,50 +1,66 @@
 //! Describing a balancer, and starting it.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex},
+};
 
 use beam_node::{Error, Node};
 use beam_term::{Atom, Term};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Balancer, follow::follow, handle::Shared, selector::Selector};
+use super::{
+    Balancer,
+    follow::follow,
+    handle::Shared,
+    selector::Selector,
+    weights::{Weights, weighed},
+};
 use crate::{
     algorithm::{Algorithm, Random},
     members::Pool,
 };
 
 /// A balancer that is not started yet.
-#[derive(Debug)]
 #[must_use = "a balancer works once it is started"]
-pub struct BalancerBuilder<A = Random> {
+pub struct BalancerBuilder {
     name: String,
-    algorithm: A,
+    pool: Arc<dyn Selector>,
     join: bool,
+    weights: Vec<(String, u32)>,
 }
 
 impl BalancerBuilder {
     pub(super) fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            algorithm: Random::new(),
+            pool: Arc::new(Pool::new(Random::new())),
             join: true,
+            weights: Vec::new(),
         }
     }
-}
 
-impl<A: Algorithm> BalancerBuilder<A> {
     /// Sets how members are selected. Default: [`Random`].
-    pub fn algorithm<B: Algorithm>(self, algorithm: B) -> BalancerBuilder<B> {
-        BalancerBuilder {
-            name: self.name,
-            algorithm,
-            join: self.join,
-        }
+    pub fn algorithm(mut self, algorithm: impl Algorithm) -> Self {
+        self.pool = Arc::new(Pool::new(algorithm));
+        self
     }
 
     /// Sets whether this node becomes a member, to which others and itself send calls. Default:
     /// `true`; with `false` it is a pure client.
     pub fn join(mut self, join: bool) -> Self {
         self.join = join;
+        self
+    }
+
+    /// Sets the weight of a member, named `alive@host`: its share of the calls in proportion to
+    /// those of the others, where the algorithm heeds weights. A member of weight 0 gets no calls.
+    /// Default: what the member publishes of itself, else 1.
+    ///
+    /// It holds for this balancer on this node. [`Balancer::set_weight`] changes it at run time.
+    pub fn weight(mut self, node: impl Into<String>, weight: u32) -> Self {
+        self.weights.push((node.into(), weight));
         self
     }
 
@@ -64,22 +80,41 @@ impl<A: Algorithm> BalancerBuilder<A> {
         let complete = |error: Error| error.of_balancer(&self.name);
         let name = Atom::try_from(self.name.as_str())
             .map_err(|error| complete(wrong_option("name", &error)))?;
+        let weights = self
+            .weights
+            .iter()
+            .map(|(node, weight)| Ok((weighed(node)?, *weight)))
+            .collect::<Result<HashMap<_, _>, Error>>()
+            .map(Weights::new)
+            .map_err(complete)?;
         let group = Term::Atom(name.clone());
         let membership = self.join.then(|| node.join(group.clone())).transpose();
-        let pool: Arc<dyn Selector> = Arc::new(Pool::new(self.algorithm));
-        let (count, follow) = follow(Arc::clone(&pool), node.watch_members(group));
+        let (members, follow) = follow(Arc::clone(&self.pool), node.watch_members(group), &weights);
+        let background = Arc::clone(&self.pool).background(node);
         Ok(Balancer::new(Shared {
             name,
             membership: Mutex::new(membership.map_err(complete)?),
-            pool,
-            count,
+            pool: self.pool,
+            members,
+            weights,
             _follower: AbortOnDropHandle::new(tokio::spawn(follow)),
+            _background: background.map(|task| AbortOnDropHandle::new(tokio::spawn(task))),
             own: node.peer(node.name()).map_err(complete)?,
             node: node.clone(),
         }))
     }
 }
 
-fn wrong_option(key: &str, reason: &dyn std::fmt::Display) -> Error {
+impl fmt::Debug for BalancerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BalancerBuilder")
+            .field("name", &self.name)
+            .field("join", &self.join)
+            .field("weights", &self.weights)
+            .finish_non_exhaustive()
+    }
+}
+
+fn wrong_option(key: &str, reason: &dyn fmt::Display) -> Error {
     Error::bad_request(format!("{key}: {reason}"))
 }

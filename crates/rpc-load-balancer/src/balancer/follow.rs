@@ -1,34 +1,65 @@
-//! Keeping the pool of a balancer at the members of its group.
+//! Keeping the pool of a balancer at the members of its group, and at their weights.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
+use beam_dist::NodeName;
 use beam_node::Members;
 use tokio::sync::watch;
 
-use super::selector::Selector;
+use super::{selector::Selector, weights::Weights};
+use crate::members::Candidate;
 
-/// How many members the pool has, for those who wait for some.
-pub(super) type Count = watch::Receiver<usize>;
+/// The members of the group that the pool has been told of, whatever their weights.
+pub(super) type Followed = watch::Receiver<Arc<Members>>;
+
+/// What the members of a pool follow from.
+struct Sources {
+    members: watch::Receiver<Arc<Members>>,
+    weights: watch::Receiver<HashMap<NodeName, u32>>,
+}
 
 /// Fills the pool with the members of now. The future keeps it at those of later, for as long
 /// as it runs.
 pub(super) fn follow(
     pool: Arc<dyn Selector>,
-    mut members: watch::Receiver<Arc<Members>>,
-) -> (Count, impl Future<Output = ()> + Send + 'static) {
-    let count = watch::Sender::new(take(&*pool, &mut members));
-    let receiver = count.subscribe();
+    members: watch::Receiver<Arc<Members>>,
+    weights: &Weights,
+) -> (Followed, impl Future<Output = ()> + Send + 'static) {
+    let mut sources = Sources {
+        members,
+        weights: weights.follow(),
+    };
+    let followed = watch::Sender::new(sources.take(&*pool));
+    let receiver = followed.subscribe();
     let task = async move {
-        while members.changed().await.is_ok() {
-            count.send_replace(take(&*pool, &mut members));
+        while sources.changed().await {
+            followed.send_replace(sources.take(&*pool));
         }
     };
     (receiver, task)
 }
 
-fn take(pool: &dyn Selector, members: &mut watch::Receiver<Arc<Members>>) -> usize {
-    // The clone ends the borrow, which would keep the group from changing meanwhile.
-    let members = Arc::clone(&members.borrow_and_update());
-    pool.update(members.nodes().cloned().collect());
-    members.len()
+impl Sources {
+    /// Waits for a change; `false` when there will be none any more.
+    async fn changed(&mut self) -> bool {
+        tokio::select! {
+            changed = self.members.changed() => changed.is_ok(),
+            changed = self.weights.changed() => changed.is_ok(),
+        }
+    }
+
+    fn take(&mut self, pool: &dyn Selector) -> Arc<Members> {
+        // The clone ends the borrow, which would keep the group from changing meanwhile.
+        let members = Arc::clone(&self.members.borrow_and_update());
+        let candidates = {
+            let weights = self.weights.borrow_and_update();
+            let weigh = |node: &NodeName| {
+                let weight = weights.get(node).copied().unwrap_or(1);
+                Candidate::new(node.clone(), weight)
+            };
+            members.nodes().map(weigh).collect()
+        };
+        pool.update(candidates);
+        members
+    }
 }

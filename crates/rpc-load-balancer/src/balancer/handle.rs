@@ -12,7 +12,13 @@ use beam_term::{Atom, Term};
 use serde::de::DeserializeOwned;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{BalancerBuilder, Call, Cast, follow::Count, route::Route, selector::Selector};
+use super::{
+    BalancerBuilder, Call, Cast,
+    follow::Followed,
+    route::Route,
+    selector::Selector,
+    weights::{Weights, weighed},
+};
 use crate::{algorithm::Selection, members::Lease};
 
 /// Calls over the members of a process group, each to the member that an algorithm picks.
@@ -49,9 +55,12 @@ pub(super) struct Shared {
     pub(super) name: Atom,
     pub(super) membership: Mutex<Option<Membership>>,
     pub(super) pool: Arc<dyn Selector>,
-    pub(super) count: Count,
+    pub(super) members: Followed,
+    pub(super) weights: Weights,
     /// Keeps the pool at the members of the group.
     pub(super) _follower: AbortOnDropHandle<()>,
+    /// What the algorithm does beside the selections.
+    pub(super) _background: Option<AbortOnDropHandle<()>>,
     /// The node as a peer of itself.
     pub(super) own: Peer,
     pub(super) node: Node,
@@ -180,7 +189,7 @@ impl Balancer {
         self.select_nodes_by(count, &Selection::with_key(key))
     }
 
-    /// The members, each node once, sorted by name.
+    /// The members, each node once, sorted by name; those of weight 0, which get no calls, too.
     ///
     /// ```no_run
     /// # use rpc_load_balancer::{Balancer, Error};
@@ -194,11 +203,32 @@ impl Balancer {
     ///
     /// `service_unavailable` when there are none.
     pub fn members(&self) -> Result<Vec<NodeName>, Error> {
-        let nodes = self.shared.pool.nodes();
-        match nodes.is_empty() {
-            true => Err(self.no_member()),
-            false => Ok(nodes),
+        match self.nodes() {
+            nodes if nodes.is_empty() => Err(self.no_member()),
+            nodes => Ok(nodes),
         }
+    }
+
+    /// Sets the weight of a member for this balancer on this node, whether it is one now or not, in
+    /// place of what it publishes of itself; `None` takes that back. It holds as soon as the
+    /// balancer's task has seen it; see [`BalancerBuilder::weight`].
+    ///
+    /// ```no_run
+    /// # use rpc_load_balancer::{Balancer, Error};
+    /// # fn example(balancer: Balancer) -> Result<(), Error> {
+    /// // No new calls to this one, as long as it is being looked at.
+    /// balancer.set_weight("w1@127.0.0.1", Some(0))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` when the name is not of the form `alive@host`.
+    pub fn set_weight(&self, node: impl AsRef<str>, weight: Option<u32>) -> Result<(), Error> {
+        let node = weighed(node.as_ref()).map_err(|error| self.complete(error))?;
+        self.shared.weights.set(node, weight);
+        Ok(())
     }
 
     /// Waits until the balancer has at least `count` members.
@@ -211,12 +241,12 @@ impl Balancer {
     ///
     /// Nothing is lost when this future is dropped.
     pub async fn wait_for_members(&self, count: usize, timeout: Duration) -> Result<(), Error> {
-        let mut members = self.shared.count.clone();
-        let enough = members.wait_for(|&members| members >= count);
+        let mut members = self.shared.members.clone();
+        let enough = members.wait_for(|members| members.len() >= count);
         if let Ok(Ok(_)) = tokio::time::timeout(timeout, enough).await {
             return Ok(());
         }
-        let found = *self.shared.count.borrow();
+        let found = self.shared.members.borrow().len();
         Err(self.complete(Error::new(
             Code::ServiceUnavailable,
             format!("{found} of {count} members came within {timeout:?}"),
@@ -266,8 +296,12 @@ impl Balancer {
         }
     }
 
+    fn nodes(&self) -> Vec<NodeName> {
+        self.shared.members.borrow().nodes().cloned().collect()
+    }
+
     fn no_member(&self) -> Error {
-        let message = match self.shared.pool.nodes().len() {
+        let message = match self.shared.members.borrow().len() {
             0 => "no members".to_owned(),
             count => format!("no fit member among {count}"),
         };
@@ -289,7 +323,7 @@ impl fmt::Debug for Balancer {
         f.debug_struct("Balancer")
             .field("name", &self.name())
             .field("node", self.node().name())
-            .field("members", &self.shared.pool.nodes())
+            .field("members", &self.nodes())
             .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@ mod follow;
 mod handle;
 mod route;
 mod selector;
+mod weights;
 
 pub use builder::BalancerBuilder;
 pub use call::{Call, Cast};

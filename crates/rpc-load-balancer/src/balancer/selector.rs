@@ -1,10 +1,12 @@
 //! A pool whose algorithm is no part of its type.
 
-use beam_dist::NodeName;
+use std::sync::Arc;
+
+use beam_node::Node;
 
 use crate::{
-    algorithm::{Algorithm, Selection},
-    members::{Lease, Pool},
+    algorithm::{Algorithm, Background, BackgroundTask, Selection},
+    members::{Candidate, Lease, Pool},
 };
 
 /// What a balancer needs of its pool.
@@ -15,13 +17,14 @@ pub(super) trait Selector: Send + Sync {
 
     fn select_nodes(&self, count: usize, selection: &Selection<'_>) -> Vec<Lease>;
 
-    fn update(&self, nodes: Vec<NodeName>);
-
-    fn nodes(&self) -> Vec<NodeName>;
+    fn update(&self, candidates: Vec<Candidate>);
 
     fn in_flight(&self) -> usize;
 
     fn is_local(&self) -> bool;
+
+    /// What the algorithm does beside the selections.
+    fn background(self: Arc<Self>, node: &Node) -> Option<BackgroundTask>;
 }
 
 impl<A: Algorithm> Selector for Pool<A> {
@@ -33,14 +36,8 @@ impl<A: Algorithm> Selector for Pool<A> {
         self.select_nodes(count, selection)
     }
 
-    fn update(&self, nodes: Vec<NodeName>) {
-        self.update(nodes);
-    }
-
-    fn nodes(&self) -> Vec<NodeName> {
-        let snapshot = self.snapshot();
-        let nodes = snapshot.members().iter().map(|member| member.node());
-        nodes.cloned().collect()
+    fn update(&self, candidates: Vec<Candidate>) {
+        self.update(candidates);
     }
 
     fn in_flight(&self) -> usize {
@@ -49,5 +46,9 @@ impl<A: Algorithm> Selector for Pool<A> {
 
     fn is_local(&self) -> bool {
         self.algorithm().is_local()
+    }
+
+    fn background(self: Arc<Self>, node: &Node) -> Option<BackgroundTask> {
+        self.algorithm().background(Background::new(node, &self))
     }
 }
