@@ -29,6 +29,12 @@ pub(crate) fn export(node: &Arc<NodeState>) -> Result<(), Error> {
         }))
 }
 
+/// Whether every node exports a function of this name. Peers ask for these whoever is a member, so
+/// they say nothing about who still wants something of a node that stops.
+pub(crate) fn is_builtin(module: &Atom, function: &Atom) -> bool {
+    module.as_str() == "erlang" && matches!(function.as_str(), "node" | "nodes")
+}
+
 /// Which nodes `erlang:nodes/1` is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Which {

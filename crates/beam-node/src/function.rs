@@ -65,8 +65,8 @@ impl fmt::Display for Function {
     }
 }
 
-/// The arguments of a call: a tuple of up to twelve serializable values, `()` for none, or a
-/// `Vec<Term>`.
+/// The arguments of a call: a tuple of up to twelve serializable values, `()` for none, a
+/// `Vec<Term>`, or a reference to one of these.
 ///
 /// They are encoded once, as one Erlang list, straight into the outgoing buffer of the link.
 pub trait Arguments: Send + Sync {
@@ -106,6 +106,16 @@ impl Arguments for Vec<Term> {
         }
         writer.nil();
         Ok(())
+    }
+}
+
+impl<A: Arguments + ?Sized> Arguments for &A {
+    fn arity(&self) -> usize {
+        (**self).arity()
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+        (**self).encode(writer)
     }
 }
 

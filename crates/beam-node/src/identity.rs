@@ -33,6 +33,8 @@ pub(crate) struct Identity {
     pub(crate) calling: Gauge,
     /// Calls received from all peers and not answered.
     pub(crate) serving: Gauge,
+    /// Calls received from all peers in all, but for those of functions that every node exports.
+    pub(crate) served: AtomicU64,
 }
 
 impl Identity {
@@ -61,6 +63,7 @@ impl Identity {
             limits,
             calling: Gauge::default(),
             serving: Gauge::default(),
+            served: AtomicU64::new(0),
         })
     }
 
@@ -74,7 +77,6 @@ impl Identity {
 #[derive(Debug, Default)]
 pub(crate) struct Gauge {
     count: AtomicUsize,
-    entered: AtomicU64,
     emptied: Notify,
 }
 
@@ -82,7 +84,6 @@ impl Gauge {
     /// Adds one, unless `limit` is reached.
     pub(crate) fn enter(&self, limit: usize) -> bool {
         if self.count.fetch_add(1, Ordering::Relaxed) < limit {
-            self.entered.fetch_add(1, Ordering::Relaxed);
             return true;
         }
         self.leave();
@@ -100,11 +101,6 @@ impl Gauge {
 
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::Acquire)
-    }
-
-    /// How often it was entered in all.
-    pub(crate) fn entered(&self) -> u64 {
-        self.entered.load(Ordering::Relaxed)
     }
 
     /// Waits until the count is zero.

@@ -72,6 +72,8 @@ pub struct PeerStatus {
     pub calling: usize,
     /// Calls of the peer that this node has not answered.
     pub serving: usize,
+    /// Memberships that the peer has in groups of the scope `rpc_load_balancer`.
+    pub memberships: usize,
 }
 
 impl Node {
@@ -182,6 +184,7 @@ impl Node {
                 hidden: !link.visible,
                 calling: link.calling(),
                 serving: link.serving(),
+                memberships: self.state.groups.memberships(&link.peer),
             })
             .collect();
         peers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -386,6 +389,12 @@ impl Node {
     /// Calls of peers that this node has not answered.
     pub fn serving(&self) -> usize {
         self.state.identity.serving.count()
+    }
+
+    /// Calls that peers have made of this node in all, answered or not. Those of functions that
+    /// every node exports, such as `erlang:nodes/0`, do not count.
+    pub fn served(&self) -> u64 {
+        self.state.served()
     }
 
     /// Stops the node in good order: it leaves all groups, goes on serving until the calls both

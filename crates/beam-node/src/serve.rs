@@ -1,6 +1,9 @@
 //! Calls that peers make of this node's exports.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{Arc, atomic::Ordering},
+};
 
 use beam_dist::{
     NodeName,
@@ -11,7 +14,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Function, atoms,
+    Function, atoms, builtin,
     error::{Cause, Class, Code, Error},
     export::{CallContext, Outcome},
     link::{Link, SendError},
@@ -66,6 +69,9 @@ pub(crate) fn spawn(
         }
     };
 
+    if !builtin::is_builtin(&work.module, &work.function) {
+        node.identity.served.fetch_add(1, Ordering::Relaxed);
+    }
     let cancelled = CancellationToken::new();
     let origin = Some((link.id, request.request.clone()));
     let process = node.processes.spawn(

@@ -33,11 +33,11 @@ async fn drain(node: &Arc<NodeState>) -> Result<(), Error> {
             node.identity.calling.emptied().await;
             node.identity.serving.emptied().await;
             // Peers that have not seen the leave may still call.
-            let served = node.identity.serving.entered();
+            let served = node.served();
             if was_member {
                 tokio::time::sleep(node.drain.linger).await;
             }
-            if node.identity.serving.entered() == served && node.identity.calling.count() == 0 {
+            if node.served() == served && node.identity.calling.count() == 0 {
                 return;
             }
         }

@@ -148,6 +148,11 @@ impl NodeState {
         &self.identity.name
     }
 
+    /// How many calls of peers there were; see [`Node::served`](crate::Node::served).
+    pub(crate) fn served(&self) -> u64 {
+        self.identity.served.load(Ordering::Relaxed)
+    }
+
     /// Whether the node takes no new calls any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.stop.is_cancelled()

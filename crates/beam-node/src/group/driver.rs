@@ -112,6 +112,11 @@ impl ScopeDriver {
         self.feed(&mut self.wires(), |scope| scope.groups().cloned().collect())
     }
 
+    /// How many memberships a peer has.
+    pub(crate) fn memberships(&self, peer: &NodeName) -> usize {
+        self.groups.memberships(peer)
+    }
+
     /// The members of a group now.
     pub(crate) fn members(&self, group: &Term) -> Arc<Members> {
         self.groups.members(group)

@@ -50,6 +50,11 @@ impl Peer {
         }
     }
 
+    /// How many memberships it has announced.
+    pub(super) fn memberships(&self) -> usize {
+        self.announced.len()
+    }
+
     /// Whether this is the scope that is known.
     pub(super) fn is_found(&self, scope: &Pid) -> bool {
         matches!(&self.search, Search::Found { scope: found, .. } if found == scope)

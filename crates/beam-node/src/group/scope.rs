@@ -238,6 +238,11 @@ impl Scope {
         self.peers.get(peer).is_none_or(|peer| peer.has_answered)
     }
 
+    /// How many memberships a peer has announced.
+    pub(crate) fn memberships(&self, peer: &NodeName) -> usize {
+        self.peers.get(peer).map_or(0, Peer::memberships)
+    }
+
     /// The members of a group now.
     pub(crate) fn members(&self, group: &Term) -> Arc<Members> {
         match self.groups.get(group) {

@@ -61,6 +61,11 @@ impl Groups {
         self.lock().scope.has_answered(peer)
     }
 
+    /// How many memberships a peer has.
+    pub(crate) fn memberships(&self, peer: &NodeName) -> usize {
+        self.lock().scope.memberships(peer)
+    }
+
     /// The members of a group now.
     pub(crate) fn members(&self, group: &Term) -> Arc<Members> {
         self.lock().scope.members(group)

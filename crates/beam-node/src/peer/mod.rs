@@ -41,7 +41,7 @@ impl Peer {
 
     /// Whether there is a connection right now. The node itself always counts as connected.
     pub fn is_connected(&self) -> bool {
-        self.is_local() || self.slot.live().is_some()
+        self.is_local() || self.slot.is_live()
     }
 
     /// Calls a function there; see [`Node::call`](crate::Node::call).

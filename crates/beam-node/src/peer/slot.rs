@@ -62,6 +62,11 @@ impl Slot {
         self.link.load_full()
     }
 
+    /// Whether there is a live link.
+    pub(crate) fn is_live(&self) -> bool {
+        self.link.load().is_some()
+    }
+
     /// The live link, made by dialling where there is none.
     ///
     /// All who ask at the same time wait for one attempt, which goes on when they give up.

@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod answers;
+mod counts;
 mod failures;
 mod local;
 mod many;
