@@ -24,9 +24,14 @@
 
 pub mod algorithm;
 pub mod balancer;
+pub mod call;
 pub mod members;
 
-pub use algorithm::{Algorithm, PowerOfTwo, Random, RoundRobin, Selection};
+mod node_filter;
+mod random_node;
+mod retry;
+
+pub use algorithm::{Algorithm, CallDirect, PowerOfTwo, Random, RoundRobin, Selection};
 pub use balancer::{Balancer, BalancerBuilder};
 pub use beam_dist::{InvalidNodeName, NodeName};
 pub use beam_node::{
@@ -34,7 +39,11 @@ pub use beam_node::{
     Limits, Node, NodeBuilder, Result,
 };
 pub use beam_term::{Atom, Term};
-pub use members::{Candidate, Lease, Member, Outcome, Pool, Snapshot};
+pub use call::{Call, Cast, Multicall};
+pub use members::{Candidate, Lease, Member, Outcome, OutcomeKind, Pool, Snapshot, Tracked};
+pub use node_filter::NodeFilter;
+pub use random_node::{call_on_random_node, cast_on_random_node};
+pub use retry::{Retry, with_retry};
 pub use {beam_dist, beam_node, beam_term};
 
 /// The README's Rust must compile.

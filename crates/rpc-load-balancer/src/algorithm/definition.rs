@@ -141,7 +141,8 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
         None
     }
 
-    /// Whether calls run on the own node, whatever the members are.
+    /// Whether calls run on the own node, whatever the members are: a balancer then lets the
+    /// algorithm choose from the own node alone.
     fn is_local(&self) -> bool {
         false
     }

@@ -2,6 +2,7 @@
 //!
 //! | Algorithm | Picks | Choose it when |
 //! |---|---|---|
+//! | [`CallDirect`] | the own node, whoever the members are | in tests, and where one node does it all |
 //! | [`Random`] | any member, all alike | calls cost about the same; the default |
 //! | [`RoundRobin`] | one member after the other | the shares must be exactly even |
 //! | [`PowerOfTwo`] | the less busy of two random members | calls or members differ in speed |
@@ -9,6 +10,7 @@
 //! Anything else is an implementation of [`Algorithm`].
 
 mod background;
+mod call_direct;
 mod definition;
 mod power_of_two;
 mod random;
@@ -17,6 +19,7 @@ mod round_robin;
 mod selection;
 
 pub use background::{Background, BackgroundTask};
+pub use call_direct::CallDirect;
 pub use definition::{Algorithm, NodeChange};
 pub use power_of_two::PowerOfTwo;
 pub use random::Random;

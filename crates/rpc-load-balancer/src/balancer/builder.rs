@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use beam_node::{Error, Node};
@@ -12,6 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Balancer,
+    drain::Drain,
     follow::follow,
     handle::Shared,
     selector::Selector,
@@ -19,7 +21,10 @@ use super::{
 };
 use crate::{
     algorithm::{Algorithm, Random},
-    members::Pool,
+    call::Options,
+    members::{Pool, Tracker},
+    node_filter::NodeFilter,
+    retry::Retry,
 };
 
 /// A balancer that is not started yet.
@@ -29,6 +34,9 @@ pub struct BalancerBuilder {
     pool: Arc<dyn Selector>,
     join: bool,
     weights: Vec<(String, u32)>,
+    node_match: NodeFilter,
+    drain: Drain,
+    options: Options,
 }
 
 impl BalancerBuilder {
@@ -38,6 +46,9 @@ impl BalancerBuilder {
             pool: Arc::new(Pool::new(Random::new())),
             join: true,
             weights: Vec::new(),
+            node_match: NodeFilter::all(),
+            drain: Drain::default(),
+            options: Options::default(),
         }
     }
 
@@ -61,6 +72,45 @@ impl BalancerBuilder {
     /// It holds for this balancer on this node. [`Balancer::set_weight`] changes it at run time.
     pub fn weight(mut self, node: impl Into<String>, weight: u32) -> Self {
         self.weights.push((node.into(), weight));
+        self
+    }
+
+    /// Sets which nodes become members, by their names: where that of this node does not match, it
+    /// is a pure client. So all nodes of a system can start the same balancer. Default: all nodes.
+    pub fn node_match(mut self, filter: NodeFilter) -> Self {
+        self.node_match = filter;
+        self
+    }
+
+    /// Sets whether calls run on this node, its own exports, whoever the members are; as in tests,
+    /// or on a machine of its own. Default: `false`.
+    pub fn call_directly(mut self, directly: bool) -> Self {
+        self.options.directly = directly;
+        self
+    }
+
+    /// Sets what calls do when there is nobody to call. Default: five tries after the first, with
+    /// pauses of 5 s that end when a member joins.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options.retry = retry;
+        self
+    }
+
+    /// Sets how long calls wait for their answers. Default: 10 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = timeout;
+        self
+    }
+
+    /// Sets how long [`Balancer::drain`] waits for calls to end. Default: 15 s.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain.timeout = timeout;
+        self
+    }
+
+    /// Sets how long [`Balancer::drain`] waits for late calls after the last one. Default: 1 s.
+    pub fn drain_linger(mut self, linger: Duration) -> Self {
+        self.drain.linger = linger;
         self
     }
 
@@ -88,13 +138,22 @@ impl BalancerBuilder {
             .map(Weights::new)
             .map_err(complete)?;
         let group = Term::Atom(name.clone());
-        let membership = self.join.then(|| node.join(group.clone())).transpose();
-        let (members, follow) = follow(Arc::clone(&self.pool), node.watch_members(group), &weights);
+        let joins = self.join && self.node_match.matches(node.name());
+        let membership = joins.then(|| node.join(group.clone())).transpose();
+        let (members, follow) = follow(
+            Arc::clone(&self.pool),
+            node.name(),
+            node.watch_members(group),
+            &weights,
+        );
         let background = Arc::clone(&self.pool).background(node);
         Ok(Balancer::new(Shared {
             name,
             membership: Mutex::new(membership.map_err(complete)?),
             pool: self.pool,
+            tracker: Tracker::default(),
+            drain: self.drain,
+            options: self.options,
             members,
             weights,
             _follower: AbortOnDropHandle::new(tokio::spawn(follow)),
@@ -111,6 +170,9 @@ impl fmt::Debug for BalancerBuilder {
             .field("name", &self.name)
             .field("join", &self.join)
             .field("weights", &self.weights)
+            .field("node_match", &self.node_match)
+            .field("drain", &self.drain)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }

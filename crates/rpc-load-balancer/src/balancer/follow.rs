@@ -1,6 +1,10 @@
 //! Keeping the pool of a balancer at the members of its group, and at their weights.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use beam_dist::NodeName;
 use beam_node::Members;
@@ -12,8 +16,28 @@ use crate::members::Candidate;
 /// The members of the group that the pool has been told of, whatever their weights.
 pub(super) type Followed = watch::Receiver<Arc<Members>>;
 
+/// Changes of the members of a balancer, or of their weights.
+pub(crate) struct Changes(Followed);
+
+impl Changes {
+    /// Notices changes from here on.
+    pub(super) fn of(followed: &Followed) -> Self {
+        let mut followed = followed.clone();
+        followed.mark_unchanged();
+        Self(followed)
+    }
+
+    /// Waits for the next change. There is none any more once the balancer is gone.
+    pub(crate) async fn next(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
 /// What the members of a pool follow from.
 struct Sources {
+    own: NodeName,
     members: watch::Receiver<Arc<Members>>,
     weights: watch::Receiver<HashMap<NodeName, u32>>,
 }
@@ -22,10 +46,12 @@ struct Sources {
 /// as it runs.
 pub(super) fn follow(
     pool: Arc<dyn Selector>,
+    own: &NodeName,
     members: watch::Receiver<Arc<Members>>,
     weights: &Weights,
 ) -> (Followed, impl Future<Output = ()> + Send + 'static) {
     let mut sources = Sources {
+        own: own.clone(),
         members,
         weights: weights.follow(),
     };
@@ -51,7 +77,9 @@ impl Sources {
     fn take(&mut self, pool: &dyn Selector) -> Arc<Members> {
         // The clone ends the borrow, which would keep the group from changing meanwhile.
         let members = Arc::clone(&self.members.borrow_and_update());
-        let candidates = {
+        let candidates = if pool.is_local() {
+            vec![Candidate::from(self.own.clone())]
+        } else {
             let weights = self.weights.borrow_and_update();
             let weigh = |node: &NodeName| {
                 let weight = weights.get(node).copied().unwrap_or(1);
@@ -59,7 +87,11 @@ impl Sources {
             };
             members.nodes().map(weigh).collect()
         };
-        pool.update(candidates);
+        // What the algorithm does with them is code of the user. Should it panic, the members stay
+        // what they were until the next change.
+        if catch_unwind(AssertUnwindSafe(|| pool.update(candidates))).is_err() {
+            tracing::error!("the algorithm of a balancer panicked when members changed");
+        }
         members
     }
 }

@@ -13,13 +13,17 @@ use serde::de::DeserializeOwned;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    BalancerBuilder, Call, Cast,
-    follow::Followed,
-    route::Route,
+    BalancerBuilder,
+    drain::Drain,
+    follow::{Changes, Followed},
     selector::Selector,
     weights::{Weights, weighed},
 };
-use crate::{algorithm::Selection, members::Lease};
+use crate::{
+    algorithm::Selection,
+    call::{Call, Cast, Multicall, Options, Route, Target},
+    members::{Lease, Tracked, Tracker},
+};
 
 /// Calls over the members of a process group, each to the member that an algorithm picks.
 ///
@@ -55,6 +59,11 @@ pub(super) struct Shared {
     pub(super) name: Atom,
     pub(super) membership: Mutex<Option<Membership>>,
     pub(super) pool: Arc<dyn Selector>,
+    /// Calls in flight that no member was selected for.
+    pub(super) tracker: Tracker,
+    pub(super) drain: Drain,
+    /// What calls do unless told otherwise.
+    pub(super) options: Options,
     pub(super) members: Followed,
     pub(super) weights: Weights,
     /// Keeps the pool at the members of the group.
@@ -99,12 +108,13 @@ impl Balancer {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn call<'a, T: DeserializeOwned, A: Arguments + 'a>(
+    pub fn call<'a, T: DeserializeOwned + Send, A: Arguments + 'a>(
         &self,
         function: impl TryInto<Function, Error: fmt::Display>,
         arguments: A,
     ) -> Call<'a, T, A> {
-        Call::new(self.clone(), function, arguments)
+        let options = self.shared.options.clone();
+        Call::new(Target::Members(self.clone()), function, arguments, options)
     }
 
     /// Sends a cast, a call whose result nobody wants, to the member that the algorithm picks.
@@ -121,7 +131,28 @@ impl Balancer {
         function: impl TryInto<Function, Error: fmt::Display>,
         arguments: A,
     ) -> Cast<'a, A> {
-        Cast::new(self.clone(), function, arguments)
+        let options = self.shared.options.clone();
+        Cast::new(Target::Members(self.clone()), function, arguments, options)
+    }
+
+    /// Calls a function on every member at once.
+    ///
+    /// ```no_run
+    /// # use rpc_load_balancer::{Balancer, Error};
+    /// # async fn example(balancer: Balancer) -> Result<(), Error> {
+    /// for (node, answer) in balancer.multicall::<u64, _>(("cache", "size"), ()).await? {
+    ///     println!("{node}: {answer:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn multicall<'a, T: DeserializeOwned + Send, A: Arguments + 'a>(
+        &self,
+        function: impl TryInto<Function, Error: fmt::Display>,
+        arguments: A,
+    ) -> Multicall<'a, T, A> {
+        let timeout = self.shared.options.timeout;
+        Multicall::new(self.clone(), function, arguments).timeout(timeout)
     }
 
     /// Selects a member, which counts as busy until the lease is dropped.
@@ -255,31 +286,72 @@ impl Balancer {
     }
 
     /// Selections of this balancer that have not ended, among them the calls that wait for an
-    /// answer.
+    /// answer; and what is [tracked](Self::track_call).
     pub fn in_flight(&self) -> usize {
-        self.shared.pool.in_flight()
+        self.shared.pool.in_flight() + self.shared.tracker.count()
+    }
+
+    /// Counts a piece of work as a call in flight, although it is none of this balancer's, until
+    /// the value is dropped. A [drain](Self::drain) then waits for it.
+    pub fn track_call(&self) -> Tracked {
+        self.shared.tracker.track()
+    }
+
+    /// Leaves the group, goes on serving, and waits until the calls both ways have run out: those
+    /// that this balancer makes, and those that this node serves, through whatever balancer they
+    /// came. Peers that have not yet seen the leave may still call; a node that was a member waits
+    /// for such calls for 1 s after the last one. Connections stay open.
+    ///
+    /// [`Node::shutdown`] does the same for the whole node, and then stops it.
+    ///
+    /// # Errors
+    ///
+    /// `request_timeout` with the numbers of calls that were left after the
+    /// [`drain_timeout`](BalancerBuilder::drain_timeout), 15 s by default.
+    ///
+    /// # Cancellation safety
+    ///
+    /// When the future is dropped the group is left all the same.
+    pub async fn drain(&self) -> Result<(), Error> {
+        let was_member = self.leave();
+        let drained = self.shared.drain.run(self, was_member).await;
+        drained.map_err(|error| self.complete(error))
     }
 
     /// Leaves the group: other nodes stop sending calls here. The balancer goes on as a pure
-    /// client. Does nothing if it is one already.
-    pub fn leave(&self) {
+    /// client. Returns whether it was a member.
+    pub fn leave(&self) -> bool {
         let mut membership = self
             .shared
             .membership
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        drop(membership.take());
+        membership.take().is_some()
     }
 
-    /// Whom to call.
-    pub(super) fn route(&self, selection: &Selection<'_>) -> Result<Route<'_>, Error> {
-        if self.shared.pool.is_local() {
-            return Ok(Route::Own(&self.shared.own));
+    /// The own node, whoever the members are.
+    pub(crate) fn own_route(&self) -> Route {
+        Route::Node {
+            peer: self.shared.own.clone(),
+            _tracked: Some(self.track_call()),
         }
-        self.select_by(selection).map(Route::Member)
     }
 
-    fn select_by(&self, selection: &Selection<'_>) -> Result<Lease, Error> {
+    /// The best of the members that `may_be` holds for.
+    pub(crate) fn select_where(
+        &self,
+        selection: &Selection<'_>,
+        may_be: &dyn Fn(&NodeName) -> bool,
+    ) -> Option<Lease> {
+        self.shared.pool.select_where(selection, may_be)
+    }
+
+    /// Changes of the members from here on.
+    pub(crate) fn changes(&self) -> Changes {
+        Changes::of(&self.shared.members)
+    }
+
+    pub(crate) fn select_by(&self, selection: &Selection<'_>) -> Result<Lease, Error> {
         let selected = self.shared.pool.select(selection);
         selected.ok_or_else(|| self.no_member())
     }
@@ -313,7 +385,7 @@ impl Balancer {
     }
 
     /// Adds which balancer it was.
-    pub(super) fn complete(&self, error: Error) -> Error {
+    pub(crate) fn complete(&self, error: Error) -> Error {
         error.of_balancer(self.name())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use beam_dist::NodeName;
 use beam_node::Node;
 
 use crate::{
@@ -16,6 +17,13 @@ pub(super) trait Selector: Send + Sync {
     fn select(&self, selection: &Selection<'_>) -> Option<Lease>;
 
     fn select_nodes(&self, count: usize, selection: &Selection<'_>) -> Vec<Lease>;
+
+    /// The best of the members that `may_be` holds for.
+    fn select_where(
+        &self,
+        selection: &Selection<'_>,
+        may_be: &dyn Fn(&NodeName) -> bool,
+    ) -> Option<Lease>;
 
     fn update(&self, candidates: Vec<Candidate>);
 
@@ -34,6 +42,14 @@ impl<A: Algorithm> Selector for Pool<A> {
 
     fn select_nodes(&self, count: usize, selection: &Selection<'_>) -> Vec<Lease> {
         self.select_nodes(count, selection)
+    }
+
+    fn select_where(
+        &self,
+        selection: &Selection<'_>,
+        may_be: &dyn Fn(&NodeName) -> bool,
+    ) -> Option<Lease> {
+        self.select_where(selection, may_be)
     }
 
     fn update(&self, candidates: Vec<Candidate>) {

@@ -21,27 +21,37 @@ pub struct Lease {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// Whether the member answered with a result, and in time.
-    pub succeeded: bool,
+    /// What the member did.
+    pub kind: OutcomeKind,
     /// How long it took until the result, or the failure, was there.
     pub elapsed: Duration,
 }
 
+/// What a member did with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OutcomeKind {
+    /// It answered with a result.
+    Success,
+    /// It answered that the function raised, does not exist, or was killed.
+    Raised,
+    /// It did not answer in time.
+    TimedOut,
+    /// There was no connection to it, or it was lost.
+    Unreachable,
+    /// It refused to start the call, for example because it serves too many.
+    Refused,
+}
+
 impl Outcome {
-    /// The member answered with a result.
-    pub fn success(elapsed: Duration) -> Self {
-        Self {
-            succeeded: true,
-            elapsed,
-        }
+    /// An outcome, and how long it took.
+    pub fn new(kind: OutcomeKind, elapsed: Duration) -> Self {
+        Self { kind, elapsed }
     }
 
-    /// The call failed, or was not answered in time.
-    pub fn failure(elapsed: Duration) -> Self {
-        Self {
-            succeeded: false,
-            elapsed,
-        }
+    /// Whether the member answered with a result, and in time.
+    pub fn is_success(&self) -> bool {
+        self.kind == OutcomeKind::Success
     }
 }
 
@@ -52,6 +62,9 @@ pub(super) trait Held: Send + Sync {
     /// The node as a peer of the one that calls; it is the same one with every call.
     fn peer(&self, from: &Node) -> Result<&Peer, Error>;
 
+    /// Comes once for each lease.
+    fn acquired(&self);
+
     fn ended(&self, outcome: &Outcome);
 
     /// Comes once for each lease.
@@ -61,8 +74,10 @@ pub(super) trait Held: Send + Sync {
 impl Lease {
     /// Takes a lease.
     pub(super) fn on<A: Algorithm>(member: Arc<Member<A>>) -> Self {
-        member.acquire();
-        Self { member }
+        let lease = Self { member };
+        // The lease is there already: should the algorithm panic, the count goes back.
+        lease.member.acquired();
+        lease
     }
 
     /// The selected node.
@@ -163,7 +178,10 @@ mod tests {
         let second = pool.select(&Selection::default()).unwrap();
         assert!(!pool.update(numbered(0..2)));
         pool.update(numbered(2..3));
-        first.end(Outcome::success(Duration::from_millis(20)));
+        first.end(Outcome::new(
+            OutcomeKind::Success,
+            Duration::from_millis(20),
+        ));
         drop(second);
 
         assert_eq!(
@@ -173,7 +191,7 @@ mod tests {
                 "n1@host again after 0",
                 "n1@host again after 1",
                 "1 members: joined [n2@host], left [n0@host, n1@host]",
-                "n1@host Outcome { succeeded: true, elapsed: 20ms }",
+                "n1@host Outcome { kind: Success, elapsed: 20ms }",
                 "n1@host released, 2 in all",
                 "n1@host released, 2 in all",
             ]

@@ -51,7 +51,8 @@ impl LoadCounter {
     }
 
     pub(super) fn read(&self) -> Load {
-        let word = self.0.load(Ordering::Relaxed);
+        // Acquire: see `release`.
+        let word = self.0.load(Ordering::Acquire);
         Load {
             in_flight: word as u32,
             picks: (word / ONE_PICK) as u32,

@@ -99,12 +99,6 @@ impl<A: Algorithm> Member<A> {
         &self.further_lanes
     }
 
-    pub(super) fn acquire(&self) {
-        self.load.acquire();
-        let algorithm = &self.identity.algorithm;
-        algorithm.on_select(self);
-    }
-
     /// Moves the count of picks, and leaves the calls in flight alone.
     pub(super) fn restart_picks(&self, picks: u32) {
         self.load.add_picks(picks.wrapping_sub(self.picks()));
@@ -125,6 +119,12 @@ impl<A: Algorithm> Held for Member<A> {
                 Ok(peer.get_or_init(|| found))
             }
         }
+    }
+
+    fn acquired(&self) {
+        self.load.acquire();
+        let algorithm = &self.identity.algorithm;
+        algorithm.on_select(self);
     }
 
     fn ended(&self, outcome: &Outcome) {

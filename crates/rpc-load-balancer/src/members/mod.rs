@@ -12,12 +12,15 @@ mod member;
 mod pool;
 mod roster;
 mod snapshot;
+mod tracked;
 
 pub use candidate::Candidate;
-pub use lease::{Lease, Outcome};
+pub use lease::{Lease, Outcome, OutcomeKind};
 pub use load::Load;
 pub use member::Member;
 pub use pool::Pool;
 #[cfg(test)]
 pub(crate) use pool::numbered;
 pub use snapshot::Snapshot;
+pub use tracked::Tracked;
+pub(crate) use tracked::Tracker;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use beam_dist::NodeName;
 
 use super::{Candidate, Lease, Snapshot, lane::lanes, roster::Roster};
 use crate::algorithm::{Algorithm, Selection};
@@ -51,6 +52,26 @@ impl<A: Algorithm> Pool<A> {
     pub fn select(&self, selection: &Selection<'_>) -> Option<Lease> {
         let snapshot = self.current.load();
         snapshot.lease(self.algorithm.choose(&snapshot, selection)?)
+    }
+
+    /// Selects the best of the members that `may_be` holds for.
+    pub(crate) fn select_where(
+        &self,
+        selection: &Selection<'_>,
+        may_be: &dyn Fn(&NodeName) -> bool,
+    ) -> Option<Lease> {
+        let snapshot = self.current.load_full();
+        let members = snapshot.members();
+        let all = members.len();
+        self.algorithm
+            .choose_nodes(&snapshot, all, selection)
+            .into_iter()
+            .find(|&index| {
+                members
+                    .get(index)
+                    .is_some_and(|member| may_be(member.node()))
+            })
+            .and_then(|index| snapshot.lease(index))
     }
 
     /// Selects up to `count` different members, the best first.
@@ -142,7 +163,7 @@ impl<A: Algorithm> fmt::Debug for Pool<A> {
 
 /// Names of nodes for tests: `n0@host` and so on.
 #[cfg(test)]
-pub(crate) fn numbered(numbers: std::ops::Range<usize>) -> Vec<beam_dist::NodeName> {
+pub(crate) fn numbered(numbers: std::ops::Range<usize>) -> Vec<NodeName> {
     numbers
         .map(|n| format!("n{n}@host").parse().unwrap())
         .collect()
@@ -150,8 +171,6 @@ pub(crate) fn numbered(numbers: std::ops::Range<usize>) -> Vec<beam_dist::NodeNa
 
 #[cfg(test)]
 mod tests {
-    use beam_dist::NodeName;
-
     use super::*;
     use crate::{Member, algorithm::Random};
 

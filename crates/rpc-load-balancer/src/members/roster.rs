@@ -64,9 +64,13 @@ impl<A: Algorithm> Roster<A> {
 
         let name = |member: &Arc<Member<A>>| member.node().clone();
         let left = leaving.iter().map(name).collect();
+        let next = Snapshot::after(current, members, weights, self.lanes, algorithm);
+        // Only now, for the algorithm may have panicked.
+        for node in &joined {
+            self.departed.remove(node);
+        }
         self.departed
             .extend(leaving.into_iter().map(|member| (name(&member), member)));
-        let next = Snapshot::after(current, members, weights, self.lanes, algorithm);
         Some((next, NodeChange { joined, left }))
     }
 
@@ -76,16 +80,16 @@ impl<A: Algorithm> Roster<A> {
     }
 
     fn join(
-        &mut self,
+        &self,
         node: &NodeName,
         picks: u32,
         staying: &[Arc<Member<A>>],
         algorithm: &Arc<A>,
     ) -> Arc<Member<A>> {
-        match self.departed.remove(node) {
+        match self.departed.get(node) {
             Some(member) => {
                 member.restart_picks(picks);
-                member
+                Arc::clone(member)
             }
             None => Arc::new(Member::new(
                 node.clone(),

@@ -1,0 +1,13 @@
+//! Calls and casts, whoever picks the node that they go to.
+
+mod builder;
+mod multicall;
+mod request;
+mod route;
+mod target;
+
+pub use builder::{Call, Cast};
+pub use multicall::Multicall;
+pub(crate) use request::Options;
+pub(crate) use route::Route;
+pub(crate) use target::Target;

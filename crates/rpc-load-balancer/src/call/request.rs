@@ -1,0 +1,250 @@
+//! The way of one call: whom to ask, and whom instead when that one cannot be reached.
+
+use std::{fmt, future::Future, marker::PhantomData, time::Duration};
+
+use beam_dist::NodeName;
+use beam_node::{Arguments, Cause, Error, Function, Peer};
+use beam_term::Term;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::{Route, Target, target::TargetChanges};
+use crate::{
+    algorithm::Selection,
+    retry::{Retry, is_no_route},
+};
+
+/// What to ask of some node.
+#[derive(Debug)]
+pub(super) struct Request<A> {
+    pub(super) target: Target,
+    pub(super) function: Result<Function, Error>,
+    pub(super) arguments: A,
+    pub(super) options: Options,
+}
+
+/// How to ask.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) timeout: Duration,
+    pub(crate) retry: Retry,
+    pub(crate) directly: bool,
+    pub(crate) key: Option<Term>,
+}
+
+/// How long a call waits for its answer unless told otherwise.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            timeout: DEFAULT_TIMEOUT,
+            retry: Retry::default(),
+            directly: false,
+            key: None,
+        }
+    }
+}
+
+/// How a request is delivered to the node that was picked.
+pub(super) trait Delivery {
+    type Output: Send;
+
+    fn deliver<A: Arguments>(
+        peer: &Peer,
+        function: &Function,
+        arguments: &A,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+}
+
+/// Delivery as a call, whose result is a `T`.
+pub(super) struct Calling<T>(PhantomData<T>);
+
+/// Delivery as a cast.
+pub(super) struct Casting;
+
+impl<T: DeserializeOwned + Send> Delivery for Calling<T> {
+    type Output = T;
+
+    fn deliver<A: Arguments>(
+        peer: &Peer,
+        function: &Function,
+        arguments: &A,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<T, Error>> + Send {
+        peer.call(function, arguments).timeout(timeout).send()
+    }
+}
+
+impl Delivery for Casting {
+    type Output = ();
+
+    fn deliver<A: Arguments>(
+        peer: &Peer,
+        function: &Function,
+        arguments: &A,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        peer.cast(function, arguments).timeout(timeout).send()
+    }
+}
+
+/// What became of a request, and who was asked last, if anybody was.
+pub(super) type Delivered<T> = (Option<NodeName>, Result<T, Error>);
+
+impl<A: Arguments> Request<A> {
+    pub(super) fn new(
+        target: Target,
+        function: impl TryInto<Function, Error: fmt::Display>,
+        arguments: A,
+        options: Options,
+    ) -> Self {
+        let function = function
+            .try_into()
+            .map_err(|error| Error::bad_request(format!("wrong name of a function: {error}")));
+        Self {
+            target,
+            function,
+            arguments,
+            options,
+        }
+    }
+
+    /// Sends it to whoever is picked. As long as there is nobody, tries again as it is to.
+    pub(super) async fn send<D: Delivery>(self) -> Delivered<D::Output> {
+        let function = match &self.function {
+            Ok(function) => function,
+            Err(error) => return (None, Err(self.target.complete(error.clone()))),
+        };
+        let mut clock = Clock::start(self.options.timeout);
+        let mut tries = self.options.retry.begin();
+        let mut changes: Option<TargetChanges> = None;
+        loop {
+            let (node, result) = self.try_all::<D>(function, &mut clock).await;
+            let result = result.map_err(|error| {
+                let error = error.in_function(function, self.arguments.arity());
+                self.target.complete(error)
+            });
+            match result {
+                Err(error) if is_no_route(&error) && !tries.are_used_up() => {
+                    let Some(changes) = &mut changes else {
+                        // Somebody may have come since; from here on that is noticed.
+                        changes = Some(self.target.changes());
+                        continue;
+                    };
+                    let pause = tries.pause().unwrap_or(clock.deadline);
+                    let was_change = changes.next(pause.min(clock.deadline)).await;
+                    if clock.is_over() {
+                        return (node, Err(error));
+                    }
+                    if !was_change {
+                        tries.take();
+                    }
+                }
+                result => return (node, result),
+            }
+        }
+    }
+
+    /// Sends it to the node that is picked. Where that is certain not to have taken it, another one
+    /// gets it at once, until all were asked.
+    async fn try_all<D: Delivery>(
+        &self,
+        function: &Function,
+        clock: &mut Clock,
+    ) -> Delivered<D::Output> {
+        let selection = self
+            .options
+            .key
+            .as_ref()
+            .map_or_else(Selection::default, Selection::with_key);
+        let from = self.target.node();
+        let mut route = match self.target.route(&selection, self.options.directly) {
+            Ok(route) => route,
+            Err(error) => return (None, Err(error)),
+        };
+        let mut asked: Vec<NodeName> = Vec::new();
+        loop {
+            // A member whose connection was lost this moment is about to leave the pool; to connect
+            // to it would most likely be in vain.
+            if !self.options.directly
+                && !route.peer(from).is_ok_and(Peer::is_connected)
+                && let Some(other) = self
+                    .target
+                    .alternative(&selection, |name| !asked.contains(name))
+            {
+                route = other;
+            }
+            let (node, result) = self.ask::<D>(route, function, clock).await;
+            match result {
+                Err(error) if goes_elsewhere(&error) && !clock.is_over() => {
+                    asked.push(node.clone());
+                    let not_asked = |name: &NodeName| !asked.contains(name);
+                    let other = match self.options.directly {
+                        true => None,
+                        false => self.target.alternative(&selection, not_asked),
+                    };
+                    match other {
+                        Some(other) => route = other,
+                        None => return (Some(node), Err(error)),
+                    }
+                }
+                result => return (Some(node), result),
+            }
+        }
+    }
+
+    async fn ask<D: Delivery>(
+        &self,
+        route: Route,
+        function: &Function,
+        clock: &mut Clock,
+    ) -> (NodeName, Result<D::Output, Error>) {
+        let node = route.node().clone();
+        let started = Instant::now();
+        let result = match route.peer(self.target.node()) {
+            Ok(peer) => D::deliver(peer, function, &self.arguments, clock.left(started)).await,
+            Err(error) => Err(error),
+        };
+        route.end(&result, started.elapsed());
+        (node, result)
+    }
+}
+
+/// Whether another node may be asked at once: the one that was is certain not to have run it.
+fn goes_elsewhere(error: &Error) -> bool {
+    matches!(error.cause(), Cause::NotConnected(_) | Cause::Refused(_))
+}
+
+/// The time that a call has.
+struct Clock {
+    timeout: Duration,
+    deadline: Instant,
+    is_untouched: bool,
+}
+
+impl Clock {
+    fn start(timeout: Duration) -> Self {
+        // What no clock can tell is as good as never.
+        let longest = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+        Self {
+            timeout,
+            deadline: Instant::now() + timeout.min(longest),
+            is_untouched: true,
+        }
+    }
+
+    /// The time that is left: all of it, the first time, so that the timeout that was asked for is
+    /// the one that an error tells of.
+    fn left(&mut self, now: Instant) -> Duration {
+        match std::mem::take(&mut self.is_untouched) {
+            true => self.timeout,
+            false => self.deadline.saturating_duration_since(now),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+}

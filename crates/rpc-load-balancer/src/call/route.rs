@@ -1,0 +1,62 @@
+//! The node that a call goes to.
+
+use std::time::Duration;
+
+use beam_dist::NodeName;
+use beam_node::{Cause, Error, Node, Peer};
+
+use crate::members::{Lease, Outcome, OutcomeKind, Tracked};
+
+/// The node that a call goes to, and the hold on it while the call lasts.
+pub(crate) enum Route {
+    /// The member that was selected.
+    Member(Lease),
+    /// A node that no algorithm has selected.
+    Node {
+        peer: Peer,
+        /// The count of the call, where it is one of a balancer.
+        _tracked: Option<Tracked>,
+    },
+}
+
+impl Route {
+    pub(super) fn node(&self) -> &NodeName {
+        match self {
+            Self::Member(lease) => lease.node(),
+            Self::Node { peer, .. } => peer.name(),
+        }
+    }
+
+    pub(super) fn peer(&self, from: &Node) -> Result<&Peer, Error> {
+        match self {
+            Self::Member(lease) => lease.peer(from),
+            Self::Node { peer, .. } => Ok(peer),
+        }
+    }
+
+    /// The call ended so, after this time.
+    pub(super) fn end<T>(self, result: &Result<T, Error>, elapsed: Duration) {
+        if let Self::Member(lease) = self
+            && let Some(kind) = kind(result)
+        {
+            lease.end(Outcome { kind, elapsed });
+        }
+    }
+}
+
+/// What a result says about the member: nothing, where the fault lies here.
+fn kind<T>(result: &Result<T, Error>) -> Option<OutcomeKind> {
+    let error = match result {
+        Ok(_) => return Some(OutcomeKind::Success),
+        Err(error) => error,
+    };
+    match error.cause() {
+        // The member has answered; that the caller wanted another type is not its fault.
+        Cause::Decode(_) => Some(OutcomeKind::Success),
+        Cause::Raised(_) | Cause::Killed(_) | Cause::Undefined => Some(OutcomeKind::Raised),
+        Cause::Timeout(_) => Some(OutcomeKind::TimedOut),
+        Cause::NotConnected(_) | Cause::ConnectionLost => Some(OutcomeKind::Unreachable),
+        Cause::Refused(_) => Some(OutcomeKind::Refused),
+        _ => None,
+    }
+}

@@ -1,0 +1,105 @@
+//! Who may be called.
+
+use beam_dist::NodeName;
+use beam_node::{Error, Node};
+use tokio::time::{Instant, sleep_until};
+
+use super::Route;
+use crate::{
+    algorithm::Selection,
+    balancer::{Balancer, Changes},
+    random_node::RandomNode,
+};
+
+/// Those of whom one is picked for each call.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// The members of a balancer.
+    Members(Balancer),
+    /// Connected nodes with a matching name.
+    RandomNode(RandomNode),
+}
+
+impl Target {
+    /// The node that calls.
+    pub(super) fn node(&self) -> &Node {
+        match self {
+            Self::Members(balancer) => balancer.node(),
+            Self::RandomNode(random) => random.node(),
+        }
+    }
+
+    /// The one to call first.
+    pub(super) fn route(&self, selection: &Selection<'_>, directly: bool) -> Result<Route, Error> {
+        match self {
+            Self::Members(balancer) if directly => Ok(balancer.own_route()),
+            Self::Members(balancer) => balancer.select_by(selection).map(Route::Member),
+            Self::RandomNode(random) if directly => random.own_route(),
+            Self::RandomNode(random) => random.route(),
+        }
+    }
+
+    /// The best of those that may be called instead, which are connected if any of them is.
+    pub(super) fn alternative(
+        &self,
+        selection: &Selection<'_>,
+        may_be: impl Fn(&NodeName) -> bool,
+    ) -> Option<Route> {
+        match self {
+            Self::Members(balancer) => {
+                let node = balancer.node();
+                let is_connected = |name: &NodeName| {
+                    may_be(name) && node.peer(name).is_ok_and(|peer| peer.is_connected())
+                };
+                balancer
+                    .select_where(selection, &is_connected)
+                    .or_else(|| balancer.select_where(selection, &may_be))
+                    .map(Route::Member)
+            }
+            Self::RandomNode(random) => random.alternative(may_be),
+        }
+    }
+
+    /// From here on, changes of who may be called are noticed.
+    pub(super) fn changes(&self) -> TargetChanges {
+        match self {
+            Self::Members(balancer) => TargetChanges::Members(balancer.changes()),
+            Self::RandomNode(random) => TargetChanges::Connections(random.node().events()),
+        }
+    }
+
+    /// Adds whose call it was.
+    pub(super) fn complete(&self, error: Error) -> Error {
+        match self {
+            Self::Members(balancer) => balancer.complete(error),
+            Self::RandomNode(_) => error,
+        }
+    }
+}
+
+/// Changes of who may be called.
+pub(super) enum TargetChanges {
+    Members(Changes),
+    Connections(beam_node::Events),
+}
+
+impl TargetChanges {
+    /// Waits for a change, but no longer than this. Returns whether there was one.
+    pub(super) async fn next(&mut self, until: Instant) -> bool {
+        let change = async {
+            match self {
+                Self::Members(changes) => changes.next().await,
+                Self::Connections(events) => {
+                    if events.next().await.is_none() {
+                        // The node has stopped; nothing changes any more.
+                        std::future::pending::<()>().await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = change => true,
+            () = sleep_until(until) => false,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Balancers of several nodes in one process.
+#![allow(clippy::unwrap_used)]
+
+mod calls;
+mod drain;
+mod members;
+mod multicall;
+mod random_node;
+mod routes;
+mod support;

@@ -1,0 +1,73 @@
+//! Calls on a random node whose name matches.
+
+use std::collections::BTreeSet;
+
+use rpc_load_balancer::{Code, NodeFilter, Retry, call_on_random_node, cast_on_random_node};
+
+use crate::support::{Cluster, member, until, within};
+
+#[tokio::test]
+async fn any_connected_member_that_matches_may_be_called() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let w1 = cluster.node("w1", &[&app]).await;
+    let w2 = cluster.node("w2", &[&app]).await;
+    let (_member1, _member2) = (member(&w1).await, member(&w2).await);
+    let _stranger = cluster.node("w3", &[&app]).await;
+    until(|| {
+        let peers = app.peers();
+        peers.len() == 3 && peers.iter().filter(|peer| peer.memberships > 0).count() == 2
+    })
+    .await;
+
+    let mut called = BTreeSet::new();
+    // The hidden peer without any group is never called; each of the others is, but for a chance
+    // of one in 2^62.
+    for _ in 0..64 {
+        let filter: NodeFilter = "/^w/".parse().unwrap();
+        let call = call_on_random_node::<String, _>(&app, filter, ("demo", "node"), ());
+        called.insert(within(call.send()).await.unwrap());
+    }
+    assert_eq!(
+        called,
+        BTreeSet::from(["w1@127.0.0.1".into(), "w2@127.0.0.1".into()])
+    );
+    let filter: NodeFilter = "w2@".parse().unwrap();
+    within(cast_on_random_node(&app, filter, ("demo", "node"), ()).send())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn the_own_node_comes_first_where_its_name_matches() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let call = call_on_random_node::<String, _>(&app, NodeFilter::all(), ("demo", "node"), ());
+    assert_eq!(within(call.send()).await.unwrap(), app.name().as_str());
+    let absent = call_on_random_node::<(), _>(&app, NodeFilter::all(), ("demo", "absent"), ());
+    assert!(within(absent.send()).await.unwrap_err().is_undefined());
+}
+
+#[tokio::test]
+async fn without_a_match_the_error_names_the_filter() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let filter = NodeFilter::any(["db", "/^cache/"]).unwrap();
+    let call = call_on_random_node::<(), _>(&app, filter, ("demo", "node"), ());
+    let error = within(call.retry(Retry::never()).send()).await.unwrap_err();
+    assert_eq!(error.code, Code::ServiceUnavailable);
+    assert!(error.message.contains("\"db\" or /^cache/"), "{error}");
+}
+
+#[tokio::test]
+async fn a_call_waits_for_a_node_that_matches() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let filter: NodeFilter = "w1".parse().unwrap();
+    let retry = Retry::forever().pause(std::time::Duration::from_millis(5));
+    let call = call_on_random_node::<String, _>(&app, filter, ("demo", "node"), ());
+    let call = tokio::spawn(call.retry(retry).send());
+    let w1 = cluster.node("w1", &[&app]).await;
+    let _member = member(&w1).await;
+    assert_eq!(within(call).await.unwrap().unwrap(), w1.name().as_str());
+}
