@@ -26,6 +26,7 @@ pub mod algorithm;
 pub mod balancer;
 pub mod call;
 pub mod members;
+pub mod telemetry;
 
 mod node_filter;
 mod random_node;

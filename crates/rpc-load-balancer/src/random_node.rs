@@ -10,6 +10,7 @@ use crate::{
     algorithm::Rng,
     call::{Call, Cast, Route, Target},
     node_filter::NodeFilter,
+    telemetry::Telemetry,
 };
 
 /// Calls a function on a random node whose name matches.
@@ -57,6 +58,7 @@ pub fn cast_on_random_node<'a, A: Arguments + 'a>(
 pub(crate) struct RandomNode {
     node: Node,
     filter: NodeFilter,
+    telemetry: Telemetry,
 }
 
 impl RandomNode {
@@ -64,11 +66,16 @@ impl RandomNode {
         Self {
             node: node.clone(),
             filter,
+            telemetry: Telemetry::of_nobody(),
         }
     }
 
     pub(crate) fn node(&self) -> &Node {
         &self.node
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
     }
 
     pub(crate) fn own_route(&self) -> Result<Route, Error> {

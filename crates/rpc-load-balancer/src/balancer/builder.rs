@@ -25,6 +25,7 @@ use crate::{
     members::{Pool, Tracker},
     node_filter::NodeFilter,
     retry::Retry,
+    telemetry::Telemetry,
 };
 
 /// A balancer that is not started yet.
@@ -138,6 +139,7 @@ impl BalancerBuilder {
             .map(Weights::new)
             .map_err(complete)?;
         let group = Term::Atom(name.clone());
+        let telemetry = Telemetry::of_balancer(&self.name, self.pool.algorithm());
         let joins = self.join && self.node_match.matches(node.name());
         let membership = joins.then(|| node.join(group.clone())).transpose();
         let (members, follow) = follow(
@@ -145,6 +147,7 @@ impl BalancerBuilder {
             node.name(),
             node.watch_members(group),
             &weights,
+            telemetry.clone(),
         );
         let background = Arc::clone(&self.pool).background(node);
         Ok(Balancer::new(Shared {
@@ -154,6 +157,7 @@ impl BalancerBuilder {
             tracker: Tracker::default(),
             drain: self.drain,
             options: self.options,
+            telemetry,
             members,
             weights,
             _follower: AbortOnDropHandle::new(tokio::spawn(follow)),

@@ -11,7 +11,7 @@ use beam_node::Members;
 use tokio::sync::watch;
 
 use super::{selector::Selector, weights::Weights};
-use crate::members::Candidate;
+use crate::{members::Candidate, telemetry::Telemetry};
 
 /// The members of the group that the pool has been told of, whatever their weights.
 pub(super) type Followed = watch::Receiver<Arc<Members>>;
@@ -40,6 +40,7 @@ struct Sources {
     own: NodeName,
     members: watch::Receiver<Arc<Members>>,
     weights: watch::Receiver<HashMap<NodeName, u32>>,
+    telemetry: Telemetry,
 }
 
 /// Fills the pool with the members of now. The future keeps it at those of later, for as long
@@ -49,11 +50,13 @@ pub(super) fn follow(
     own: &NodeName,
     members: watch::Receiver<Arc<Members>>,
     weights: &Weights,
+    telemetry: Telemetry,
 ) -> (Followed, impl Future<Output = ()> + Send + 'static) {
     let mut sources = Sources {
         own: own.clone(),
         members,
         weights: weights.follow(),
+        telemetry,
     };
     let followed = watch::Sender::new(sources.take(&*pool));
     let receiver = followed.subscribe();
@@ -87,6 +90,7 @@ impl Sources {
             };
             members.nodes().map(weigh).collect()
         };
+        self.telemetry.members(&members);
         // What the algorithm does with them is code of the user. Should it panic, the members stay
         // what they were until the next change.
         if catch_unwind(AssertUnwindSafe(|| pool.update(candidates))).is_err() {

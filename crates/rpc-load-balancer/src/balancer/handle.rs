@@ -23,6 +23,7 @@ use crate::{
     algorithm::Selection,
     call::{Call, Cast, Multicall, Options, Route, Target},
     members::{Lease, Tracked, Tracker},
+    telemetry::Telemetry,
 };
 
 /// Calls over the members of a process group, each to the member that an algorithm picks.
@@ -64,6 +65,7 @@ pub(super) struct Shared {
     pub(super) drain: Drain,
     /// What calls do unless told otherwise.
     pub(super) options: Options,
+    pub(super) telemetry: Telemetry,
     pub(super) members: Followed,
     pub(super) weights: Weights,
     /// Keeps the pool at the members of the group.
@@ -352,8 +354,16 @@ impl Balancer {
     }
 
     pub(crate) fn select_by(&self, selection: &Selection<'_>) -> Result<Lease, Error> {
-        let selected = self.shared.pool.select(selection);
-        selected.ok_or_else(|| self.no_member())
+        match self.shared.pool.select(selection) {
+            Some(lease) => {
+                self.shared.telemetry.selected(lease.node());
+                Ok(lease)
+            }
+            None => {
+                self.shared.telemetry.selected_nobody();
+                Err(self.no_member())
+            }
+        }
     }
 
     fn select_nodes_by(
@@ -385,6 +395,10 @@ impl Balancer {
     }
 
     /// Adds which balancer it was.
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.shared.telemetry
+    }
+
     pub(crate) fn complete(&self, error: Error) -> Error {
         error.of_balancer(self.name())
     }

@@ -31,6 +31,9 @@ pub(super) trait Selector: Send + Sync {
 
     fn is_local(&self) -> bool;
 
+    /// The name of the algorithm's type.
+    fn algorithm(&self) -> &'static str;
+
     /// What the algorithm does beside the selections.
     fn background(self: Arc<Self>, node: &Node) -> Option<BackgroundTask>;
 }
@@ -62,6 +65,12 @@ impl<A: Algorithm> Selector for Pool<A> {
 
     fn is_local(&self) -> bool {
         self.algorithm().is_local()
+    }
+
+    fn algorithm(&self) -> &'static str {
+        let path = std::any::type_name::<A>();
+        let path = path.split('<').next().unwrap_or(path);
+        path.rsplit("::").next().unwrap_or(path)
     }
 
     fn background(self: Arc<Self>, node: &Node) -> Option<BackgroundTask> {

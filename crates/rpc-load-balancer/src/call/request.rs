@@ -7,11 +7,13 @@ use beam_node::{Arguments, Cause, Error, Function, Peer};
 use beam_term::Term;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::{Route, Target, target::TargetChanges};
 use crate::{
     algorithm::Selection,
     retry::{Retry, is_no_route},
+    telemetry::Kind,
 };
 
 /// What to ask of some node.
@@ -50,6 +52,8 @@ impl Default for Options {
 pub(super) trait Delivery {
     type Output: Send;
 
+    const KIND: Kind;
+
     fn deliver<A: Arguments>(
         peer: &Peer,
         function: &Function,
@@ -67,6 +71,8 @@ pub(super) struct Casting;
 impl<T: DeserializeOwned + Send> Delivery for Calling<T> {
     type Output = T;
 
+    const KIND: Kind = Kind::Call;
+
     fn deliver<A: Arguments>(
         peer: &Peer,
         function: &Function,
@@ -79,6 +85,8 @@ impl<T: DeserializeOwned + Send> Delivery for Calling<T> {
 
 impl Delivery for Casting {
     type Output = ();
+
+    const KIND: Kind = Kind::Cast;
 
     fn deliver<A: Arguments>(
         peer: &Peer,
@@ -113,6 +121,26 @@ impl<A: Arguments> Request<A> {
 
     /// Sends it to whoever is picked. As long as there is nobody, tries again as it is to.
     pub(super) async fn send<D: Delivery>(self) -> Delivered<D::Output> {
+        let span = tracing::debug_span!(
+            "call",
+            balancer = self.target.balancer(),
+            function = self.function.as_ref().ok().map(tracing::field::display),
+            kind = D::KIND.as_str(),
+            node = tracing::field::Empty,
+            outcome = tracing::field::Empty,
+        );
+        if span.is_disabled() {
+            return self.deliver::<D>().await;
+        }
+        let (node, result) = self.deliver::<D>().instrument(span.clone()).await;
+        if let Some(node) = &node {
+            span.record("node", node.as_str());
+        }
+        span.record("outcome", status(&result));
+        (node, result)
+    }
+
+    async fn deliver<D: Delivery>(self) -> Delivered<D::Output> {
         let function = match &self.function {
             Ok(function) => function,
             Err(error) => return (None, Err(self.target.complete(error.clone()))),
@@ -202,13 +230,24 @@ impl<A: Arguments> Request<A> {
         clock: &mut Clock,
     ) -> (NodeName, Result<D::Output, Error>) {
         let node = route.node().clone();
+        let telemetry = self.target.telemetry();
+        let measured = telemetry.begin(D::KIND, &node, function);
         let started = Instant::now();
         let result = match route.peer(self.target.node()) {
             Ok(peer) => D::deliver(peer, function, &self.arguments, clock.left(started)).await,
             Err(error) => Err(error),
         };
-        route.end(&result, started.elapsed());
+        let elapsed = started.elapsed();
+        route.end(&result, elapsed);
+        measured.end(status(&result), elapsed);
         (node, result)
+    }
+}
+
+fn status<T>(result: &Result<T, Error>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(error) => error.code.as_str(),
     }
 }
 

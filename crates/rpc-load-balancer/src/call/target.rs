@@ -9,6 +9,7 @@ use crate::{
     algorithm::Selection,
     balancer::{Balancer, Changes},
     random_node::RandomNode,
+    telemetry::Telemetry,
 };
 
 /// Those of whom one is picked for each call.
@@ -65,6 +66,21 @@ impl Target {
         match self {
             Self::Members(balancer) => TargetChanges::Members(balancer.changes()),
             Self::RandomNode(random) => TargetChanges::Connections(random.node().events()),
+        }
+    }
+
+    /// The name of the balancer; empty where there is none.
+    pub(super) fn balancer(&self) -> &str {
+        match self {
+            Self::Members(balancer) => balancer.name(),
+            Self::RandomNode(_) => "",
+        }
+    }
+
+    pub(super) fn telemetry(&self) -> &Telemetry {
+        match self {
+            Self::Members(balancer) => balancer.telemetry(),
+            Self::RandomNode(random) => random.telemetry(),
         }
     }
 

@@ -8,3 +8,5 @@ mod multicall;
 mod random_node;
 mod routes;
 mod support;
+#[cfg(feature = "metrics")]
+mod telemetry;
