@@ -28,11 +28,12 @@ pub mod call;
 pub mod members;
 pub mod telemetry;
 
+mod node_cpu;
 mod node_filter;
 mod random_node;
 mod retry;
 
-pub use algorithm::{Algorithm, CallDirect, PowerOfTwo, Random, RoundRobin, Selection};
+pub use algorithm::{Algorithm, CallDirect, LeastCpu, PowerOfTwo, Random, RoundRobin, Selection};
 pub use balancer::{Balancer, BalancerBuilder};
 pub use beam_dist::{InvalidNodeName, NodeName};
 pub use beam_node::{

@@ -3,6 +3,7 @@
 //! | Algorithm | Picks | Choose it when |
 //! |---|---|---|
 //! | [`CallDirect`] | the own node, whoever the members are | in tests, and where one node does it all |
+//! | [`LeastCpu`] | any of the members whose processors are the least busy | calls are few and heavy |
 //! | [`Random`] | any member, all alike | calls cost about the same; the default |
 //! | [`RoundRobin`] | one member after the other | the shares must be exactly even |
 //! | [`PowerOfTwo`] | the less busy of two random members | calls or members differ in speed |
@@ -12,6 +13,7 @@
 mod background;
 mod call_direct;
 mod definition;
+mod least_cpu;
 mod power_of_two;
 mod random;
 mod rng;
@@ -21,6 +23,7 @@ mod selection;
 pub use background::{Background, BackgroundTask};
 pub use call_direct::CallDirect;
 pub use definition::{Algorithm, NodeChange};
+pub use least_cpu::LeastCpu;
 pub use power_of_two::PowerOfTwo;
 pub use random::Random;
 pub use rng::Rng;

@@ -23,6 +23,7 @@ use crate::{
     algorithm::{Algorithm, Random},
     call::Options,
     members::{Pool, Tracker},
+    node_cpu,
     node_filter::NodeFilter,
     retry::Retry,
     telemetry::Telemetry,
@@ -141,6 +142,9 @@ impl BalancerBuilder {
         let group = Term::Atom(name.clone());
         let telemetry = Telemetry::of_balancer(&self.name, self.pool.algorithm());
         let joins = self.join && self.node_match.matches(node.name());
+        if joins {
+            node_cpu::export(node);
+        }
         let membership = joins.then(|| node.join(group.clone())).transpose();
         let (members, follow) = follow(
             Arc::clone(&self.pool),

@@ -3,6 +3,7 @@
 
 mod calls;
 mod drain;
+mod least_cpu;
 mod members;
 mod multicall;
 mod random_node;
