@@ -4,9 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use beam_dist::{
     NodeName,
-    handshake::{
-        Acceptor, AcceptorEvent, Challenge, Decision, Established, HandshakeError, simultaneous,
-    },
+    handshake::{Acceptor, AcceptorEvent, Challenge, Decision, Established, HandshakeError},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -15,7 +13,10 @@ use tokio::{
 };
 
 use super::{ConnectError, Wire, exchange::Exchange};
-use crate::{peer::Slot, state::NodeState};
+use crate::{
+    peer::{Accepting, Slot},
+    state::NodeState,
+};
 
 /// How long to wait after the operating system refused to accept, for example for want of file
 /// descriptors.
@@ -59,13 +60,23 @@ async fn welcome(
     };
     drop(unauthenticated);
     match result {
-        Ok(Ok((slot, established, wire))) => {
+        Ok(Ok(Accepted {
+            slot,
+            established,
+            wire,
+            // It is under way until its link is seen.
+            accepting: _accepting,
+        })) => {
             let link = node.link_established(&slot, established);
             wire.run(&node, &slot, &link);
         }
         Ok(Err(Failed { peer, reason })) => match (peer, &reason) {
             // Part of the protocol, and no failure: the own attempt goes on.
             (_, ConnectError::Handshake(HandshakeError::Refused { .. })) => {}
+            // So is that the peer gives its attempt up for another one.
+            (Some(peer), reason) if is_gone(reason) && node.slot(&peer).is_live_or_dialling() => {
+                tracing::debug!(%peer, %address, %reason, "the peer gave an attempt to connect up");
+            }
             (Some(peer), _) => {
                 tracing::warn!(%peer, %address, %reason, "refused a connection");
                 node.refused(&peer, &reason);
@@ -78,6 +89,25 @@ async fn welcome(
     }
 }
 
+/// Whether a handshake failed for no other reason than that the peer ended it.
+fn is_gone(reason: &ConnectError) -> bool {
+    matches!(
+        reason,
+        ConnectError::Io { .. }
+            | ConnectError::Handshake(
+                HandshakeError::Closed { .. } | HandshakeError::AliveRefused { .. }
+            )
+    )
+}
+
+/// A handshake that succeeded.
+struct Accepted {
+    slot: Arc<Slot>,
+    established: Established,
+    wire: Wire,
+    accepting: Option<Accepting>,
+}
+
 /// A handshake that came to nothing, with the name that the peer claimed.
 struct Failed {
     peer: Option<NodeName>,
@@ -88,10 +118,15 @@ async fn handshake(
     node: &Arc<NodeState>,
     stream: TcpStream,
     address: SocketAddr,
-) -> Result<(Arc<Slot>, Established, Wire), Failed> {
-    let mut claimed = None;
-    match steps(node, stream, address, &mut claimed).await {
-        Ok((established, wire)) => Ok((node.slot(&established.peer), established, wire)),
+) -> Result<Accepted, Failed> {
+    let (mut claimed, mut accepting) = (None, None);
+    match steps(node, stream, address, &mut claimed, &mut accepting).await {
+        Ok((established, wire)) => Ok(Accepted {
+            slot: node.slot(&established.peer),
+            established,
+            wire,
+            accepting,
+        }),
         Err(reason) => Err(Failed {
             peer: claimed,
             reason,
@@ -104,6 +139,7 @@ async fn steps(
     stream: TcpStream,
     address: SocketAddr,
     claimed: &mut Option<NodeName>,
+    accepting: &mut Option<Accepting>,
 ) -> Result<(Established, Wire), ConnectError> {
     let challenge =
         Challenge::random().map_err(|error| ConnectError::Entropy(error.to_string()))?;
@@ -117,9 +153,9 @@ async fn steps(
         let event = match event {
             Ok(AcceptorEvent::Decide(peer)) => {
                 *claimed = Some(peer.name.clone());
-                acceptor
-                    .decide(decide(node, &peer.name))
-                    .map(|()| AcceptorEvent::Continue)
+                let decision;
+                (decision, *accepting) = decide(node, &peer.name);
+                acceptor.decide(decision).map(|()| AcceptorEvent::Continue)
             }
             // This node gives no names: a peer without one is told so.
             Ok(AcceptorEvent::NameMe { .. }) => acceptor
@@ -138,21 +174,10 @@ async fn steps(
     }
 }
 
-/// What this node thinks of a peer that connects, given its own attempts and links.
-fn decide(node: &Arc<NodeState>, peer: &NodeName) -> Decision {
+/// What this node thinks of a peer that connects.
+fn decide(node: &Arc<NodeState>, peer: &NodeName) -> (Decision, Option<Accepting>) {
     if node.draining.is_cancelled() {
-        return Decision::NotAllowed;
+        return (Decision::NotAllowed, None);
     }
-    let slot = node.slot(peer);
-    if slot.live().is_some() {
-        return Decision::Alive;
-    }
-    if !slot.is_dialling() {
-        return Decision::Ok;
-    }
-    let decision = simultaneous(node.name(), peer);
-    if decision == Decision::OkSimultaneous {
-        slot.give_way();
-    }
-    decision
+    node.slot(peer).decide(node.name())
 }

@@ -32,9 +32,11 @@ pub(crate) async fn dial(
             wire.run(node, slot, &link);
             Ok(link)
         }
-        Err(lost @ ConnectError::Handshake(HandshakeError::SimultaneousLost { .. })) => {
-            slot.await_link(patience).await.ok_or(lost)
-        }
+        Err(
+            lost @ ConnectError::Handshake(
+                HandshakeError::SimultaneousLost { .. } | HandshakeError::AliveRefused { .. },
+            ),
+        ) => slot.await_link(patience).await.ok_or(lost),
         Err(error) => Err(error),
     }
 }
@@ -81,7 +83,12 @@ async fn handshake(
             Ok(InitiatorEvent::Continue) => {}
             // A link that the peer still has to this name is one that this node knows nothing of,
             // from before a restart or a cut.
-            Ok(InitiatorEvent::Alive) => initiator.confirm(slot.live().is_none())?,
+            Ok(InitiatorEvent::Alive) => {
+                if let Err(error) = initiator.confirm(slot.live().is_none()) {
+                    let _ = exchange.send(initiator.outgoing()).await;
+                    return Err(error.into());
+                }
+            }
             Ok(InitiatorEvent::Established(established)) => {
                 exchange.send(initiator.outgoing()).await?;
                 return Ok((established, exchange.into_wire()));

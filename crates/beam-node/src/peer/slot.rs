@@ -6,10 +6,13 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use beam_dist::NodeName;
+use beam_dist::{
+    NodeName,
+    handshake::{Decision, simultaneous},
+};
 use tokio::{
     sync::watch,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -27,10 +30,23 @@ use crate::{
 pub(crate) struct Slot {
     name: NodeName,
     link: ArcSwapOption<Link>,
-    dialling: Mutex<Option<Dialling>>,
-    /// Changes whenever a link comes or goes.
+    attempts: Mutex<Attempts>,
+    /// Changes whenever a link comes or goes, or an attempt of the peer ends.
     changed: watch::Sender<()>,
 }
+
+/// The attempts to connect that are under way.
+#[derive(Debug, Default)]
+struct Attempts {
+    /// That of this node.
+    dialling: Option<Dialling>,
+    /// How many the peer makes that were let pass.
+    accepting: usize,
+}
+
+/// An attempt of the peer that was let pass; it is under way until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Accepting(Arc<Slot>);
 
 /// What an attempt came to, once it is over.
 type Outcome = Option<Result<Arc<Link>, ConnectError>>;
@@ -41,14 +57,20 @@ struct Dialling {
     outcome: watch::Receiver<Outcome>,
     /// Tells the attempt to make way for one that the peer made.
     give_way: CancellationToken,
+    /// Whether the peer may know of the attempt. Before that it waits for those of the peer.
+    begun: bool,
 }
+
+/// How long an own attempt waits for one of the peer, which then serves as well. It takes a few
+/// round trips, unless somebody who has no cookie wants to keep this node from connecting.
+const ACCEPTING_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Slot {
     pub(crate) fn new(name: NodeName) -> Self {
         Self {
             name,
             link: ArcSwapOption::empty(),
-            dialling: Mutex::new(None),
+            attempts: Mutex::default(),
             changed: watch::Sender::new(()),
         }
     }
@@ -90,17 +112,35 @@ impl Slot {
         }
     }
 
-    /// Whether this node is dialling the peer right now.
-    pub(crate) fn is_dialling(&self) -> bool {
-        self.dialling().is_some()
-    }
-
-    /// Lets an attempt of the peer pass before our own. What waited for ours then gets the link
-    /// that the peer makes.
-    pub(crate) fn give_way(&self) {
-        if let Some(dialling) = &*self.dialling() {
+    /// What to say to an attempt of the peer, given the live link and the own attempt. One that
+    /// may pass is under way until what comes with the decision is dropped.
+    ///
+    /// Where both have made an attempt, one of them gives way. What waited for the own one then
+    /// gets the link that the peer makes.
+    pub(crate) fn decide(self: &Arc<Self>, own: &NodeName) -> (Decision, Option<Accepting>) {
+        let mut attempts = self.attempts();
+        if self.live().is_some() {
+            return (Decision::Alive, None);
+        }
+        let decision = match &attempts.dialling {
+            Some(dialling) if dialling.begun => simultaneous(own, &self.name),
+            _ => Decision::Ok,
+        };
+        if decision == Decision::Nok {
+            return (decision, None);
+        }
+        if decision == Decision::OkSimultaneous
+            && let Some(dialling) = &attempts.dialling
+        {
             dialling.give_way.cancel();
         }
+        attempts.accepting += 1;
+        (decision, Some(Accepting(Arc::clone(self))))
+    }
+
+    /// Whether there is a link, or an attempt of this node to make it.
+    pub(crate) fn is_live_or_dialling(&self) -> bool {
+        self.attempts().dialling.is_some() || self.live().is_some()
     }
 
     /// Makes `link` the live one, and gives the one that it replaces.
@@ -128,7 +168,7 @@ impl Slot {
                 changed.changed().await.ok()?;
             }
         };
-        tokio::time::timeout(patience, found).await.ok().flatten()
+        timeout(patience, found).await.ok().flatten()
     }
 
     /// Waits until there is no live link.
@@ -146,8 +186,8 @@ impl Slot {
         self: &Arc<Self>,
         node: &Arc<NodeState>,
     ) -> Result<watch::Receiver<Outcome>, ConnectError> {
-        let mut dialling = self.dialling();
-        if let Some(dialling) = &*dialling {
+        let mut attempts = self.attempts();
+        if let Some(dialling) = &attempts.dialling {
             return Ok(dialling.outcome.clone());
         }
         if self.name == *node.name() {
@@ -155,20 +195,20 @@ impl Slot {
         }
         let (done, outcome) = watch::channel(None);
         let give_way = CancellationToken::new();
-        *dialling = Some(Dialling {
+        attempts.dialling = Some(Dialling {
             outcome: outcome.clone(),
             give_way: give_way.clone(),
+            begun: false,
         });
         let (slot, node) = (Arc::clone(self), Arc::clone(node));
         node.spawn({
             let node = Arc::clone(&node);
             async move {
-                // A link that the peer made meanwhile serves as well.
-                let result = match slot.live() {
+                let result = match slot.begin().await {
                     Some(link) => Ok(link),
                     None => connect::dial(&node, &slot, give_way).await,
                 };
-                *slot.dialling() = None;
+                slot.attempts().dialling = None;
                 if let Err(reason) = &result {
                     node.refused(&slot.name, reason);
                 }
@@ -178,8 +218,52 @@ impl Slot {
         Ok(outcome)
     }
 
-    fn dialling(&self) -> MutexGuard<'_, Option<Dialling>> {
-        self.dialling.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Begins the own attempt, unless one that the peer has made before leads to a link.
+    ///
+    /// Both would succeed otherwise, at different moments: what one side sends over the first link
+    /// is lost when the other side takes the second one for the live one.
+    async fn begin(&self) -> Option<Arc<Link>> {
+        let mut changed = self.changed.subscribe();
+        let decided = async {
+            loop {
+                changed.mark_unchanged();
+                if let Some(decided) = self.try_begin(0) {
+                    return decided;
+                }
+                // The sender lives as long as this does.
+                let _ = changed.changed().await;
+            }
+        };
+        match timeout(ACCEPTING_PATIENCE, decided).await {
+            Ok(decided) => decided,
+            Err(_elapsed) => self.try_begin(usize::MAX).flatten(),
+        }
+    }
+
+    /// Gives the live link, else begins the own attempt if the peer makes at most so many.
+    fn try_begin(&self, accepting: usize) -> Option<Option<Arc<Link>>> {
+        let mut attempts = self.attempts();
+        if let Some(link) = self.live() {
+            return Some(Some(link));
+        }
+        if attempts.accepting > accepting {
+            return None;
+        }
+        if let Some(dialling) = &mut attempts.dialling {
+            dialling.begun = true;
+        }
+        Some(None)
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.0.attempts().accepting -= 1;
+        self.0.changed.send_replace(());
     }
 }
 

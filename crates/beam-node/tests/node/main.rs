@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod calls;
+mod connections;
 mod limits;
 mod protocol;
 mod support;

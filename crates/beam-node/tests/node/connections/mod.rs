@@ -1,0 +1,3 @@
+//! How nodes connect, lose each other, and meet again.
+
+mod simultaneous;
