@@ -100,6 +100,15 @@ fn is_gone(reason: &ConnectError) -> bool {
     )
 }
 
+/// The peer, where its introduction was refused already.
+fn named(reason: &ConnectError) -> Option<NodeName> {
+    match reason {
+        ConnectError::Handshake(HandshakeError::OwnName { name }) => Some(name.clone()),
+        ConnectError::Handshake(HandshakeError::MissingFlags { peer, .. }) => peer.parse().ok(),
+        _ => None,
+    }
+}
+
 /// A handshake that succeeded.
 struct Accepted {
     slot: Arc<Slot>,
@@ -128,7 +137,7 @@ async fn handshake(
             accepting,
         }),
         Err(reason) => Err(Failed {
-            peer: claimed,
+            peer: claimed.or_else(|| named(&reason)),
             reason,
         }),
     }

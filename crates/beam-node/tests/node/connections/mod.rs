@@ -1,3 +1,4 @@
 //! How nodes connect, lose each other, and meet again.
 
+mod refusals;
 mod simultaneous;

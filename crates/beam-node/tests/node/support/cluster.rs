@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use beam_dist::{
     NodeName,
-    epmd::{AliveName, Port2Response, Request},
+    epmd::{Alive2Response, AliveName, Port2Response, Registration, Request},
 };
 use beam_node::{EpmdServer, Node, NodeBuilder};
 use tokio::{
@@ -52,6 +52,20 @@ impl Cluster {
         within(self.builder(alive).start()).await.unwrap()
     }
 
+    /// A node under a name that one before it may have given up a moment ago.
+    pub(crate) async fn start_again(&self, alive: &str) -> Node {
+        within(async {
+            loop {
+                // EPMD has the name until it sees the end of the connection that registered it.
+                match self.builder(alive).start().await {
+                    Err(error) if error.message.contains("refuses the name") => {}
+                    started => return started.unwrap(),
+                }
+            }
+        })
+        .await
+    }
+
     /// Nodes `a` and `b`, connected.
     pub(crate) async fn pair(&self) -> (Node, Node) {
         let (a, b) = (self.start("a").await, self.start("b").await);
@@ -68,6 +82,24 @@ impl Cluster {
         let peer = RawPeer::initiate(stream, alive, node.name()).await;
         up(&mut events, peer.name()).await;
         peer
+    }
+
+    /// Registers what is no node, for as long as the connection lasts.
+    pub(crate) async fn register(&self, registration: Registration) -> TcpStream {
+        let mut epmd = TcpStream::connect(("127.0.0.1", self.epmd_port()))
+            .await
+            .unwrap();
+        let request = Request::Alive2(registration).encode();
+        epmd.write_all(&request).await.unwrap();
+        let mut response = Vec::new();
+        loop {
+            within(epmd.read_buf(&mut response)).await.unwrap();
+            match Alive2Response::decode(&response).unwrap() {
+                Some(Alive2Response::Registered(_)) => return epmd,
+                Some(other) => panic!("{other:?}"),
+                None => {}
+            }
+        }
     }
 
     /// Where a node listens.
