@@ -1,4 +1,8 @@
 //! How nodes connect, lose each other, and meet again.
 
+mod addresses;
+mod incarnations;
+mod reconnects;
 mod refusals;
 mod simultaneous;
+mod ticks;

@@ -2,8 +2,11 @@
 
 use beam_dist::{
     Cookie, Creation, Flags, Message, NodeName,
-    control::{Control, MonitorExit, Recipient, SpawnOptions, SpawnReply, SpawnRequest, Target},
-    frame::{Encoded, Event, Fragments, FrameDecoder, FrameEncoder, FrameLimits},
+    control::{
+        Control, Demonitor, Monitor, MonitorExit, Recipient, SpawnOptions, SpawnReply,
+        SpawnRequest, Target,
+    },
+    frame::{Encoded, Event, Fragments, FrameDecoder, FrameEncoder, FrameLimits, TICK},
     handshake::{Challenge, Identity, Initiator, InitiatorEvent, take_packet},
 };
 use beam_term::{Atom, Pid, Reference, Term};
@@ -182,6 +185,34 @@ impl RawPeer {
         }
     }
 
+    /// Waits for a tick.
+    pub(crate) async fn read_tick(&mut self) {
+        let tick = async {
+            loop {
+                match self.decoder.decode(&mut self.received).unwrap() {
+                    Some(Event::Tick) => return,
+                    Some(_) => {}
+                    None => {
+                        let count = self.stream.read_buf(&mut self.received).await.unwrap();
+                        assert!(count > 0, "the link of {} was closed", self.name);
+                    }
+                }
+            }
+        };
+        within(tick).await;
+    }
+
+    /// Gives a sign of life.
+    pub(crate) async fn write_tick(&mut self) {
+        self.write(&TICK).await;
+    }
+
+    /// Writes bytes that nobody may take any more.
+    pub(crate) async fn write_late(&mut self, bytes: &[u8]) {
+        // The node may have closed the link already.
+        let _ = within(self.stream.write_all(bytes)).await;
+    }
+
     pub(crate) fn socket(&mut self) -> &mut TcpStream {
         &mut self.stream
     }
@@ -190,8 +221,12 @@ impl RawPeer {
         loop {
             let message = self.next_of_any_kind().await?;
             let is_of_scope = match &message.control {
-                Control::Monitor(monitor) => monitor.to == Target::Name(SCOPE),
-                Control::Send(send) => send.to == Recipient::Name(SCOPE),
+                Control::Monitor(Monitor { to, .. }) | Control::Demonitor(Demonitor { to, .. }) => {
+                    [Target::Name(SCOPE), Target::Pid(self.scope())].contains(to)
+                }
+                Control::Send(send) => {
+                    [Recipient::Name(SCOPE), Recipient::Pid(self.scope())].contains(&send.to)
+                }
                 _ => false,
             };
             if !is_of_scope {
@@ -204,7 +239,7 @@ impl RawPeer {
 /// Messages, as a node would say them.
 impl RawPeer {
     pub(crate) fn monitor(&self, to: Target, reference: &Reference) -> Control {
-        Control::Monitor(beam_dist::control::Monitor {
+        Control::Monitor(Monitor {
             from: self.pid(1),
             to,
             reference: reference.clone(),
@@ -301,14 +336,40 @@ impl RawPeer {
         .await;
     }
 
-    /// Ends the process of a request with this reason.
-    pub(crate) async fn ended(&mut self, request: &SpawnRequest, process: &Pid, reason: &Term) {
-        let exit = Control::MonitorExit(MonitorExit {
+    /// The end of the process of a request; its payload is the reason.
+    pub(crate) fn end(request: &SpawnRequest, process: &Pid) -> Control {
+        Control::MonitorExit(MonitorExit {
             from: Target::Pid(process.clone()),
             to: request.from.clone(),
             reference: request.request.clone(),
-        });
-        self.send_with(exit, reason).await;
+        })
+    }
+
+    /// Ends the process of a request with this reason.
+    pub(crate) async fn ended(&mut self, request: &SpawnRequest, process: &Pid, reason: &Term) {
+        self.send_with(Self::end(request, process), reason).await;
+    }
+
+    /// Sends a message to the scope of process groups.
+    pub(crate) async fn tell_scope(&mut self, message: &Term) {
+        let to_scope = self.message(Recipient::Name(SCOPE));
+        self.send_with(to_scope, message).await;
+    }
+
+    /// The process that stands for the scope of this peer.
+    pub(crate) fn scope(&self) -> Pid {
+        self.pid(100)
+    }
+
+    /// Tells that this peer has one process in one group, and nothing else.
+    pub(crate) async fn announce(&mut self, group: &Term) {
+        let memberships = Term::list([Term::tuple([
+            group.clone(),
+            Term::list([self.pid(101).into()]),
+        ])]);
+        let sync = Term::tuple([Term::atom("sync"), self.scope().into(), memberships]);
+        let cast = Term::tuple([Term::atom("$gen_cast"), sync]);
+        self.tell_scope(&cast).await;
     }
 
     /// What an `erpc` server makes of a result.
