@@ -3,6 +3,7 @@
 
 mod calls;
 mod connections;
+mod groups;
 mod limits;
 mod protocol;
 mod support;
