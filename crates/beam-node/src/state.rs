@@ -217,6 +217,10 @@ impl NodeState {
             hidden: !link.visible,
         });
         self.groups.link_up(&link);
+        // Whoever stopped the node may have looked for links before this one was there.
+        if self.is_closed() {
+            link.close(DownReason::ShutDown);
+        }
         if let Some(discovery) = &self.discovery {
             discovery.ask(self, Arc::clone(slot), question);
         }

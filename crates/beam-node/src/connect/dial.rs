@@ -36,7 +36,19 @@ pub(crate) async fn dial(
             lost @ ConnectError::Handshake(
                 HandshakeError::SimultaneousLost { .. } | HandshakeError::AliveRefused { .. },
             ),
-        ) => slot.await_link(patience).await.ok_or(lost),
+        ) => {
+            let made_by_peer = async {
+                tokio::select! {
+                    link = slot.await_link(patience) => link,
+                    // It is under way already.
+                    () = give_way.cancelled() => slot.await_accepted(patience).await,
+                }
+            };
+            match node.stop.run_until_cancelled(made_by_peer).await {
+                Some(link) => link.ok_or(lost),
+                None => Err(ConnectError::ShutDown),
+            }
+        }
         Err(error) => Err(error),
     }
 }

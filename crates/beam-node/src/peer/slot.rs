@@ -171,6 +171,25 @@ impl Slot {
         timeout(patience, found).await.ok().flatten()
     }
 
+    /// Waits until the attempts of the peer that are under way have led to a live link, or to none,
+    /// for at most `patience`.
+    pub(crate) async fn await_accepted(&self, patience: Duration) -> Option<Arc<Link>> {
+        let mut changed = self.changed.subscribe();
+        let accepted = async {
+            loop {
+                changed.mark_unchanged();
+                // An attempt is under way until its link is live.
+                let is_over = self.attempts().accepting == 0;
+                let link = self.live();
+                if is_over || link.is_some() {
+                    return link;
+                }
+                changed.changed().await.ok()?;
+            }
+        };
+        timeout(patience, accepted).await.ok().flatten()
+    }
+
     /// Waits until there is no live link.
     pub(crate) async fn await_loss(&self) {
         let mut changed = self.changed.subscribe();

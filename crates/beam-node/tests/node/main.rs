@@ -6,4 +6,5 @@ mod connections;
 mod groups;
 mod limits;
 mod protocol;
+mod shutdown;
 mod support;

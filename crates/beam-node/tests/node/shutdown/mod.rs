@@ -1,0 +1,3 @@
+//! Nodes that stop, in good order or not.
+
+mod connections;
