@@ -69,8 +69,7 @@ impl ScopeDriver {
     pub(crate) fn link_down(&self, link: &Link) {
         let mut wires = self.wires();
         // A newer link to the same peer stays.
-        let is_live = |live: &Arc<Link>| live.id == link.id;
-        if wires.links.get(&link.peer).is_some_and(is_live) {
+        if wires.is_live(link) {
             self.feed(&mut wires, |scope| scope.link_down(&link.peer));
             wires.links.remove(&link.peer);
             wires.monitors.retain(|_, (over, _)| *over != link.id);
@@ -79,18 +78,22 @@ impl ScopeDriver {
 
     /// A message to the scope.
     pub(crate) fn deliver(&self, link: &Link, message: &RawTerm) {
-        self.feed(&mut self.wires(), |scope| {
-            scope.message(&link.peer, message)
-        });
+        let mut wires = self.wires();
+        // What came before a newer link must not be taken for news.
+        if wires.is_live(link) {
+            self.feed(&mut wires, |scope| scope.message(&link.peer, message));
+        }
     }
 
     /// A monitor of the scope fired.
     pub(crate) fn monitor_fired(&self, link: &Link, id: MonitorId) {
         let mut wires = self.wires();
         wires.monitors.remove(&id);
-        self.feed(&mut wires, |scope| {
-            scope.down(&link.peer, id, Instant::now())
-        });
+        if wires.is_live(link) {
+            self.feed(&mut wires, |scope| {
+                scope.down(&link.peer, id, Instant::now())
+            });
+        }
     }
 
     pub(crate) fn join(&self, group: &Term, pid: &Pid) -> Result<(), InvalidGroup> {
@@ -168,6 +171,12 @@ impl ScopeDriver {
 }
 
 impl Wires {
+    /// Whether this is the link that the scope knows of.
+    fn is_live(&self, link: &Link) -> bool {
+        let live = self.links.get(&link.peer);
+        live.is_some_and(|live| live.id == link.id)
+    }
+
     fn perform(&mut self, action: Action) {
         match action {
             Action::Send { peer, to, message } => {
