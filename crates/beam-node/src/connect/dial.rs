@@ -20,6 +20,8 @@ pub(crate) async fn dial(
 ) -> Result<Arc<Link>, ConnectError> {
     let patience = node.handshake_timeout();
     let attempt = tokio::select! {
+        // Nothing is begun once the node is stopped.
+        biased;
         () = node.stop.cancelled() => return Err(ConnectError::ShutDown),
         () = give_way.cancelled() => Err(ConnectError::Handshake(HandshakeError::SimultaneousLost {
             peer: slot.name().clone(),

@@ -1,3 +1,4 @@
 //! Nodes that stop, in good order or not.
 
+mod afterwards;
 mod connections;
