@@ -287,7 +287,7 @@ impl NodeBuilder {
         if let Some(registrar) = registrar {
             node.spawn(registrar.keep(stop));
         }
-        node.spawn(shutdown::supervise(Arc::clone(&node)));
+        tokio::spawn(shutdown::supervise(Arc::clone(&node)));
         node.spawn(ScopeDriver::run_timer(Arc::clone(&node)));
         if let Some(listener) = listener {
             node.spawn(connect::serve(Arc::clone(&node), listener));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use beam_dist::NodeName;
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use crate::connect::ConnectError;
 
@@ -69,14 +70,18 @@ pub enum DownReason {
 
 /// A stream of [`Event`]s since it was asked for.
 #[derive(Debug)]
-pub struct Events(broadcast::Receiver<Event>);
+pub struct Events {
+    receiver: broadcast::Receiver<Event>,
+    ended: CancellationToken,
+}
 
 impl Events {
-    pub(crate) fn new(receiver: broadcast::Receiver<Event>) -> Self {
-        Self(receiver)
+    /// The events that the receiver gets until the node has ended.
+    pub(crate) fn new(receiver: broadcast::Receiver<Event>, ended: CancellationToken) -> Self {
+        Self { receiver, ended }
     }
 
-    /// Waits for the next event; `None` after the node was shut down.
+    /// Waits for the next event; `None` once the node has ended.
     ///
     /// A listener that falls more than 1,024 events behind gets [`Event::Missed`].
     ///
@@ -84,7 +89,13 @@ impl Events {
     ///
     /// No event is lost when this future is dropped.
     pub async fn next(&mut self) -> Option<Event> {
-        match self.0.recv().await {
+        let received = tokio::select! {
+            // What happened before the end is told first.
+            biased;
+            received = self.receiver.recv() => received,
+            () = self.ended.cancelled() => return None,
+        };
+        match received {
             Ok(event) => Some(event),
             Err(broadcast::error::RecvError::Lagged(count)) => Some(Event::Missed(count)),
             Err(broadcast::error::RecvError::Closed) => None,

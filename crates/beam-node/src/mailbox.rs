@@ -74,7 +74,7 @@ impl Mailbox {
         &self.process.pid
     }
 
-    /// Waits for the next message; `None` after the node was shut down.
+    /// Waits for the next message; `None` once the node has ended.
     ///
     /// Messages beyond the limit `mailbox_messages` are dropped, and logged.
     ///
@@ -82,7 +82,12 @@ impl Mailbox {
     ///
     /// No message is lost when this future is dropped.
     pub async fn recv(&mut self) -> Option<Delivery> {
-        self.messages.recv().await
+        tokio::select! {
+            // What came before the end is given first.
+            biased;
+            delivery = self.messages.recv() => delivery,
+            () = self.node.ended.cancelled() => None,
+        }
     }
 }
 

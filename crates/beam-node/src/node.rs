@@ -193,7 +193,7 @@ impl Node {
 
     /// What happens from now on.
     pub fn events(&self) -> Events {
-        Events::new(self.state.events.subscribe())
+        Events::new(self.state.events.subscribe(), self.state.ended.clone())
     }
 
     /// Lets others call an async function under this module and name; its arity is the number of

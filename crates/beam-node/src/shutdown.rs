@@ -1,6 +1,6 @@
 //! Stopping a node in good order.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::time::{timeout, timeout_at};
 
@@ -18,9 +18,7 @@ const LAST_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) async fn run(node: &Arc<NodeState>) -> Result<(), Error> {
     let drained = drain(node).await;
     node.stop.cancel();
-    if timeout(LAST_PATIENCE, node.tasks_ended()).await.is_err() {
-        tracing::warn!("stopped while some tasks would not end");
-    }
+    node.ended.cancelled().await;
     drained
 }
 
@@ -55,15 +53,26 @@ async fn drain(node: &Arc<NodeState>) -> Result<(), Error> {
     })
 }
 
-/// Ends what does not end by itself once the node is to stop: links, and handlers that run on.
-pub(crate) async fn supervise(node: Arc<NodeState>) {
-    node.stop.cancelled().await;
-    for process in node.processes.all() {
-        if let Some(served) = process.served() {
-            served.end(Ended::Stopped);
+/// Ends what does not end by itself once the node is to stop, links and handlers that run on, and
+/// tells when all has ended.
+///
+/// It is no task of the node, for it waits for all of them.
+pub(crate) fn supervise(node: Arc<NodeState>) -> impl Future<Output = ()> + use<> {
+    // Nobody is to wait for a node whose runtime is gone.
+    let ended = node.ended.clone().drop_guard();
+    async move {
+        let _ended = ended;
+        node.stop.cancelled().await;
+        for process in node.processes.all() {
+            if let Some(served) = process.served() {
+                served.end(Ended::Stopped);
+            }
         }
-    }
-    for link in node.links() {
-        link.close(DownReason::ShutDown);
+        for link in node.links() {
+            link.close(DownReason::ShutDown);
+        }
+        if timeout(LAST_PATIENCE, node.tasks_ended()).await.is_err() {
+            tracing::warn!("stopped while some tasks would not end");
+        }
     }
 }

@@ -65,6 +65,8 @@ pub(crate) struct NodeState {
     pub(crate) stop: CancellationToken,
     /// Set when the node takes no new calls.
     pub(crate) draining: CancellationToken,
+    /// Set when the node has ended: nothing happens any more.
+    pub(crate) ended: CancellationToken,
     tasks: TaskTracker,
     slots: Mutex<HashMap<NodeName, Weak<Slot>>>,
     links: Mutex<HashMap<u64, Arc<Link>>>,
@@ -128,6 +130,7 @@ impl NodeState {
             discovery,
             settling,
             draining: stop.child_token(),
+            ended: CancellationToken::new(),
             tasks: TaskTracker::new(),
             slots: Mutex::default(),
             links: Mutex::default(),

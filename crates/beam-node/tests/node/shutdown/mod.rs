@@ -2,3 +2,4 @@
 
 mod afterwards;
 mod connections;
+mod waiting;
