@@ -1,5 +1,8 @@
 //! Nodes that stop, in good order or not.
 
 mod afterwards;
+mod calls;
 mod connections;
+mod dropped;
+mod membership;
 mod waiting;
