@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    hash::{BuildHasher, RandomState},
     io::{BufRead, BufReader, Read},
+    net::{Ipv4Addr, TcpListener},
     os::unix::process::ExitStatusExt,
-    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
+    process::{self, Child, ChildStderr, ChildStdout, Command, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
@@ -46,17 +48,25 @@ pub(crate) struct Running {
 
 impl Cluster {
     pub(crate) fn new() -> Self {
+        let mut cluster = Self::without_epmd();
+        let epmd = async { EpmdServer::bind(0, []) };
+        let epmd = cluster.runtime.block_on(epmd).unwrap();
+        cluster.port = epmd.port();
+        cluster.epmd = Some(epmd);
+        cluster
+    }
+
+    /// A port at which no EPMD answers, until a node serves it.
+    pub(crate) fn without_epmd() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let epmd = runtime.block_on(async { EpmdServer::bind(0, []) }).unwrap();
-        let port = epmd.port();
         Self {
-            epmd: Some(epmd),
+            epmd: None,
             runtime,
-            port,
+            port: port_below_ephemeral_ones(),
         }
     }
 
@@ -209,6 +219,17 @@ impl Drop for Running {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A free port that no outgoing connection is given, so that it can be bound again and again.
+fn port_below_ephemeral_ones() -> u16 {
+    loop {
+        let random = RandomState::new().hash_one(process::id());
+        let port = 10_000 + (random % 6_000) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
     }
 }
 
