@@ -208,11 +208,12 @@ impl NodeState {
         let question = self.settling.question();
         let id = self.next_link.fetch_add(1, Ordering::Relaxed);
         let link = Arc::new(Link::new(id, established, Arc::clone(&self.identity)));
+        let turn = slot.turn();
         lock(&self.links).insert(id, Arc::clone(&link));
         if let Some(old) = slot.establish(&link) {
             // What the old link announced must be gone before the new one announces.
             old.close(DownReason::Replaced);
-            self.link_ended(slot, &old);
+            self.clean_up(slot, &old);
         }
         tracing::info!(peer = %link.peer, hidden = !link.visible, "connected");
         self.emit(Event::Up {
@@ -220,6 +221,7 @@ impl NodeState {
             hidden: !link.visible,
         });
         self.groups.link_up(&link);
+        drop(turn);
         // Whoever stopped the node may have looked for links before this one was there.
         if self.is_closed() {
             link.close(DownReason::ShutDown);
@@ -231,7 +233,12 @@ impl NodeState {
     }
 
     /// Cleans up after a link; a second time does nothing.
-    pub(crate) fn link_ended(self: &Arc<Self>, slot: &Slot, link: &Arc<Link>) {
+    pub(crate) fn link_ended(&self, slot: &Slot, link: &Arc<Link>) {
+        let _turn = slot.turn();
+        self.clean_up(slot, link);
+    }
+
+    fn clean_up(&self, slot: &Slot, link: &Arc<Link>) {
         if lock(&self.links).remove(&link.id).is_none() {
             return;
         }

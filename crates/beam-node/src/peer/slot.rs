@@ -31,6 +31,7 @@ pub(crate) struct Slot {
     name: NodeName,
     link: ArcSwapOption<Link>,
     attempts: Mutex<Attempts>,
+    turn: Mutex<()>,
     /// Changes whenever a link comes or goes, or an attempt of the peer ends.
     changed: watch::Sender<()>,
 }
@@ -71,6 +72,7 @@ impl Slot {
             name,
             link: ArcSwapOption::empty(),
             attempts: Mutex::default(),
+            turn: Mutex::default(),
             changed: watch::Sender::new(()),
         }
     }
@@ -141,6 +143,12 @@ impl Slot {
     /// Whether there is a link, or an attempt of this node to make it.
     pub(crate) fn is_live_or_dialling(&self) -> bool {
         self.attempts().dialling.is_some() || self.live().is_some()
+    }
+
+    /// Held while a link comes or goes, so that all who are told of several links to one peer are
+    /// told in the same order.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes `link` the live one, and gives the one that it replaces.
