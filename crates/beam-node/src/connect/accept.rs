@@ -70,11 +70,17 @@ async fn welcome(
             let link = node.link_established(&slot, established);
             wire.run(&node, &slot, &link);
         }
-        Ok(Err(Failed { peer, reason })) => match (peer, &reason) {
+        Ok(Err(Failed {
+            peer,
+            reason,
+            was_alive,
+        })) => match (peer, &reason) {
             // Part of the protocol, and no failure: the own attempt goes on.
             (_, ConnectError::Handshake(HandshakeError::Refused { .. })) => {}
             // So is that the peer gives its attempt up for another one.
-            (Some(peer), reason) if is_gone(reason) && node.slot(&peer).is_live_or_dialling() => {
+            (Some(peer), reason)
+                if is_gone(reason) && (was_alive || node.slot(&peer).is_live_or_dialling()) =>
+            {
                 tracing::debug!(%peer, %address, %reason, "the peer gave an attempt to connect up");
             }
             (Some(peer), _) => {
@@ -121,6 +127,8 @@ struct Accepted {
 struct Failed {
     peer: Option<NodeName>,
     reason: ConnectError,
+    /// Whether there was a link with the peer.
+    was_alive: bool,
 }
 
 async fn handshake(
@@ -137,6 +145,7 @@ async fn handshake(
             accepting,
         }),
         Err(reason) => Err(Failed {
+            was_alive: claimed.is_some() && accepting.is_none(),
             peer: claimed.or_else(|| named(&reason)),
             reason,
         }),

@@ -42,7 +42,10 @@ async fn until_disconnected(events: &mut Events, peer: &NodeName) -> Vec<Event> 
         }
     })
     .await;
-    assert!(matches!(&seen[0], Event::Up { peer: up, .. } if up == peer));
+    assert!(
+        matches!(&seen[0], Event::Up { peer: up, .. } if up == peer),
+        "{seen:?}"
+    );
     seen
 }
 
