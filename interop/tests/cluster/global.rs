@@ -1,9 +1,12 @@
 //! What OTP's own protocols between nodes make of a node of Rust among them.
 
-use beam_node::{Node, NodeName};
-use interop::{Beam, Otp, Session, eventually, on_each_release};
+use beam_node::Node;
+use interop::{Beam, Otp, on_each_release};
 
-use crate::nodes::{Cluster, DEADLINE, connected, name, rust_name, text};
+use crate::{
+    mesh::{self, list, printed},
+    nodes::{Cluster, connected, name, rust_name, text},
+};
 
 on_each_release! { nodes_of_otp_work_together_with_one_of_rust_among_them }
 
@@ -14,26 +17,10 @@ async fn nodes_of_otp_work_together_with_one_of_rust_among_them(otp: Otp) {
         cluster.beam().start().await.unwrap(),
         cluster.beam().start().await.unwrap(),
     ];
-    for beam in &beams[1..] {
-        let ping = format!("net_adm:ping('{}')", beam.name());
-        assert_eq!(text(&beams[0], &ping).await, "pong");
-    }
-    let names = list(beams.iter().map(Beam::name));
-    for beam in &beams {
-        let meshed = format!("lists:sort([node() | nodes()]) =:= lists:sort({names})");
-        let meshed = async || text(beam, &meshed).await == "true";
-        eventually("the nodes of OTP to be connected", DEADLINE, meshed).await;
-    }
+    mesh::connect(&beams).await;
 
     for visible in [false, true] {
-        let observers = beams.each_ref().map(Beam::session);
-        for observer in &observers {
-            printed(
-                observer,
-                "ok = net_kernel:monitor_nodes(true, [{node_type, all}])",
-            )
-            .await;
-        }
+        let observers = mesh::observe(&beams).await;
         let builder = cluster.rust(&rust_name("rust"), &beams.each_ref());
         let node = builder.visible(visible).start().await.unwrap();
         for beam in &beams {
@@ -49,8 +36,8 @@ async fn nodes_of_otp_work_together_with_one_of_rust_among_them(otp: Otp) {
 
         // One lost connection must not look like a network in two overlapping parts.
         node.disconnect(&name(&beams[0]));
-        down(&observers[0], node.name()).await;
-        undisturbed(&beams, &observers, node.name()).await;
+        mesh::down(&observers[0], node.name()).await;
+        mesh::undisturbed(&beams, &observers).await;
         for beam in &beams {
             connected(beam, node.name(), true).await;
         }
@@ -59,9 +46,9 @@ async fn nodes_of_otp_work_together_with_one_of_rust_among_them(otp: Otp) {
         drop(node);
         for (beam, observer) in beams.iter().zip(&observers) {
             connected(beam, &gone, false).await;
-            down(observer, &gone).await;
+            mesh::down(observer, &gone).await;
         }
-        undisturbed(&beams, &observers, &gone).await;
+        mesh::undisturbed(&beams, &observers).await;
     }
 }
 
@@ -120,50 +107,4 @@ async fn locks_exclude_each_other(beams: &[Beam; 3], node: &Node) {
         assert_eq!(printed(&holder, &unlock).await, "true");
         assert_eq!(text(&beams[2], &trans).await, "done");
     }
-}
-
-/// Waits in a process that monitors nodes until it is told that this one is gone.
-async fn down(observer: &Session, gone: &NodeName) {
-    printed(
-        observer,
-        &format!("receive {{nodedown, '{gone}', _}} -> ok end"),
-    )
-    .await;
-}
-
-/// No node of OTP has lost another since the observers were started.
-///
-/// What the nodes tell each other of a loss is on its way when they notice it themselves. Two
-/// rounds through all the servers of `global` come after it, and after what follows from it.
-async fn undisturbed(beams: &[Beam; 3], observers: &[Session; 3], gone: &NodeName) {
-    let names = list(beams.iter().map(Beam::name));
-    for beam in beams.iter().chain(beams) {
-        let settle = format!(
-            "[sys:get_state({{global_name_server, Name}}) || Name <- {names}], global:sync()"
-        );
-        assert_eq!(text(beam, &settle).await, "ok");
-    }
-    for (beam, observer) in beams.iter().zip(observers) {
-        let lost = "[Name || {nodedown, Name, _} <- element(2, process_info(self(), messages))]";
-        let lost = printed(observer, lost).await;
-        assert!(
-            lost.replace(&format!("'{gone}'"), "")
-                .trim_matches(['[', ']', ','])
-                .is_empty(),
-            "{} lost {lost}",
-            beam.name()
-        );
-        let meshed =
-            format!("lists:sort([node() | nodes()] -- ['{gone}']) =:= lists:sort({names})");
-        assert_eq!(text(beam, &meshed).await, "true");
-    }
-}
-
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let quoted: Vec<String> = names.map(|name| format!("'{name}'")).collect();
-    format!("[{}]", quoted.join(", "))
-}
-
-async fn printed(session: &Session, source: &str) -> String {
-    session.expression(source).text().await.unwrap()
 }

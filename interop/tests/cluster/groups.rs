@@ -1,10 +1,12 @@
 //! Who is in which group, as each side sees the other, through all that can happen to either.
 
-use beam_node::{Membership, Node, NodeName};
 use beam_term::{Pid, Term};
-use interop::{Beam, Otp, eventually, on_each_release};
+use interop::{Otp, eventually, on_each_release};
 
-use crate::nodes::{Cluster, DEADLINE, connected, name, rust_name, text};
+use crate::{
+    members::{JOIN, SCOPE, processes, run, seen_by_otp, seen_by_rust},
+    nodes::{Cluster, DEADLINE, connected, name, rust_name, text},
+};
 
 on_each_release! {
     joins_and_leaves_are_seen_both_ways,
@@ -12,10 +14,6 @@ on_each_release! {
     a_node_of_otp_leaves_when_it_ends_and_is_seen_again_under_the_same_name,
     a_scope_that_starts_after_the_link_is_found_and_found_again,
 }
-
-const SCOPE: &str = "{ok, _} = pg:start(rpc_load_balancer)";
-
-const JOIN: &str = "ok = pg:join(rpc_load_balancer, workers, P)";
 
 async fn joins_and_leaves_are_seen_both_ways(otp: Otp) {
     let cluster = Cluster::start(otp).await;
@@ -178,58 +176,4 @@ async fn a_scope_that_starts_after_the_link_is_found_and_found_again(otp: Otp) {
             }
         }
     }
-}
-
-/// Starts processes of OTP that can be in groups.
-async fn processes(beam: &Beam, count: usize) -> Vec<Pid> {
-    let start =
-        format!("[spawn(fun() -> receive stop -> ok end end) || _ <- lists:seq(1, {count})]");
-    pids(&beam.eval(&start).await.unwrap())
-}
-
-/// Evaluates an expression about these processes, `P` and `Q` in it.
-async fn run(beam: &Beam, source: &str, pids: &[Pid]) {
-    let mut expression = beam.expression(source);
-    for (variable, pid) in ["P", "Q"].into_iter().zip(pids) {
-        expression = expression.bind(variable, &Term::Pid(Box::new(pid.clone())));
-    }
-    expression.external().await.unwrap();
-}
-
-/// Waits until a node of OTP sees just these members of a group at a node of Rust.
-async fn seen_by_otp(beam: &Beam, group: &str, node: &NodeName, members: &[&Membership]) {
-    let mut expected: Vec<Pid> = members.iter().map(|member| member.pid().clone()).collect();
-    expected.sort();
-    let source = format!(
-        "[Pid || Pid <- pg:get_members(rpc_load_balancer, {group}), node(Pid) =:= '{node}']"
-    );
-    let agreed = async || pids(&beam.eval(&source).await.unwrap()) == expected;
-    let what = format!("{} to see {expected:?} in {group}", beam.name());
-    eventually(&what, DEADLINE, agreed).await;
-}
-
-/// Waits until a node of Rust sees just these processes of another node in a group.
-async fn seen_by_rust(node: &Node, group: &'static str, at: &NodeName, expected: &[Pid]) {
-    let mut expected = expected.to_vec();
-    expected.sort();
-    let agreed = async || {
-        let members = node.members(&Term::atom(group));
-        let mut pids = members
-            .get(at)
-            .map_or_else(Vec::new, |member| member.pids().to_vec());
-        pids.sort();
-        pids == expected
-    };
-    let what = format!("{} to see {expected:?} in {group}", node.name());
-    eventually(&what, DEADLINE, agreed).await;
-}
-
-fn pids(list: &Term) -> Vec<Pid> {
-    let pid = |term: &Term| match term {
-        Term::Pid(pid) => Pid::clone(pid),
-        other => panic!("{other} is no pid"),
-    };
-    let mut pids: Vec<Pid> = list.as_list().unwrap().iter().map(pid).collect();
-    pids.sort();
-    pids
 }

@@ -8,4 +8,6 @@
 mod discovery;
 mod global;
 mod groups;
+mod members;
+mod mesh;
 mod nodes;
