@@ -36,6 +36,12 @@ pub(crate) async fn down(observer: &Session, gone: &NodeName) {
     .await;
 }
 
+/// The nodes that an observer was told are gone, but for those that were waited for.
+pub(crate) async fn lost(observer: &Session) -> String {
+    let lost = "[Name || {nodedown, Name, _} <- element(2, process_info(self(), messages))]";
+    printed(observer, lost).await
+}
+
 /// No node of OTP has lost another since the observers were started.
 ///
 /// What the nodes tell each other of a loss is on its way when they notice it themselves. Two

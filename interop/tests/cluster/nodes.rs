@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use beam_node::{Epmd as Mode, Node, NodeBuilder, NodeName};
-use interop::{Beam, BeamBuilder, Epmd, Otp, eventually, unique_name};
+use interop::{Beam, BeamBuilder, Epmd, Host, Otp, eventually, unique_name};
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -19,6 +19,12 @@ impl Cluster {
     pub(crate) async fn start(otp: Otp) -> Self {
         let epmd = otp.epmd().start().await.unwrap();
         Self { otp, epmd }
+    }
+
+    /// Starts a port mapper on a host, at the port that every node of the cluster asks.
+    pub(crate) async fn epmd_on(&self, host: &Host) -> Epmd {
+        let epmd = self.otp.epmd().on(host).port(self.epmd.port());
+        epmd.start().await.unwrap()
     }
 
     /// A node of OTP to be started.
