@@ -1,5 +1,5 @@
 //! Nodes of Rust and of OTP in one cluster, on each release: who is in which group, who finds whom,
-//! what OTP's `global` makes of it, and what is left of it when the network fails.
+//! what OTP's `global` makes of it, and what is left of it when nodes and networks fail.
 //!
 //! No cluster has two releases: the scopes of OTP 25 and 29 do not bear each other.
 
@@ -12,3 +12,4 @@ mod members;
 mod mesh;
 mod nodes;
 mod partition;
+mod restart;

@@ -27,6 +27,13 @@ impl Cluster {
         epmd.start().await.unwrap()
     }
 
+    /// Kills the port mapper and starts another, at the same port, which knows of no node.
+    pub(crate) async fn replace_epmd(&mut self) {
+        self.epmd.kill().await.unwrap();
+        let next = self.otp.epmd().port(self.epmd.port());
+        self.epmd = next.start().await.unwrap();
+    }
+
     /// A node of OTP to be started.
     pub(crate) fn beam(&self) -> BeamBuilder {
         let beam = self.otp.beam().name(unique_name("otp"));
