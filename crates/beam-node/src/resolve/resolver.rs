@@ -22,8 +22,7 @@ pub(crate) struct Resolver {
 pub(crate) enum Ports {
     /// The EPMD on the peer's host is asked, which listens on this port.
     Epmd(u16),
-    /// Every node listens on this port of its host, as with OTP's `-erl_epmd_port` and
-    /// `ERL_DIST_PORT`.
+    /// Every node listens on this port of its host, as with OTP's `-erl_epmd_port`.
     Fixed(u16),
     /// Only the peers with a fixed address can be dialled.
     Unknown,
