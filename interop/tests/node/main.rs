@@ -9,6 +9,8 @@ mod calls_to_otp;
 mod cluster;
 mod connect;
 mod elixir;
+mod hosts;
 mod large;
 mod output;
+mod ports;
 mod processes;
