@@ -4,7 +4,8 @@
 //! Erlang there with [`Beam::eval`], or Elixir with [`Beam::elixir`]. Requests travel over a pair of
 //! pipes, never over the distribution protocol: what the tests look at stays out of the way they
 //! look. Nodes register with an [`Epmd`] of the test's own, so that tests run side by side, and a
-//! [`Network`] gives them namespaces whose cables can be pulled.
+//! [`Network`] gives them namespaces whose cables can be pulled. A [`Program`] is run as a user runs it
+//! from a shell.
 //!
 //! Releases live under `target/otp/<release>`, or where `RLB_OTP_DIR` says; the machine's own
 //! installation serves for the release that it is. `./test` at the root of the repository installs
@@ -34,6 +35,7 @@ mod error;
 mod expression;
 mod network;
 mod otp;
+mod program;
 mod releases;
 mod supervised;
 mod wait;
@@ -44,4 +46,5 @@ pub use error::{Error, Exception, Result};
 pub use expression::{Expression, Running, Session};
 pub use network::{Host, Network};
 pub use otp::Otp;
+pub use program::{Program, ProgramBuilder};
 pub use wait::{Condition, eventually, free_port, unique_name};

@@ -2,7 +2,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::{BeamBuilder, EpmdBuilder, Error, Result};
+use crate::{BeamBuilder, EpmdBuilder, Error, ProgramBuilder, Result};
 
 /// One installed release of Erlang/OTP, with Elixir.
 #[derive(Clone, Debug)]
@@ -45,6 +45,18 @@ impl Otp {
     /// This release's port mapper, to be configured and started.
     pub fn epmd(&self) -> EpmdBuilder {
         EpmdBuilder::new(self.clone())
+    }
+
+    /// A program of this release, such as `elixir`, with its arguments, to be configured and
+    /// started.
+    pub fn program(&self, words: impl IntoIterator<Item = impl Into<OsString>>) -> ProgramBuilder {
+        let words = words.into_iter().map(Into::into).collect();
+        ProgramBuilder::new(self.clone(), words)
+    }
+
+    /// The root directory that this release runs in.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.as_deref().unwrap_or(Path::new("/"))
     }
 
     /// The words of a command line that enter this release's root; empty for the machine's own.
