@@ -42,11 +42,11 @@ pub(crate) async fn lost(observer: &Session) -> String {
     printed(observer, lost).await
 }
 
-/// No node of OTP has lost another since the observers were started.
+/// None of these nodes of OTP has lost another since the observers were started.
 ///
 /// What the nodes tell each other of a loss is on its way when they notice it themselves. Two
 /// rounds through all the servers of `global` come after it, and after what follows from it.
-pub(crate) async fn undisturbed(beams: &[Beam; 3], observers: &[Session; 3]) {
+pub(crate) async fn undisturbed(beams: &[Beam], observers: &[Session]) {
     let names = list(beams.iter().map(Beam::name));
     for beam in beams.iter().chain(beams) {
         let settle = format!(
@@ -65,7 +65,7 @@ pub(crate) async fn undisturbed(beams: &[Beam; 3], observers: &[Session; 3]) {
     }
 }
 
-async fn is_connected_to_all(beam: &Beam, beams: &[Beam; 3]) -> bool {
+async fn is_connected_to_all(beam: &Beam, beams: &[Beam]) -> bool {
     let names = list(beams.iter().map(Beam::name));
     text(beam, &format!("{names} -- [node() | nodes()]")).await == "[]"
 }

@@ -21,6 +21,7 @@ on_each_release! {
     nodes_of_otp_stay_together_when_a_visible_node_of_rust_is_cut_off,
     a_cut_between_a_hidden_node_of_rust_and_one_of_otp_leaves_all_others_connected,
     a_cut_between_a_visible_node_of_rust_and_one_of_otp_leaves_all_others_connected,
+    a_node_of_otp_that_is_unplugged_comes_back_to_those_of_otp_and_of_rust,
     a_cut_that_nobody_noticed_loses_nothing,
 }
 
@@ -144,6 +145,47 @@ async fn all_others_stay_connected_when_one_of_otp_is_cut_from_rust(otp: Otp, vi
     }
 }
 
+async fn a_node_of_otp_that_is_unplugged_comes_back_to_those_of_otp_and_of_rust(otp: Otp) {
+    let spread = Spread::start(otp).await;
+    let nodes = [spread.rust(false).await, spread.rust(true).await];
+    let beams = &spread.beams;
+    for (node, member) in &nodes {
+        spread.is_whole(node, member).await;
+    }
+    let observers = mesh::observe(beams).await;
+    let mut events = nodes.each_ref().map(|(node, _)| node.events());
+
+    spread.hosts[0].unplug().unwrap();
+    for ((node, member), events) in nodes.iter().zip(&mut events) {
+        let (peer, _) = down(events).await;
+        assert_eq!(peer, name(&beams[0]));
+        mesh::down(&observers[0], node.name()).await;
+        seen_by_otp(&beams[0], "workers", node.name(), &[]).await;
+        seen_by_rust(node, "workers", &peer, &[]).await;
+        for beam in &beams[1..] {
+            seen_by_otp(beam, "workers", node.name(), &[member]).await;
+            assert_eq!(sum(node, beam).await.unwrap(), 3);
+        }
+    }
+    for observer in &observers[1..] {
+        mesh::down(observer, &name(&beams[0])).await;
+    }
+    mesh::undisturbed(&beams[1..], &observers[1..]).await;
+
+    spread.hosts[0].plug().unwrap();
+    for (node, member) in &nodes {
+        spread.is_reached(node, member).await;
+    }
+    mesh::connect(beams).await;
+    for (node, member) in &nodes {
+        spread.is_whole(node, member).await;
+    }
+    mesh::undisturbed(&beams[1..], &observers[1..]).await;
+    for observer in &observers[1..] {
+        assert_eq!(mesh::lost(observer).await, "[]");
+    }
+}
+
 async fn a_cut_that_nobody_noticed_loses_nothing(otp: Otp) {
     let spread = Spread::start(otp).await;
     let nodes = [spread.rust(false).await, spread.rust(true).await];
@@ -236,13 +278,18 @@ impl Spread {
 
     /// Waits until everybody sees all members, and calls both ways.
     async fn is_whole(&self, node: &Node, member: &Membership) {
+        self.is_reached(node, member).await;
+        self.members_of_otp_are_seen_by_otp().await;
+    }
+
+    /// Waits until nodes of OTP and of Rust see the members of each other, and calls both ways.
+    async fn is_reached(&self, node: &Node, member: &Membership) {
         for (beam, worker) in self.beams.iter().zip(&self.workers) {
             seen_by_otp(beam, "workers", node.name(), &[member]).await;
             seen_by_rust(node, "workers", &name(beam), std::slice::from_ref(worker)).await;
             assert_eq!(sum(node, beam).await.unwrap(), 3);
             assert_eq!(text(beam, &called(node)).await, "true");
         }
-        self.members_of_otp_are_seen_by_otp().await;
     }
 
     async fn members_of_otp_are_seen_by_otp(&self) {
