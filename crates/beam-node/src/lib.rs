@@ -41,7 +41,7 @@ pub use error::{Cause, Class, Code, Details, Error, Exception, Result};
 pub use event::{DownReason, Event, Events};
 pub use export::{CallContext, Export, Handler};
 pub use function::{Arguments, Function};
-pub use group::{Member, Members, Membership};
+pub use group::{Member, Members, Membership, Published, PublishedValues};
 pub use limits::Limits;
 pub use listen::{InvalidListen, Listen};
 pub use mailbox::{Delivery, Destination, Mailbox};

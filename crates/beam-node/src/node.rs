@@ -17,7 +17,7 @@ use crate::{
     error::{Cause, Code, Error},
     event::{DownReason, Events},
     export::{Export, Handler},
-    group::{Members, Membership},
+    group::{Members, Membership, Published, PublishedValues},
     link::{Lane, Payload},
     mailbox::{Destination, Mailbox},
     process::Role,
@@ -317,7 +317,8 @@ impl Node {
         Membership::join(&self.state, group.into())
     }
 
-    /// The process groups that have members, here or on connected nodes.
+    /// The process groups that have members, here or on connected nodes; without those that only
+    /// carry what nodes [publish](Node::publish).
     pub fn groups(&self) -> Vec<Term> {
         self.state.groups.groups()
     }
@@ -359,6 +360,73 @@ impl Node {
             format!("{found} of {count} members of group {group} came within {timeout:?}"),
             Cause::NoMembers,
         ))
+    }
+
+    /// Publishes a value under a key, both of them any term, for every connected node to see;
+    /// dropping what this returns withdraws it, and so does the end of this node.
+    ///
+    /// Of messages to one peer none overtakes another: who publishes a value and then joins a
+    /// group is not seen in the group without the value.
+    ///
+    /// It travels as the name of a group of the scope `rpc_load_balancer`, with one process of this
+    /// node in it:
+    ///
+    /// ```text
+    /// {'$published', Key, Serial, Value}
+    /// ```
+    ///
+    /// Nodes of OTP, to which this is a group like any other, may read such groups and join them to
+    /// publish something themselves. Where a node has several values under one key, the one with
+    /// the greatest `Serial` counts, an integer from 0 to 2^63 - 1; so a value is replaced by joining
+    /// the group of the next one before leaving that of the last.
+    ///
+    /// ```no_run
+    /// # use beam_node::{Error, Node};
+    /// use beam_term::Term;
+    ///
+    /// # async fn example(node: Node) -> Result<(), Error> {
+    /// let mut region = node.publish(Term::atom("region"), Term::binary("eu-central"))?;
+    /// for (node, region) in &*node.published(&Term::atom("region")) {
+    ///     println!("{node} is in {region}");
+    /// }
+    /// region.set(Term::binary("eu-west"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` when key and value are too large: together they may take about 1,000 bytes
+    /// when encoded.
+    pub fn publish(
+        &self,
+        key: impl Into<Term>,
+        value: impl Into<Term>,
+    ) -> Result<Published, Error> {
+        Published::publish(&self.state, key.into(), value.into())
+    }
+
+    /// What this node and those that it is connected to publish under a key now.
+    pub fn published(&self, key: &Term) -> Arc<PublishedValues> {
+        self.state.groups.published(key)
+    }
+
+    /// What this node and those that it is connected to publish under a key, as a value that
+    /// changes with it.
+    pub fn watch_published(&self, key: impl Into<Term>) -> watch::Receiver<Arc<PublishedValues>> {
+        self.state.groups.watch_published(key.into())
+    }
+
+    /// The members of a process group and what is published under a key, both as of one moment.
+    ///
+    /// Values that are watched apart from each other change apart from each other as well: only
+    /// this never shows a member without what it published before it joined.
+    pub fn members_and_published(
+        &self,
+        group: &Term,
+        key: &Term,
+    ) -> (Arc<Members>, Arc<PublishedValues>) {
+        self.state.groups.members_and_published(group, key)
     }
 
     /// Waits until this node has found all that it can find by now: every configured peer is

@@ -15,7 +15,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Action, Destination, Groups, InvalidGroup, Members, MonitorId, Scope};
+use super::{
+    Action, Destination, Groups, InvalidGroup, Members, MonitorId, PublishedValues, Scope,
+    publications::is_published,
+};
 use crate::{
     atoms,
     call::RequestId,
@@ -100,6 +103,19 @@ impl ScopeDriver {
         self.feed(&mut self.wires(), |scope| scope.local_join(group, pid))
     }
 
+    /// Publishes a value in the name of a process; see [`Scope::local_publish`].
+    pub(crate) fn publish(
+        &self,
+        key: &Term,
+        value: Term,
+        pid: &Pid,
+        replaced: Option<&Term>,
+    ) -> Result<Term, InvalidGroup> {
+        self.feed(&mut self.wires(), |scope| {
+            scope.local_publish(key, value, pid, replaced)
+        })
+    }
+
     /// Takes a process of this node out of its groups.
     pub(crate) fn leave(&self, pid: &Pid) {
         self.feed(&mut self.wires(), |scope| scope.local_exit(pid));
@@ -110,9 +126,12 @@ impl ScopeDriver {
         self.feed(&mut self.wires(), Scope::local_leave_all)
     }
 
-    /// The groups that have members.
+    /// The groups that have members, but for those that carry published values.
     pub(crate) fn groups(&self) -> Vec<Term> {
-        self.feed(&mut self.wires(), |scope| scope.groups().cloned().collect())
+        self.feed(&mut self.wires(), |scope| {
+            let groups = scope.groups().filter(|group| !is_published(group));
+            groups.cloned().collect()
+        })
     }
 
     /// How many memberships a peer has.
@@ -128,6 +147,25 @@ impl ScopeDriver {
     /// The members of a group, now and as they change.
     pub(crate) fn watch(&self, group: Term) -> watch::Receiver<Arc<Members>> {
         self.groups.watch(group)
+    }
+
+    /// What nodes publish under a key now.
+    pub(crate) fn published(&self, key: &Term) -> Arc<PublishedValues> {
+        self.groups.published(key)
+    }
+
+    /// What nodes publish under a key, now and as it changes.
+    pub(crate) fn watch_published(&self, key: Term) -> watch::Receiver<Arc<PublishedValues>> {
+        self.groups.watch_published(key)
+    }
+
+    /// The members of a group and what nodes publish under a key, at one moment.
+    pub(crate) fn members_and_published(
+        &self,
+        group: &Term,
+        key: &Term,
+    ) -> (Arc<Members>, Arc<PublishedValues>) {
+        self.groups.members_and_published(group, key)
     }
 
     /// Looks for the scopes of peers when it is time, for as long as the node runs.

@@ -6,6 +6,8 @@ mod members;
 mod membership;
 mod message;
 mod peer;
+mod publications;
+mod published;
 mod scope;
 mod watch;
 
@@ -13,5 +15,7 @@ pub(crate) use driver::ScopeDriver;
 pub use members::{Member, Members};
 pub use membership::Membership;
 pub(crate) use message::InvalidGroup;
+pub use publications::PublishedValues;
+pub use published::Published;
 pub(crate) use scope::{Action, Destination, MonitorId, Scope};
 pub(crate) use watch::Groups;

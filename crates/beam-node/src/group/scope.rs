@@ -24,6 +24,7 @@ use crate::group::{
     announced::{Announced, Changed},
     message::{self, InvalidGroup, Message},
     peer::{Peer, Search},
+    publications::{self, Publications, PublishedValues},
 };
 
 /// The scope of one node, as a state machine without I/O.
@@ -37,6 +38,9 @@ pub(crate) struct Scope {
     local: Announced,
     peers: BTreeMap<NodeName, Peer>,
     groups: BTreeMap<Term, Arc<Members>>,
+    publications: Publications,
+    /// What the next value that this node publishes gets.
+    next_serial: i64,
     /// When peers are to be asked again.
     timers: BTreeSet<(Instant, NodeName)>,
     next_monitor: u64,
@@ -100,6 +104,8 @@ impl Scope {
             local: Announced::default(),
             peers: BTreeMap::new(),
             groups: BTreeMap::new(),
+            publications: Publications::default(),
+            next_serial: publications::FIRST_SERIAL,
             timers: BTreeSet::new(),
             next_monitor: 1,
             version: 0,
@@ -190,8 +196,26 @@ impl Scope {
         Ok(())
     }
 
+    /// A process of this node publishes a value under a key; gives the name of the group that
+    /// carries it, which is the one to leave. The process may leave that of an earlier value: peers
+    /// learn of the new one first, so that there is one at any time.
+    pub(crate) fn local_publish(
+        &mut self,
+        key: &Term,
+        value: Term,
+        pid: &Pid,
+        replaced: Option<&Term>,
+    ) -> Result<Term, InvalidGroup> {
+        let group = publications::name(key, self.next_serial, value);
+        self.local_join(&group, pid)?;
+        self.next_serial += 1;
+        if let Some(replaced) = replaced {
+            self.local_leave(replaced, pid);
+        }
+        Ok(group)
+    }
+
     /// A process of this node leaves a group once; `false` if it is not in it.
-    #[cfg(test)]
     pub(crate) fn local_leave(&mut self, group: &Term, pid: &Pid) -> bool {
         self.leave(pid, std::slice::from_ref(group))
     }
@@ -202,14 +226,15 @@ impl Scope {
         self.leave(pid, &groups)
     }
 
-    /// Every process of this node leaves all its groups; `false` if none is in any.
+    /// Every process of this node leaves all its groups; `false` if none is in any. Those that
+    /// publish are the last: what a node says of itself as a member holds for as long as it is one.
     pub(crate) fn local_leave_all(&mut self) -> bool {
-        let pids: BTreeSet<_> = self
-            .local
-            .iter()
-            .flat_map(|(_, pids)| pids.iter().cloned())
-            .collect();
-        for pid in &pids {
+        let in_group = |(group, pids)| {
+            let publishes = publications::is_published(group);
+            <[Pid]>::iter(pids).map(move |pid| (publishes, pid.clone()))
+        };
+        let pids: BTreeSet<_> = self.local.iter().flat_map(in_group).collect();
+        for (_, pid) in &pids {
             self.local_exit(pid);
         }
         !pids.is_empty()
@@ -251,7 +276,12 @@ impl Scope {
         }
     }
 
-    /// The groups that have members.
+    /// What nodes publish under a key now.
+    pub(crate) fn published(&self, key: &Term) -> Arc<PublishedValues> {
+        self.publications.values(key)
+    }
+
+    /// The groups that have members, among them those that carry published values.
     pub(crate) fn groups(&self) -> impl ExactSizeIterator<Item = &Term> {
         self.groups.keys()
     }
@@ -266,6 +296,11 @@ impl Scope {
         let group = self.changed.pop_first()?;
         let members = self.members(&group);
         Some(GroupChange { group, members })
+    }
+
+    /// A key under which other values are published than when it was last asked for.
+    pub(crate) fn next_published(&mut self) -> Option<(Term, Arc<PublishedValues>)> {
+        self.publications.next_change()
     }
 
     /// How many messages were ignored: unknown shapes, and what strangers announced.
@@ -343,6 +378,8 @@ impl Scope {
     fn apply(&mut self, node: &NodeName, changed: Vec<Changed>) {
         for (group, pids) in changed {
             self.version += 1;
+            self.publications
+                .group_changed(&group, node, !pids.is_empty());
             let members = self.groups.entry(group.clone()).or_default();
             Arc::make_mut(members).set(self.version, node, pids);
             if members.is_empty() {
@@ -397,6 +434,8 @@ impl Scope {
     }
 }
 
+#[cfg(test)]
+mod published_tests;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

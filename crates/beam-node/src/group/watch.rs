@@ -9,7 +9,7 @@ use beam_dist::NodeName;
 use beam_term::{Pid, Term};
 use tokio::{sync::watch, time::Instant};
 
-use crate::group::{Action, Members, Scope};
+use crate::group::{Action, Members, PublishedValues, Scope};
 
 /// The groups of one node.
 #[derive(Debug)]
@@ -18,8 +18,15 @@ pub(crate) struct Groups(Mutex<State>);
 #[derive(Debug)]
 struct State {
     scope: Scope,
-    watched: HashMap<Term, watch::Sender<Arc<Members>>>,
-    /// How many watched groups there may be before those that nobody watches are looked for.
+    members: Watched<Members>,
+    published: Watched<PublishedValues>,
+}
+
+/// Values by name, which change, and those who watch them.
+#[derive(Debug)]
+struct Watched<T> {
+    senders: HashMap<Term, watch::Sender<Arc<T>>>,
+    /// How many there may be before those that nobody watches are looked for.
     sweep_at: usize,
 }
 
@@ -28,8 +35,8 @@ impl Groups {
     pub(crate) fn new(node: NodeName, own: Pid, memberships_per_peer: usize) -> Self {
         Self(Mutex::new(State {
             scope: Scope::new(node, own, memberships_per_peer),
-            watched: HashMap::new(),
-            sweep_at: SWEEP_AT_LEAST,
+            members: Watched::default(),
+            published: Watched::default(),
         }))
     }
 
@@ -73,14 +80,33 @@ impl Groups {
 
     /// The members of a group, as a value that follows every change.
     pub(crate) fn watch(&self, group: Term) -> watch::Receiver<Arc<Members>> {
-        let mut state = self.lock();
-        state.sweep();
-        let State { scope, watched, .. } = &mut *state;
-        let members = scope.members(&group);
-        watched
-            .entry(group)
-            .or_insert_with(|| watch::Sender::new(members))
-            .subscribe()
+        let State { scope, members, .. } = &mut *self.lock();
+        let now = scope.members(&group);
+        members.watch(group, now)
+    }
+
+    /// What nodes publish under a key now.
+    pub(crate) fn published(&self, key: &Term) -> Arc<PublishedValues> {
+        self.lock().scope.published(key)
+    }
+
+    /// What nodes publish under a key, as a value that follows every change.
+    pub(crate) fn watch_published(&self, key: Term) -> watch::Receiver<Arc<PublishedValues>> {
+        let State {
+            scope, published, ..
+        } = &mut *self.lock();
+        let now = scope.published(&key);
+        published.watch(key, now)
+    }
+
+    /// The members of a group and what nodes publish under a key, at one moment.
+    pub(crate) fn members_and_published(
+        &self,
+        group: &Term,
+        key: &Term,
+    ) -> (Arc<Members>, Arc<PublishedValues>) {
+        let scope = &self.lock().scope;
+        (scope.members(group), scope.published(key))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -88,29 +114,56 @@ impl Groups {
     }
 }
 
-/// Fewer watched groups than this are not worth a search.
-const SWEEP_AT_LEAST: usize = 16;
-
 impl State {
     /// Tells those who watch of what has changed.
     fn publish(&mut self) {
+        while let Some((key, values)) = self.scope.next_published() {
+            self.published.tell(&key, values);
+        }
         while let Some(change) = self.scope.next_change() {
-            if let Some(sender) = self.watched.get(&change.group) {
-                if sender.is_closed() {
-                    self.watched.remove(&change.group);
-                } else {
-                    sender.send_replace(change.members);
-                }
+            self.members.tell(&change.group, change.members);
+        }
+    }
+}
+
+/// Fewer watched values than this are not worth a search.
+const SWEEP_AT_LEAST: usize = 16;
+
+impl<T> Watched<T> {
+    /// Watches what has this name, which is `now`.
+    fn watch(&mut self, name: Term, now: Arc<T>) -> watch::Receiver<Arc<T>> {
+        self.sweep();
+        self.senders
+            .entry(name)
+            .or_insert_with(|| watch::Sender::new(now))
+            .subscribe()
+    }
+
+    fn tell(&mut self, name: &Term, value: Arc<T>) {
+        if let Some(sender) = self.senders.get(name) {
+            if sender.is_closed() {
+                self.senders.remove(name);
+            } else {
+                sender.send_replace(value);
             }
         }
     }
 
-    /// Frees the groups that nobody watches any more, whenever there may be more of them than of
-    /// the others.
+    /// Frees those that nobody watches any more, whenever there may be more of them than of the
+    /// others.
     fn sweep(&mut self) {
-        if self.watched.len() >= self.sweep_at {
-            self.watched.retain(|_, sender| !sender.is_closed());
-            self.sweep_at = SWEEP_AT_LEAST.max(2 * self.watched.len());
+        if self.senders.len() >= self.sweep_at {
+            self.senders.retain(|_, sender| !sender.is_closed());
+            self.sweep_at = SWEEP_AT_LEAST.max(2 * self.senders.len());
+        }
+    }
+}
+
+impl<T> Default for Watched<T> {
+    fn default() -> Self {
+        Self {
+            senders: HashMap::new(),
+            sweep_at: SWEEP_AT_LEAST,
         }
     }
 }
@@ -174,12 +227,44 @@ mod tests {
         for group in 0..10_000 {
             drop(groups.watch(Term::from(group)));
         }
-        assert!(groups.lock().watched.len() <= 2 * SWEEP_AT_LEAST);
-        assert!(groups.lock().watched.contains_key(&Term::atom("kept")));
+        assert!(groups.lock().members.senders.len() <= 2 * SWEEP_AT_LEAST);
+        assert!(
+            groups
+                .lock()
+                .members
+                .senders
+                .contains_key(&Term::atom("kept"))
+        );
         drop(kept);
 
         drop(groups.watch(Term::from(7)));
         join(&groups, 7, &pid);
-        assert!(!groups.lock().watched.contains_key(&Term::from(7)));
+        assert!(!groups.lock().members.senders.contains_key(&Term::from(7)));
+    }
+
+    #[test]
+    fn a_watcher_of_a_key_sees_every_change_of_its_values() {
+        let (groups, pid) = setup();
+        let publish = |key: u32, value: u32| {
+            let publish =
+                |scope: &mut Scope| scope.local_publish(&Term::from(key), value.into(), &pid, None);
+            groups.update(publish, drop).unwrap();
+        };
+        publish(1, 10);
+        let mut watcher = groups.watch_published(Term::from(1));
+        let values = |values: &PublishedValues| -> Vec<_> {
+            let terms = values.values().map(|value| Term::clone(value));
+            terms.collect()
+        };
+        assert_eq!(values(&watcher.borrow_and_update()), [Term::from(10)]);
+
+        publish(2, 20);
+        assert!(!watcher.has_changed().unwrap());
+        publish(1, 11);
+        assert!(watcher.has_changed().unwrap());
+        assert_eq!(values(&watcher.borrow_and_update()), [Term::from(11)]);
+        groups.update(|scope| scope.local_exit(&pid), drop);
+        assert_eq!(values(&watcher.borrow_and_update()), []);
+        assert_eq!(*watcher.borrow(), groups.published(&Term::from(1)));
     }
 }

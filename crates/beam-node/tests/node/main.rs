@@ -1,4 +1,4 @@
-//! Nodes, through the public API: with each other, and with peers that are made by hand.
+//! Nodes of this crate among themselves, through their public interface.
 #![allow(clippy::unwrap_used)]
 
 mod calls;
@@ -6,5 +6,6 @@ mod connections;
 mod groups;
 mod limits;
 mod protocol;
+mod published;
 mod shutdown;
 mod support;

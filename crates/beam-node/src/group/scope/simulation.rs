@@ -14,6 +14,8 @@ enum Event {
     Join(usize, u8, u32),
     Leave(usize, u8, u32),
     Exit(usize, u32),
+    /// A process publishes under a key, in the place of what it published there before.
+    Publish(usize, u8, u32),
     Connect(usize, usize),
     Cut(usize, usize),
     Crash(usize),
@@ -51,6 +53,8 @@ struct Node {
     watchers: BTreeSet<(usize, Watcher)>,
     /// What the node has in groups.
     joined: Vec<(Term, Pid)>,
+    /// What it publishes: key, value, process, and the group that carries it.
+    published: Vec<(Term, u32, Pid, Term)>,
 }
 
 struct World {
@@ -58,6 +62,8 @@ struct World {
     /// The packets on their way from one node to another, while there is a link.
     links: BTreeMap<(usize, usize), VecDeque<Packet>>,
     now: Instant,
+    /// No value is published twice.
+    values: u32,
 }
 
 impl World {
@@ -69,11 +75,13 @@ impl World {
             passive: passive && index == 0,
             watchers: BTreeSet::new(),
             joined: Vec::new(),
+            published: Vec::new(),
         };
         Self {
             nodes: (0..count).map(node).collect(),
             links: BTreeMap::new(),
             now: Instant::now(),
+            values: 0,
         }
     }
 
@@ -83,6 +91,7 @@ impl World {
             Event::Join(node, group, member) => self.join(node % count, group, member),
             Event::Leave(node, group, member) => self.leave(node % count, group, member),
             Event::Exit(node, member) => self.exit(node % count, member),
+            Event::Publish(node, key, member) => self.publish(node % count, key, member),
             Event::Connect(a, b) => self.connect(a % count, b % count),
             Event::Cut(a, b) => self.cut(a % count, b % count),
             Event::Crash(node) => self.crash(node % count),
@@ -117,9 +126,33 @@ impl World {
         self.perform(node);
     }
 
+    fn publish(&mut self, node: usize, key: u8, member: u32) {
+        let pid = self.pid(node, member);
+        let key = Term::from(key);
+        self.values += 1;
+        let Node {
+            scope, published, ..
+        } = &mut self.nodes[node];
+        if let Some(scope) = scope {
+            let before = published
+                .iter()
+                .position(|(under, _, by, _)| *under == key && *by == pid)
+                .map(|at| published.remove(at).3);
+            let value = Term::from(self.values);
+            let group = scope
+                .local_publish(&key, value, &pid, before.as_ref())
+                .unwrap();
+            published.push((key, self.values, pid, group));
+        }
+        self.perform(node);
+    }
+
     fn exit(&mut self, node: usize, member: u32) {
         let pid = self.pid(node, member);
         self.nodes[node].joined.retain(|(_, joined)| *joined != pid);
+        self.nodes[node]
+            .published
+            .retain(|(_, _, by, _)| *by != pid);
         if let Some(scope) = &mut self.nodes[node].scope {
             scope.local_exit(&pid);
         }
@@ -166,6 +199,7 @@ impl World {
             return;
         }
         crashed.joined.clear();
+        crashed.published.clear();
         for (from, watcher) in std::mem::take(&mut crashed.watchers) {
             self.send(node, from, Packet::Down(watcher));
         }
@@ -296,8 +330,16 @@ impl World {
         let groups: BTreeSet<_> = self
             .nodes
             .iter()
-            .flat_map(|node| &node.joined)
-            .map(|(group, _)| group)
+            .flat_map(|node| {
+                let joined = node.joined.iter().map(|(group, _)| group);
+                joined.chain(node.published.iter().map(|(_, _, _, group)| group))
+            })
+            .collect();
+        let keys: BTreeSet<_> = self
+            .nodes
+            .iter()
+            .flat_map(|node| &node.published)
+            .map(|(key, ..)| key)
             .collect();
         for (at, node) in self.nodes.iter().enumerate() {
             let scope = node.scope.as_ref().unwrap();
@@ -305,8 +347,17 @@ impl World {
             for group in &groups {
                 let mut expected: Vec<_> = (0..self.nodes.len())
                     .filter(|from| sees(*from))
-                    .flat_map(|from| &self.nodes[from].joined)
-                    .filter(|(joined, _)| joined == *group)
+                    .flat_map(|from| {
+                        let Node {
+                            joined, published, ..
+                        } = &self.nodes[from];
+                        let carrying = published.iter().map(|(_, _, pid, group)| (group, pid));
+                        joined
+                            .iter()
+                            .map(|(group, pid)| (group, pid))
+                            .chain(carrying)
+                    })
+                    .filter(|(joined, _)| joined == group)
                     .map(|(_, pid)| pid.clone())
                     .collect();
                 let members = scope.members(group);
@@ -317,6 +368,20 @@ impl World {
                 expected.sort();
                 seen.sort();
                 assert_eq!(seen, expected, "what {} sees of {group:?}", node.name);
+            }
+            for key in &keys {
+                // What was published last counts.
+                let newest = |from: &Node| {
+                    let under_key = from.published.iter().filter(|(under, ..)| under == *key);
+                    let value = under_key.map(|(_, value, ..)| *value).max()?;
+                    Some((from.name.clone(), Arc::new(Term::from(value))))
+                };
+                let expected: PublishedValues = (0..self.nodes.len())
+                    .filter(|from| sees(*from))
+                    .filter_map(|from| newest(&self.nodes[from]))
+                    .collect();
+                let seen = scope.published(key);
+                assert_eq!(*seen, expected, "what {} sees under {key:?}", node.name);
             }
             let stale: Vec<_> = scope
                 .groups()
@@ -347,6 +412,7 @@ fn event() -> impl Strategy<Value = Event> {
         6 => (node(), group(), member()).prop_map(|(n, g, m)| Event::Join(n, g, m)),
         4 => (node(), group(), member()).prop_map(|(n, g, m)| Event::Leave(n, g, m)),
         1 => (node(), member()).prop_map(|(n, m)| Event::Exit(n, m)),
+        4 => (node(), group(), member()).prop_map(|(n, k, m)| Event::Publish(n, k, m)),
         3 => (node(), node()).prop_map(|(a, b)| Event::Connect(a, b)),
         1 => (node(), node()).prop_map(|(a, b)| Event::Cut(a, b)),
         1 => node().prop_map(Event::Crash),

@@ -4,13 +4,13 @@ use beam_term::Reader;
 
 use super::*;
 
-const BOUND: usize = 4;
+pub(super) const BOUND: usize = 4;
 
-fn node(name: &str) -> NodeName {
+pub(super) fn node(name: &str) -> NodeName {
     name.parse().unwrap()
 }
 
-fn pid(name: &NodeName, id: u32) -> Pid {
+pub(super) fn pid(name: &NodeName, id: u32) -> Pid {
     Pid {
         node: name.as_atom().clone(),
         id,
@@ -19,7 +19,7 @@ fn pid(name: &NodeName, id: u32) -> Pid {
     }
 }
 
-fn group() -> Term {
+pub(super) fn group() -> Term {
     Term::atom("g")
 }
 
@@ -28,14 +28,14 @@ fn raw(message: Bytes) -> RawTerm {
 }
 
 /// A scope of `own@h` and one connected peer, `peer@h`, whose scope is not there.
-struct Setup {
-    scope: Scope,
-    peer: NodeName,
-    now: Instant,
+pub(super) struct Setup {
+    pub(super) scope: Scope,
+    pub(super) peer: NodeName,
+    pub(super) now: Instant,
 }
 
 impl Setup {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let own = node("own@h");
         let mut scope = Scope::new(own.clone(), pid(&own, 1), BOUND);
         let peer = node("peer@h");
@@ -48,59 +48,59 @@ impl Setup {
     }
 
     /// The same, when the peer's scope, its process 1, has answered.
-    fn found() -> Self {
+    pub(super) fn found() -> Self {
         let mut setup = Self::new();
         setup.sync(1, &[]);
         setup.actions();
         setup
     }
 
-    fn actions(&mut self) -> Vec<Action> {
+    pub(super) fn actions(&mut self) -> Vec<Action> {
         std::iter::from_fn(|| self.scope.next_action()).collect()
     }
 
-    fn changes(&mut self) -> Vec<GroupChange> {
+    pub(super) fn changes(&mut self) -> Vec<GroupChange> {
         std::iter::from_fn(|| self.scope.next_change()).collect()
     }
 
-    fn own(&self) -> Pid {
+    pub(super) fn own(&self) -> Pid {
         pid(&node("own@h"), 1)
     }
 
-    fn of_peer(&self, id: u32) -> Pid {
+    pub(super) fn of_peer(&self, id: u32) -> Pid {
         pid(&self.peer, id)
     }
 
-    fn receive(&mut self, message: Bytes) {
+    pub(super) fn receive(&mut self, message: Bytes) {
         self.scope.message(&self.peer, &raw(message));
     }
 
-    fn discover(&mut self, scope: u32) {
+    pub(super) fn discover(&mut self, scope: u32) {
         self.receive(message::discover(&self.of_peer(scope)));
     }
 
-    fn sync(&mut self, scope: u32, groups: &[(&Term, &[Pid])]) {
+    pub(super) fn sync(&mut self, scope: u32, groups: &[(&Term, &[Pid])]) {
         self.receive(message::sync(&self.of_peer(scope), groups.iter().copied()).unwrap());
     }
 
-    fn join(&mut self, scope: u32, group: &Term, member: u32) {
+    pub(super) fn join(&mut self, scope: u32, group: &Term, member: u32) {
         let (scope, member) = (self.of_peer(scope), self.of_peer(member));
         self.receive(message::join(&scope, group, &member).unwrap());
     }
 
-    fn leave(&mut self, scope: u32, member: u32, groups: &[Term]) {
+    pub(super) fn leave(&mut self, scope: u32, member: u32, groups: &[Term]) {
         let (scope, member) = (self.of_peer(scope), self.of_peer(member));
         self.receive(message::leave(&scope, &member, groups).unwrap());
     }
 
     /// The peer's processes in the group.
-    fn members(&self) -> Vec<u32> {
+    pub(super) fn members(&self) -> Vec<u32> {
         let members = self.scope.members(&group());
         let pids = members.get(&self.peer).map_or(&[][..], |m| m.pids());
         pids.iter().map(|pid| pid.id).collect()
     }
 
-    fn send(&self, to: Destination, message: Bytes) -> Action {
+    pub(super) fn send(&self, to: Destination, message: Bytes) -> Action {
         Action::Send {
             peer: self.peer.clone(),
             to,
@@ -108,7 +108,7 @@ impl Setup {
         }
     }
 
-    fn monitor(&self, target: Destination, id: u64) -> Action {
+    pub(super) fn monitor(&self, target: Destination, id: u64) -> Action {
         Action::Monitor {
             peer: self.peer.clone(),
             target,
@@ -116,7 +116,7 @@ impl Setup {
         }
     }
 
-    fn demonitor(&self, target: Destination, id: u64) -> Action {
+    pub(super) fn demonitor(&self, target: Destination, id: u64) -> Action {
         Action::Demonitor {
             peer: self.peer.clone(),
             target,
