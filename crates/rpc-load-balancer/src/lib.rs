@@ -34,7 +34,7 @@ mod random_node;
 mod retry;
 
 pub use algorithm::{Algorithm, CallDirect, LeastCpu, PowerOfTwo, Random, RoundRobin, Selection};
-pub use balancer::{Balancer, BalancerBuilder};
+pub use balancer::{Balancer, BalancerBuilder, MemberStatus};
 pub use beam_dist::{InvalidNodeName, NodeName};
 pub use beam_node::{
     Arguments, CallContext, Cause, Code, Details, Error, Event, Exception, Export, Function,

@@ -1,4 +1,4 @@
-//! Nodes of this crate among themselves, through their public interface.
+//! Nodes, through the public API: with each other, and with peers that are made by hand.
 #![allow(clippy::unwrap_used)]
 
 mod calls;

@@ -15,7 +15,8 @@ use super::{
     Balancer,
     drain::Drain,
     follow::follow,
-    handle::Shared,
+    handle::{NOT_A_MEMBER, Shared},
+    published::{Presence, Profile},
     selector::Selector,
     weights::{Weights, weighed},
 };
@@ -39,6 +40,7 @@ pub struct BalancerBuilder {
     node_match: NodeFilter,
     drain: Drain,
     options: Options,
+    profile: Profile,
 }
 
 impl BalancerBuilder {
@@ -51,6 +53,7 @@ impl BalancerBuilder {
             node_match: NodeFilter::all(),
             drain: Drain::default(),
             options: Options::default(),
+            profile: Profile::default(),
         }
     }
 
@@ -116,6 +119,26 @@ impl BalancerBuilder {
         self
     }
 
+    /// Publishes a weight of this node, for every balancer of this name to heed that sets none
+    /// itself; see [the module](super#weights-and-metadata). Nobody sees this node as a member
+    /// before its weight. Default: none is published, and others take 1.
+    ///
+    /// [`Balancer::publish_weight`] changes it at run time.
+    pub fn own_weight(mut self, weight: u32) -> Self {
+        self.profile.weight = Some(weight);
+        self
+    }
+
+    /// Publishes a term about this node, such as its region or version, which other nodes find in
+    /// [`Balancer::member_statuses`]. It may take about 900 bytes when encoded. Default: none is
+    /// published.
+    ///
+    /// [`Balancer::publish_metadata`] changes it at run time.
+    pub fn metadata(mut self, metadata: impl Into<Term>) -> Self {
+        self.profile.metadata = Some(metadata.into());
+        self
+    }
+
     /// Starts the balancer on a node: joins the group, unless told not to, and takes the members
     /// that are known by now. [`Balancer::wait_for_members`] waits for those of others.
     ///
@@ -139,24 +162,28 @@ impl BalancerBuilder {
             .collect::<Result<HashMap<_, _>, Error>>()
             .map(Weights::new)
             .map_err(complete)?;
-        let group = Term::Atom(name.clone());
         let telemetry = Telemetry::of_balancer(&self.name, self.pool.algorithm());
         let joins = self.join && self.node_match.matches(node.name());
+        if !self.join && !self.profile.is_empty() {
+            let option = self.profile.weight.map_or("metadata", |_| "own_weight");
+            return Err(complete(wrong_option(option, &NOT_A_MEMBER)));
+        }
         if joins {
             node_cpu::export(node);
         }
-        let membership = joins.then(|| node.join(group.clone())).transpose();
+        let join = || Presence::join(node, &name, self.profile);
+        let presence = joins.then(join).transpose();
         let (members, follow) = follow(
             Arc::clone(&self.pool),
-            node.name(),
-            node.watch_members(group),
+            node,
+            &name,
             &weights,
             telemetry.clone(),
         );
         let background = Arc::clone(&self.pool).background(node);
         Ok(Balancer::new(Shared {
             name,
-            membership: Mutex::new(membership.map_err(complete)?),
+            presence: Mutex::new(presence.map_err(complete)?),
             pool: self.pool,
             tracker: Tracker::default(),
             drain: self.drain,
@@ -181,6 +208,7 @@ impl fmt::Debug for BalancerBuilder {
             .field("node_match", &self.node_match)
             .field("drain", &self.drain)
             .field("options", &self.options)
+            .field("profile", &self.profile)
             .finish_non_exhaustive()
     }
 }

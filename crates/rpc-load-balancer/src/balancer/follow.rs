@@ -7,14 +7,21 @@ use std::{
 };
 
 use beam_dist::NodeName;
-use beam_node::Members;
+use beam_node::{Members, Node, PublishedValues};
+use beam_term::{Atom, Term};
 use tokio::sync::watch;
 
-use super::{selector::Selector, weights::Weights};
+use super::{
+    published::{Profile, key},
+    selector::Selector,
+    status::MemberStatus,
+    weights::Weights,
+};
 use crate::{members::Candidate, telemetry::Telemetry};
 
-/// The members of the group that the pool has been told of, whatever their weights.
-pub(super) type Followed = watch::Receiver<Arc<Members>>;
+/// The members of the group that the pool has been told of, whatever their weights, sorted by
+/// name.
+pub(super) type Followed = watch::Receiver<Arc<[MemberStatus]>>;
 
 /// Changes of the members of a balancer, or of their weights.
 pub(crate) struct Changes(Followed);
@@ -37,26 +44,33 @@ impl Changes {
 
 /// What the members of a pool follow from.
 struct Sources {
-    own: NodeName,
+    node: Node,
+    group: Term,
+    key: Term,
     members: watch::Receiver<Arc<Members>>,
+    published: watch::Receiver<Arc<PublishedValues>>,
     weights: watch::Receiver<HashMap<NodeName, u32>>,
     telemetry: Telemetry,
 }
 
 /// Fills the pool with the members of now. The future keeps it at those of later, for as long
-/// as it runs.
+/// as it runs; it holds the node.
 pub(super) fn follow(
     pool: Arc<dyn Selector>,
-    own: &NodeName,
-    members: watch::Receiver<Arc<Members>>,
+    node: &Node,
+    balancer: &Atom,
     weights: &Weights,
     telemetry: Telemetry,
 ) -> (Followed, impl Future<Output = ()> + Send + 'static) {
+    let (group, key) = (Term::Atom(balancer.clone()), key(balancer));
     let mut sources = Sources {
-        own: own.clone(),
-        members,
+        node: node.clone(),
+        members: node.watch_members(group.clone()),
+        published: node.watch_published(key.clone()),
         weights: weights.follow(),
         telemetry,
+        group,
+        key,
     };
     let followed = watch::Sender::new(sources.take(&*pool));
     let receiver = followed.subscribe();
@@ -73,29 +87,44 @@ impl Sources {
     async fn changed(&mut self) -> bool {
         tokio::select! {
             changed = self.members.changed() => changed.is_ok(),
+            changed = self.published.changed() => changed.is_ok(),
             changed = self.weights.changed() => changed.is_ok(),
         }
     }
 
-    fn take(&mut self, pool: &dyn Selector) -> Arc<Members> {
-        // The clone ends the borrow, which would keep the group from changing meanwhile.
-        let members = Arc::clone(&self.members.borrow_and_update());
-        let candidates = if pool.is_local() {
-            vec![Candidate::from(self.own.clone())]
-        } else {
+    fn take(&mut self, pool: &dyn Selector) -> Arc<[MemberStatus]> {
+        // What changes from here on is a change to wait for.
+        self.members.mark_unchanged();
+        self.published.mark_unchanged();
+        // A member whose weight came a moment later would get calls that it does not want.
+        let (members, published) = self.node.members_and_published(&self.group, &self.key);
+        let statuses: Arc<[MemberStatus]> = {
             let weights = self.weights.borrow_and_update();
-            let weigh = |node: &NodeName| {
-                let weight = weights.get(node).copied().unwrap_or(1);
-                Candidate::new(node.clone(), weight)
+            let status = |node: &NodeName| {
+                let value = published.get(node);
+                let profile = value.map(|value| Profile::read(value)).unwrap_or_default();
+                let set_here = weights.get(node).copied();
+                MemberStatus {
+                    node: node.clone(),
+                    weight: set_here.or(profile.weight).unwrap_or(1),
+                    metadata: profile.metadata,
+                }
             };
-            members.nodes().map(weigh).collect()
+            members.nodes().map(status).collect()
         };
         self.telemetry.members(&members);
+        let candidates = if pool.is_local() {
+            vec![Candidate::from(self.node.name().clone())]
+        } else {
+            let candidate =
+                |status: &MemberStatus| Candidate::new(status.node.clone(), status.weight);
+            statuses.iter().map(candidate).collect()
+        };
         // What the algorithm does with them is code of the user. Should it panic, the members stay
         // what they were until the next change.
         if catch_unwind(AssertUnwindSafe(|| pool.update(candidates))).is_err() {
             tracing::error!("the algorithm of a balancer panicked when members changed");
         }
-        members
+        statuses
     }
 }

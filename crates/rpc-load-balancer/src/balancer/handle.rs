@@ -2,20 +2,21 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use beam_dist::NodeName;
-use beam_node::{Arguments, Cause, Code, Error, Function, Membership, Node, Peer};
+use beam_node::{Arguments, Cause, Code, Error, Function, Node, Peer};
 use beam_term::{Atom, Term};
 use serde::de::DeserializeOwned;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    BalancerBuilder,
+    BalancerBuilder, MemberStatus,
     drain::Drain,
     follow::{Changes, Followed},
+    published::{Presence, Profile},
     selector::Selector,
     weights::{Weights, weighed},
 };
@@ -58,7 +59,8 @@ pub struct Balancer {
 /// before the node may stop.
 pub(super) struct Shared {
     pub(super) name: Atom,
-    pub(super) membership: Mutex<Option<Membership>>,
+    /// `None` for a pure client.
+    pub(super) presence: Mutex<Option<Presence>>,
     pub(super) pool: Arc<dyn Selector>,
     /// Calls in flight that no member was selected for.
     pub(super) tracker: Tracker,
@@ -76,6 +78,10 @@ pub(super) struct Shared {
     pub(super) own: Peer,
     pub(super) node: Node,
 }
+
+/// Why a pure client can publish nothing.
+pub(super) const NOT_A_MEMBER: &str =
+    "this node is no member of the balancer, and only members publish what they are like";
 
 impl Balancer {
     /// Starts to describe a balancer with this name, which is that of its group: any atom.
@@ -264,6 +270,51 @@ impl Balancer {
         Ok(())
     }
 
+    /// The members with their weights and metadata, sorted by name; those of weight 0, too. Empty
+    /// if there are none.
+    ///
+    /// ```no_run
+    /// # use rpc_load_balancer::Balancer;
+    /// # fn example(balancer: Balancer) {
+    /// for member in balancer.member_statuses().iter() {
+    ///     println!("{} has the weight {}", member.node, member.weight);
+    /// }
+    /// # }
+    /// ```
+    pub fn member_statuses(&self) -> Arc<[MemberStatus]> {
+        Arc::clone(&self.shared.members.borrow())
+    }
+
+    /// Publishes the weight of this node in place of the one before; `None` withdraws it. See
+    /// [`BalancerBuilder::own_weight`].
+    ///
+    /// ```no_run
+    /// # use rpc_load_balancer::{Balancer, Error};
+    /// # fn example(balancer: Balancer) -> Result<(), Error> {
+    /// // No new calls to this node, from any other, while it is busy with something else.
+    /// balancer.publish_weight(Some(0))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` when this node is no member: only members have a weight.
+    pub fn publish_weight(&self, weight: Option<u32>) -> Result<(), Error> {
+        self.publish("own_weight", |profile| profile.weight = weight)
+    }
+
+    /// Publishes a term about this node in place of the one before; `None` withdraws it. See
+    /// [`BalancerBuilder::metadata`].
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` when this node is no member, or the term is too large; then the one before
+    /// stays.
+    pub fn publish_metadata(&self, metadata: Option<Term>) -> Result<(), Error> {
+        self.publish("metadata", |profile| profile.metadata = metadata)
+    }
+
     /// Waits until the balancer has at least `count` members.
     ///
     /// # Errors
@@ -320,15 +371,10 @@ impl Balancer {
         drained.map_err(|error| self.complete(error))
     }
 
-    /// Leaves the group: other nodes stop sending calls here. The balancer goes on as a pure
-    /// client. Returns whether it was a member.
+    /// Leaves the group, and withdraws what this node publishes in it: other nodes stop sending
+    /// calls here. The balancer goes on as a pure client. Returns whether it was a member.
     pub fn leave(&self) -> bool {
-        let mut membership = self
-            .shared
-            .membership
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        membership.take().is_some()
+        self.presence().take().is_some()
     }
 
     /// The own node, whoever the members are.
@@ -378,8 +424,23 @@ impl Balancer {
         }
     }
 
+    fn publish(&self, what: &str, change: impl FnOnce(&mut Profile)) -> Result<(), Error> {
+        let Shared { node, name, .. } = &*self.shared;
+        let result = match &mut *self.presence() {
+            Some(presence) => presence.publish(node, name, change),
+            None => Err(Error::bad_request(format!("{what}: {NOT_A_MEMBER}"))),
+        };
+        result.map_err(|error| self.complete(error))
+    }
+
+    fn presence(&self) -> MutexGuard<'_, Option<Presence>> {
+        let presence = &self.shared.presence;
+        presence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn nodes(&self) -> Vec<NodeName> {
-        self.shared.members.borrow().nodes().cloned().collect()
+        let members = self.shared.members.borrow();
+        members.iter().map(|member| member.node.clone()).collect()
     }
 
     fn no_member(&self) -> Error {

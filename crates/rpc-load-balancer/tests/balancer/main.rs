@@ -6,6 +6,7 @@ mod drain;
 mod least_cpu;
 mod members;
 mod multicall;
+mod published;
 mod random_node;
 mod routes;
 mod support;
