@@ -12,4 +12,5 @@ mod members;
 mod mesh;
 mod nodes;
 mod partition;
+mod published;
 mod restart;

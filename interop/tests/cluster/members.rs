@@ -66,7 +66,7 @@ pub(crate) async fn seen_by_rust(
     eventually(&what, DEADLINE, agreed).await;
 }
 
-fn pids(list: &Term) -> Vec<Pid> {
+pub(crate) fn pids(list: &Term) -> Vec<Pid> {
     let pid = |term: &Term| match term {
         Term::Pid(pid) => Pid::clone(pid),
         other => panic!("{other} is no pid"),
