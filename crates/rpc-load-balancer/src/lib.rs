@@ -33,7 +33,9 @@ mod node_filter;
 mod random_node;
 mod retry;
 
-pub use algorithm::{Algorithm, CallDirect, LeastCpu, PowerOfTwo, Random, RoundRobin, Selection};
+pub use algorithm::{
+    Algorithm, CallDirect, HashRing, LeastCpu, PowerOfTwo, Random, RoundRobin, Selection,
+};
 pub use balancer::{Balancer, BalancerBuilder, MemberStatus};
 pub use beam_dist::{InvalidNodeName, NodeName};
 pub use beam_node::{

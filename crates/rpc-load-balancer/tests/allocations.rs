@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use rpc_load_balancer::{
-    Algorithm, NodeName, Pool, PowerOfTwo, Random, RoundRobin, Selection, Term,
+    Algorithm, HashRing, NodeName, Pool, PowerOfTwo, Random, RoundRobin, Selection, Term,
 };
 
 fn assert_selections_do_not_allocate(algorithm: impl Algorithm) {
@@ -38,6 +38,11 @@ fn a_selection_by_round_robin_does_not_allocate() {
 #[test]
 fn a_selection_by_power_of_two_does_not_allocate() {
     assert_selections_do_not_allocate(PowerOfTwo::new());
+}
+
+#[test]
+fn a_selection_by_hash_ring_does_not_allocate() {
+    assert_selections_do_not_allocate(HashRing::new());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use proptest::prelude::*;
 use rpc_load_balancer::{
-    Algorithm, Lease, NodeName, Pool, PowerOfTwo, Random, RoundRobin, Selection,
+    Algorithm, HashRing, Lease, NodeName, Pool, PowerOfTwo, Random, RoundRobin, Selection, Term,
 };
 
 /// What can happen to a pool; numbers are taken modulo what there is.
@@ -39,10 +39,15 @@ fn node(number: usize) -> NodeName {
 /// Plays the steps and compares the pool with a model that is simple enough to be right.
 fn play(algorithm: impl Algorithm, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let pool = Pool::new(algorithm);
-    let selection = Selection::default();
     let mut members: BTreeSet<NodeName> = BTreeSet::new();
     let mut leases: Vec<Lease> = Vec::new();
-    for step in steps {
+    for (number, step) in steps.into_iter().enumerate() {
+        // Half of the selections are for a key.
+        let key = Term::from(number);
+        let selection = match number % 2 {
+            0 => Selection::default(),
+            _ => Selection::with_key(&key),
+        };
         match step {
             Step::Join(number) => {
                 members.insert(node(number));
@@ -95,6 +100,11 @@ proptest! {
     }
 
     #[test]
+    fn hash_ring_picks_members_only_and_counts_right(steps in steps(), seed: u64) {
+        play(HashRing::seeded(seed), steps)?;
+    }
+
+    #[test]
     fn power_of_two_picks_members_only_and_counts_right(steps in steps(), seed: u64) {
         play(PowerOfTwo::seeded(seed), steps)?;
     }
@@ -110,10 +120,14 @@ fn change_under_load(algorithm: impl Algorithm) {
         for _ in 0..3 {
             scope.spawn(|| {
                 let mut leases: [Option<Lease>; 8] = Default::default();
+                let key = Term::binary("key");
                 let mut at = 0;
                 while !done.load(Ordering::Relaxed) {
                     at = (at + 1) % leases.len();
-                    leases[at] = pool.select(&Selection::default());
+                    leases[at] = match at {
+                        0..4 => pool.select(&Selection::default()),
+                        _ => pool.select(&Selection::with_key(&key)),
+                    };
                 }
             });
         }
@@ -141,4 +155,9 @@ fn counters_end_at_zero_when_members_change_under_round_robin_selections() {
 #[test]
 fn counters_end_at_zero_when_members_change_under_selections_of_the_less_busy() {
     change_under_load(PowerOfTwo::new());
+}
+
+#[test]
+fn counters_end_at_zero_when_members_change_under_selections_on_a_ring() {
+    change_under_load(HashRing::new());
 }

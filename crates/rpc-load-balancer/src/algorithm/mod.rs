@@ -6,6 +6,7 @@
 //! | [`LeastCpu`] | any of the members whose processors are the least busy | calls are few and heavy |
 //! | [`Random`] | any member, all alike | calls cost about the same; the default |
 //! | [`RoundRobin`] | one member after the other | the shares must be exactly even |
+//! | [`HashRing`] | the owner of the key, the same as on Elixir nodes | calls of a key should meet |
 //! | [`PowerOfTwo`] | the less busy of two random members | calls or members differ in speed |
 //!
 //! Anything else is an implementation of [`Algorithm`].
@@ -13,9 +14,11 @@
 mod background;
 mod call_direct;
 mod definition;
+mod hash_ring;
 mod least_cpu;
 mod power_of_two;
 mod random;
+mod ring;
 mod rng;
 mod round_robin;
 mod selection;
@@ -23,9 +26,11 @@ mod selection;
 pub use background::{Background, BackgroundTask};
 pub use call_direct::CallDirect;
 pub use definition::{Algorithm, NodeChange};
+pub use hash_ring::HashRing;
 pub use least_cpu::LeastCpu;
 pub use power_of_two::PowerOfTwo;
 pub use random::Random;
+pub use ring::{AtomKeys, PointHash};
 pub use rng::Rng;
 pub use round_robin::RoundRobin;
 pub use selection::Selection;
