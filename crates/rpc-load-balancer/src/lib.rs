@@ -34,7 +34,7 @@ mod random_node;
 mod retry;
 
 pub use algorithm::{
-    Algorithm, CallDirect, HashRing, LeastCpu, PowerOfTwo, Random, RoundRobin, Selection,
+    Algorithm, CallDirect, HashRing, LeastCpu, Maglev, PowerOfTwo, Random, RoundRobin, Selection,
 };
 pub use balancer::{Balancer, BalancerBuilder, MemberStatus};
 pub use beam_dist::{InvalidNodeName, NodeName};

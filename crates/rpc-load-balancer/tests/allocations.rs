@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use rpc_load_balancer::{
-    Algorithm, HashRing, NodeName, Pool, PowerOfTwo, Random, RoundRobin, Selection, Term,
+    Algorithm, HashRing, Maglev, NodeName, Pool, PowerOfTwo, Random, RoundRobin, Selection, Term,
 };
 
 fn assert_selections_do_not_allocate(algorithm: impl Algorithm) {
@@ -43,6 +43,11 @@ fn a_selection_by_power_of_two_does_not_allocate() {
 #[test]
 fn a_selection_by_hash_ring_does_not_allocate() {
     assert_selections_do_not_allocate(HashRing::new());
+}
+
+#[test]
+fn a_selection_by_maglev_does_not_allocate() {
+    assert_selections_do_not_allocate(Maglev::new());
 }
 
 #[test]

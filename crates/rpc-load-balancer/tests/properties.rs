@@ -8,7 +8,8 @@ use std::{
 
 use proptest::prelude::*;
 use rpc_load_balancer::{
-    Algorithm, HashRing, Lease, NodeName, Pool, PowerOfTwo, Random, RoundRobin, Selection, Term,
+    Algorithm, HashRing, Lease, Maglev, NodeName, Pool, PowerOfTwo, Random, RoundRobin, Selection,
+    Term,
 };
 
 /// What can happen to a pool; numbers are taken modulo what there is.
@@ -110,10 +111,22 @@ proptest! {
     }
 }
 
+proptest! {
+    // Its table is large, and computed anew with each change.
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn maglev_picks_members_only_and_counts_right(steps in steps(), seed: u64) {
+        play(Maglev::seeded(seed), steps)?;
+    }
+}
+
 /// Several threads select and release while the members change under them.
 fn change_under_load(algorithm: impl Algorithm) {
-    const CHANGES: usize = 2_000;
+    change_so_often_under_load(algorithm, 2_000);
+}
 
+fn change_so_often_under_load(algorithm: impl Algorithm, changes: usize) {
     let pool = Pool::new(algorithm);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -131,7 +144,7 @@ fn change_under_load(algorithm: impl Algorithm) {
                 }
             });
         }
-        for change in 0..CHANGES {
+        for change in 0..changes {
             // From no members to five, and every one comes and goes.
             pool.update((0..6).filter(|n| change / (n + 1) % 2 == 1).map(node));
         }
@@ -160,4 +173,9 @@ fn counters_end_at_zero_when_members_change_under_selections_of_the_less_busy() 
 #[test]
 fn counters_end_at_zero_when_members_change_under_selections_on_a_ring() {
     change_under_load(HashRing::new());
+}
+
+#[test]
+fn counters_end_at_zero_when_members_change_under_selections_from_a_table() {
+    change_so_often_under_load(Maglev::new(), 100);
 }

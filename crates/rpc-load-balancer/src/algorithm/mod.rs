@@ -7,6 +7,7 @@
 //! | [`Random`] | any member, all alike | calls cost about the same; the default |
 //! | [`RoundRobin`] | one member after the other | the shares must be exactly even |
 //! | [`HashRing`] | the owner of the key, the same as on Elixir nodes | calls of a key should meet |
+//! | [`Maglev`] | the owner of the key in a table of even shares | calls of a key should meet, and shares be even |
 //! | [`PowerOfTwo`] | the less busy of two random members | calls or members differ in speed |
 //!
 //! Anything else is an implementation of [`Algorithm`].
@@ -16,6 +17,7 @@ mod call_direct;
 mod definition;
 mod hash_ring;
 mod least_cpu;
+mod maglev;
 mod power_of_two;
 mod random;
 mod ring;
@@ -28,6 +30,7 @@ pub use call_direct::CallDirect;
 pub use definition::{Algorithm, NodeChange};
 pub use hash_ring::HashRing;
 pub use least_cpu::LeastCpu;
+pub use maglev::Maglev;
 pub use power_of_two::PowerOfTwo;
 pub use random::Random;
 pub use ring::{AtomKeys, PointHash};
