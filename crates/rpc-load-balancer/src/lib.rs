@@ -34,7 +34,8 @@ mod random_node;
 mod retry;
 
 pub use algorithm::{
-    Algorithm, CallDirect, HashRing, LeastCpu, Maglev, PowerOfTwo, Random, RoundRobin, Selection,
+    Algorithm, BoundedHash, CallDirect, HashRing, LeastCpu, Maglev, PowerOfTwo, Random, RoundRobin,
+    Selection,
 };
 pub use balancer::{Balancer, BalancerBuilder, MemberStatus};
 pub use beam_dist::{InvalidNodeName, NodeName};

@@ -4,7 +4,8 @@
 use std::hint::black_box;
 
 use rpc_load_balancer::{
-    Algorithm, HashRing, Maglev, NodeName, Pool, PowerOfTwo, Random, RoundRobin, Selection, Term,
+    Algorithm, BoundedHash, HashRing, Maglev, NodeName, Pool, PowerOfTwo, Random, RoundRobin,
+    Selection, Term,
 };
 
 fn assert_selections_do_not_allocate(algorithm: impl Algorithm) {
@@ -48,6 +49,11 @@ fn a_selection_by_hash_ring_does_not_allocate() {
 #[test]
 fn a_selection_by_maglev_does_not_allocate() {
     assert_selections_do_not_allocate(Maglev::new());
+}
+
+#[test]
+fn a_selection_by_bounded_hash_does_not_allocate() {
+    assert_selections_do_not_allocate(BoundedHash::new());
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::{
 
 use proptest::prelude::*;
 use rpc_load_balancer::{
-    Algorithm, HashRing, Lease, Maglev, NodeName, Pool, PowerOfTwo, Random, RoundRobin, Selection,
-    Term,
+    Algorithm, BoundedHash, HashRing, Lease, Maglev, NodeName, Pool, PowerOfTwo, Random,
+    RoundRobin, Selection, Term,
 };
 
 /// What can happen to a pool; numbers are taken modulo what there is.
@@ -106,6 +106,11 @@ proptest! {
     }
 
     #[test]
+    fn bounded_hash_picks_members_only_and_counts_right(steps in steps(), seed: u64) {
+        play(BoundedHash::over(HashRing::seeded(seed)), steps)?;
+    }
+
+    #[test]
     fn power_of_two_picks_members_only_and_counts_right(steps in steps(), seed: u64) {
         play(PowerOfTwo::seeded(seed), steps)?;
     }
@@ -173,6 +178,11 @@ fn counters_end_at_zero_when_members_change_under_selections_of_the_less_busy() 
 #[test]
 fn counters_end_at_zero_when_members_change_under_selections_on_a_ring() {
     change_under_load(HashRing::new());
+}
+
+#[test]
+fn counters_end_at_zero_when_members_change_under_selections_on_a_bounded_ring() {
+    change_under_load(BoundedHash::new());
 }
 
 #[test]

@@ -34,7 +34,8 @@
 //! the shares even.
 //!
 //! Choose it when members keep something for a key, such as a cache or a session, above all where
-//! Elixir nodes must find the same one.
+//! Elixir nodes must find the same one. [`Maglev`](super::Maglev) spreads keys more evenly, and
+//! [`BoundedHash`](super::BoundedHash) relieves members of hot keys.
 
 use std::{mem, sync::Arc};
 
@@ -135,13 +136,22 @@ impl HashRing {
     }
 }
 
+/// What [`BoundedHash`](super::BoundedHash) needs.
 impl HashRing {
-    fn points_of(&self, node: &NodeName) -> Points {
+    pub(super) const fn points_per_member(&self) -> u32 {
+        self.points
+    }
+
+    pub(super) fn points_of(&self, node: &NodeName) -> Points {
         Points::new(node, self.points, self.point_hash)
     }
 
-    fn position(&self, key: &Term) -> u32 {
+    pub(super) fn position(&self, key: &Term) -> u32 {
         position(key, self.atom_keys)
+    }
+
+    pub(super) const fn rng(&self) -> &Rng {
+        &self.rng
     }
 }
 

@@ -6,6 +6,7 @@
 //! | [`LeastCpu`] | any of the members whose processors are the least busy | calls are few and heavy |
 //! | [`Random`] | any member, all alike | calls cost about the same; the default |
 //! | [`RoundRobin`] | one member after the other | the shares must be exactly even |
+//! | [`BoundedHash`] | the owner of the key, or the next one if it is too busy | calls of a key should meet, and some keys are hot |
 //! | [`HashRing`] | the owner of the key, the same as on Elixir nodes | calls of a key should meet |
 //! | [`Maglev`] | the owner of the key in a table of even shares | calls of a key should meet, and shares be even |
 //! | [`PowerOfTwo`] | the less busy of two random members | calls or members differ in speed |
@@ -13,6 +14,7 @@
 //! Anything else is an implementation of [`Algorithm`].
 
 mod background;
+mod bounded_hash;
 mod call_direct;
 mod definition;
 mod hash_ring;
@@ -26,6 +28,7 @@ mod round_robin;
 mod selection;
 
 pub use background::{Background, BackgroundTask};
+pub use bounded_hash::BoundedHash;
 pub use call_direct::CallDirect;
 pub use definition::{Algorithm, NodeChange};
 pub use hash_ring::HashRing;

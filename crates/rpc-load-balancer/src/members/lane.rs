@@ -28,7 +28,7 @@ pub(super) fn lanes<A: Algorithm>() -> usize {
 }
 
 /// Which of so many lanes the thread takes that asks.
-pub(super) fn own_lane(lanes: usize) -> usize {
+pub(crate) fn own_lane(lanes: usize) -> usize {
     /// Numbers threads as they come, so that the first ones take different lanes.
     static LAST: AtomicUsize = AtomicUsize::new(0);
 

@@ -15,6 +15,7 @@ mod snapshot;
 mod tracked;
 
 pub use candidate::Candidate;
+pub(crate) use lane::own_lane;
 pub use lease::{Lease, Outcome, OutcomeKind};
 pub use load::Load;
 pub use member::Member;
