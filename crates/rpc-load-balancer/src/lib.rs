@@ -25,6 +25,7 @@
 pub mod algorithm;
 pub mod balancer;
 pub mod call;
+pub mod config;
 pub mod members;
 pub mod telemetry;
 

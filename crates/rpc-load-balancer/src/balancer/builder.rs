@@ -23,6 +23,7 @@ use super::{
 use crate::{
     algorithm::{Algorithm, Random},
     call::Options,
+    config::{AlgorithmConfig, BalancerConfig},
     members::{Pool, Tracker},
     node_cpu,
     node_filter::NodeFilter,
@@ -61,6 +62,17 @@ impl BalancerBuilder {
     pub fn algorithm(mut self, algorithm: impl Algorithm) -> Self {
         self.pool = Arc::new(Pool::new(algorithm));
         self
+    }
+
+    /// Sets how members are selected, by an algorithm that was read from a text.
+    pub fn algorithm_config(mut self, algorithm: &AlgorithmConfig) -> Self {
+        self.pool = algorithm.pool();
+        self
+    }
+
+    /// Takes the settings of a configuration, in place of those that were made before.
+    pub fn config(self, config: &BalancerConfig) -> Self {
+        config.apply(self)
     }
 
     /// Sets whether this node becomes a member, to which others and itself send calls. Default:

@@ -40,4 +40,5 @@ mod weights;
 pub use builder::BalancerBuilder;
 pub(crate) use follow::Changes;
 pub use handle::Balancer;
+pub(crate) use selector::Selector;
 pub use status::MemberStatus;

@@ -13,7 +13,7 @@ use crate::{
 /// What a balancer needs of its pool.
 ///
 /// There is one dynamic call in each selection; all behind it is compiled for the algorithm.
-pub(super) trait Selector: Send + Sync {
+pub(crate) trait Selector: Send + Sync {
     fn select(&self, selection: &Selection<'_>) -> Option<Lease>;
 
     fn select_nodes(&self, count: usize, selection: &Selection<'_>) -> Vec<Lease>;

@@ -1,0 +1,244 @@
+//! Algorithms by name.
+
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+
+use beam_node::Error;
+use serde::{Deserialize, Deserializer, de};
+
+use super::options::Options;
+use crate::{
+    algorithm::{
+        Algorithm, AtomKeys, BoundedHash, CallDirect, HashRing, LeastCpu, Maglev, PointHash,
+        PowerOfTwo, Random, RoundRobin,
+    },
+    balancer::Selector,
+    members::Pool,
+};
+
+/// An algorithm by its name, with options: `hash-ring` or `hash-ring:weight=256,atom-keys=otp25`.
+///
+/// | Name | Options |
+/// |---|---|
+/// | `bounded-hash` | `factor`, and those of `hash-ring` |
+/// | `call-direct` | |
+/// | `hash-ring` | `weight` (points of a member), `atom-keys` (`otp25`, `otp26`), `point-hash` (`phash2`, `sha256`) |
+/// | `least-cpu` | `interval`, `initial-delay`, `timeout`, `max-age` (durations), `tolerance` (percentage points) |
+/// | `maglev` | `members` (how many to expect) |
+/// | `power-of-two` | `seed` |
+/// | `random` | `seed` |
+/// | `round-robin` | |
+///
+/// Underscores serve as well as hyphens.
+///
+/// ```
+/// use rpc_load_balancer::{Balancer, config::AlgorithmConfig};
+///
+/// let algorithm: AlgorithmConfig = "hash-ring:weight=256".parse()?;
+/// let builder = Balancer::builder("my_balancer").algorithm_config(&algorithm);
+/// let error = "hash-ring:wait=256".parse::<AlgorithmConfig>().unwrap_err();
+/// assert!(error.message.contains("wait: no such option; there are weight, atom-keys"));
+/// # Ok::<(), rpc_load_balancer::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlgorithmConfig(String);
+
+/// What makes the pool of an algorithm.
+type Make = fn(&mut Options<'_>) -> Result<Arc<dyn Selector>, Error>;
+
+/// The algorithms there are.
+const ALGORITHMS: [(&str, Make); 8] = [
+    ("bounded-hash", |options| {
+        let mut algorithm = BoundedHash::over(hash_ring(options)?);
+        if let Some(factor) = options.take("factor")? {
+            algorithm = algorithm.factor(factor)?;
+        }
+        pool(algorithm)
+    }),
+    ("call-direct", |_| pool(CallDirect::new())),
+    ("hash-ring", |options| pool(hash_ring(options)?)),
+    ("least-cpu", |options| pool(least_cpu(options)?)),
+    ("maglev", |options| {
+        let mut algorithm = Maglev::new();
+        if let Some(members) = options.take("members")? {
+            algorithm = algorithm.for_members(members);
+        }
+        pool(algorithm)
+    }),
+    ("power-of-two", |options| {
+        pool(match options.take("seed")? {
+            Some(seed) => PowerOfTwo::seeded(seed),
+            None => PowerOfTwo::new(),
+        })
+    }),
+    ("random", |options| {
+        pool(match options.take("seed")? {
+            Some(seed) => Random::seeded(seed),
+            None => Random::new(),
+        })
+    }),
+    ("round-robin", |_| pool(RoundRobin::new())),
+];
+
+impl AlgorithmConfig {
+    /// The names of all algorithms, sorted.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        ALGORITHMS.iter().map(|(name, _)| *name)
+    }
+
+    /// The text that it was read from.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A pool with the algorithm.
+    pub(crate) fn pool(&self) -> Arc<dyn Selector> {
+        // What was read once can be made again and again.
+        Self::make(&self.0).unwrap_or_else(|error| unreachable!("{error}"))
+    }
+
+    fn make(text: &str) -> Result<Arc<dyn Selector>, Error> {
+        let (name, options) = text.split_once(':').unwrap_or((text, ""));
+        let name = name.trim().replace('_', "-");
+        let Some((_, make)) = ALGORITHMS.iter().find(|(known, _)| *known == name) else {
+            let names: Vec<_> = Self::names().collect();
+            return Err(Error::bad_request(format!(
+                "algorithm: there is none named {name:?}; there are {}",
+                names.join(", ")
+            )));
+        };
+        let in_algorithm =
+            |error: Error| Error::bad_request(format!("algorithm: {name}: {}", error.message));
+        let mut options = Options::read(options).map_err(in_algorithm)?;
+        let pool = make(&mut options).map_err(in_algorithm)?;
+        options.end().map_err(in_algorithm)?;
+        Ok(pool)
+    }
+}
+
+fn pool(algorithm: impl Algorithm) -> Result<Arc<dyn Selector>, Error> {
+    Ok(Arc::new(Pool::new(algorithm)))
+}
+
+fn hash_ring(options: &mut Options<'_>) -> Result<HashRing, Error> {
+    let mut ring = HashRing::new();
+    if let Some(points) = options.take("weight")? {
+        ring = ring.points(points)?;
+    }
+    let releases = [("otp25", AtomKeys::Otp25), ("otp26", AtomKeys::Otp26)];
+    if let Some(release) = options.one_of("atom-keys", &releases)? {
+        ring = ring.atom_keys(release);
+    }
+    let hashes = [("phash2", PointHash::Phash2), ("sha256", PointHash::Sha256)];
+    if let Some(hash) = options.one_of("point-hash", &hashes)? {
+        ring = ring.point_hash(hash);
+    }
+    Ok(ring)
+}
+
+fn least_cpu(options: &mut Options<'_>) -> Result<LeastCpu, Error> {
+    type Set = fn(LeastCpu, Duration) -> LeastCpu;
+
+    let durations: [(_, Set); 4] = [
+        ("interval", LeastCpu::interval),
+        ("initial-delay", LeastCpu::initial_delay),
+        ("timeout", LeastCpu::timeout),
+        ("max-age", LeastCpu::max_age),
+    ];
+    let mut algorithm = LeastCpu::new();
+    for (key, set) in durations {
+        if let Some(duration) = options.duration(key)? {
+            algorithm = set(algorithm, duration);
+        }
+    }
+    if let Some(points) = options.take("tolerance")? {
+        algorithm = algorithm.tolerance(points);
+    }
+    Ok(algorithm)
+}
+
+impl FromStr for AlgorithmConfig {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::make(text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for AlgorithmConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for AlgorithmConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|error: Error| de::Error::custom(error.message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        text.parse::<AlgorithmConfig>().unwrap_err().message
+    }
+
+    #[test]
+    fn every_name_makes_its_algorithm() {
+        for name in AlgorithmConfig::names() {
+            let config: AlgorithmConfig = name.parse().unwrap();
+            let made = config.pool().algorithm().to_lowercase();
+            assert_eq!(made, name.replace('-', ""));
+            let with_underscores = name.replace('-', "_");
+            assert!(with_underscores.parse::<AlgorithmConfig>().is_ok());
+        }
+    }
+
+    #[test]
+    fn options_are_read_and_checked() {
+        for text in [
+            "hash-ring:weight=256,atom-keys=otp25,point-hash=sha256",
+            "bounded_hash: factor=1.5, weight=64",
+            "least-cpu:interval=2s,initial_delay=0s,timeout=500ms,max-age=1m,tolerance=2.5",
+            "random:seed=7",
+            "maglev:members=100",
+        ] {
+            assert!(text.parse::<AlgorithmConfig>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_key_and_the_reason() {
+        for (text, said) in [
+            (
+                "randum",
+                "algorithm: there is none named \"randum\"; there are bounded-hash, ",
+            ),
+            (
+                "hash-ring:weight=0",
+                "hash-ring: points: 0 is not a number from 1",
+            ),
+            (
+                "hash-ring:weight=x",
+                "hash-ring: weight: \"x\": invalid digit",
+            ),
+            (
+                "hash-ring:atom-keys=otp24",
+                "atom-keys: \"otp24\": expected otp25 or otp26",
+            ),
+            ("hash-ring:weight=1,weight=2", "weight is given twice"),
+            ("hash-ring:weight", "expected key=value, not \"weight\""),
+            (
+                "round-robin:seed=1",
+                "round-robin: seed: this algorithm has no options",
+            ),
+            ("least-cpu:interval=5", "interval: \"5\": "),
+        ] {
+            assert!(error(text).contains(said), "{}", error(text));
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The settings of one balancer.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
+
+use super::{AlgorithmConfig, options};
+use crate::{BalancerBuilder, Error, NodeFilter, Retry};
+
+/// The settings of a balancer; what is not set is left to the defaults. The keys and their values
+/// are those of [the module](super).
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BalancerConfig {
+    pub(super) algorithm: Option<AlgorithmConfig>,
+    pub(super) join: Option<bool>,
+    pub(super) node_match: Option<NodeMatch>,
+    pub(super) node_exclude: Option<Vec<String>>,
+    pub(super) own_weight: Option<u32>,
+    pub(super) weights: Option<BTreeMap<String, u32>>,
+    pub(super) timeout: Option<Span>,
+    pub(super) call_directly: Option<bool>,
+    pub(super) retry: Option<bool>,
+    pub(super) retry_count: Option<RetryCount>,
+    pub(super) retry_sleep: Option<Span>,
+    pub(super) drain_timeout: Option<Span>,
+    pub(super) drain_linger: Option<Span>,
+}
+
+impl BalancerConfig {
+    /// These settings, and those of `other` where these say nothing.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            algorithm: self.algorithm.or(other.algorithm),
+            join: self.join.or(other.join),
+            node_match: self.node_match.or(other.node_match),
+            node_exclude: self.node_exclude.or(other.node_exclude),
+            own_weight: self.own_weight.or(other.own_weight),
+            weights: self.weights.or(other.weights),
+            timeout: self.timeout.or(other.timeout),
+            call_directly: self.call_directly.or(other.call_directly),
+            retry: self.retry.or(other.retry),
+            retry_count: self.retry_count.or(other.retry_count),
+            retry_sleep: self.retry_sleep.or(other.retry_sleep),
+            drain_timeout: self.drain_timeout.or(other.drain_timeout),
+            drain_linger: self.drain_linger.or(other.drain_linger),
+        }
+    }
+
+    /// Tells a builder what is set.
+    pub(crate) fn apply(&self, mut builder: BalancerBuilder) -> BalancerBuilder {
+        if let Some(algorithm) = &self.algorithm {
+            builder = builder.algorithm_config(algorithm);
+        }
+        if let Some(join) = self.join {
+            builder = builder.join(join);
+        }
+        if let Some(filter) = self.filter() {
+            builder = builder.node_match(filter);
+        }
+        if let Some(weight) = self.own_weight {
+            builder = builder.own_weight(weight);
+        }
+        for (node, weight) in self.weights.iter().flatten() {
+            builder = builder.weight(node, *weight);
+        }
+        if let Some(Span(timeout)) = self.timeout {
+            builder = builder.timeout(timeout);
+        }
+        if let Some(directly) = self.call_directly {
+            builder = builder.call_directly(directly);
+        }
+        if let Some(retry) = self.retry() {
+            builder = builder.retry(retry);
+        }
+        if let Some(Span(timeout)) = self.drain_timeout {
+            builder = builder.drain_timeout(timeout);
+        }
+        if let Some(Span(linger)) = self.drain_linger {
+            builder = builder.drain_linger(linger);
+        }
+        builder
+    }
+
+    fn filter(&self) -> Option<NodeFilter> {
+        if self.node_match.is_none() && self.node_exclude.is_none() {
+            return None;
+        }
+        let NodeMatch(filter) = self.node_match.clone().unwrap_or_default();
+        let excluded = self.node_exclude.iter().flatten();
+        Some(excluded.fold(filter, |filter, text| filter.excluding(text)))
+    }
+
+    fn retry(&self) -> Option<Retry> {
+        if self.retry == Some(false) {
+            return Some(Retry::never());
+        }
+        if self.retry_count.is_none() && self.retry_sleep.is_none() {
+            return self.retry.map(|_| Retry::default());
+        }
+        let retry = match self.retry_count {
+            None => Retry::default(),
+            Some(RetryCount::Times(times)) => Retry::times(times),
+            Some(RetryCount::Infinity) => Retry::forever(),
+        };
+        Some(match self.retry_sleep {
+            Some(Span(sleep)) => retry.pause(sleep),
+            None => retry,
+        })
+    }
+}
+
+/// The nodes that become members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct NodeMatch(NodeFilter);
+
+/// How often to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RetryCount {
+    Times(u32),
+    Infinity,
+}
+
+/// A duration, as a text with a unit or a number of milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for NodeMatch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Patterns;
+
+        impl<'de> Visitor<'de> for Patterns {
+            type Value = NodeMatch;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"all\", or a list of patterns")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<NodeMatch, E> {
+                match text {
+                    "all" => Ok(NodeMatch::default()),
+                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+                }
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<NodeMatch, A::Error> {
+                let mut patterns = Vec::new();
+                while let Some(pattern) = seq.next_element::<String>()? {
+                    patterns.push(pattern);
+                }
+                NodeFilter::any(patterns)
+                    .map(NodeMatch)
+                    .map_err(|error: Error| de::Error::custom(error.message))
+            }
+        }
+
+        deserializer.deserialize_any(Patterns)
+    }
+}
+
+impl<'de> Deserialize<'de> for RetryCount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Count;
+
+        impl Visitor<'_> for Count {
+            type Value = RetryCount;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a number from 0 to {}, or \"infinity\"", u32::MAX)
+            }
+
+            fn visit_i64<E: de::Error>(self, count: i64) -> Result<RetryCount, E> {
+                u32::try_from(count)
+                    .map(RetryCount::Times)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(count), &self))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RetryCount, E> {
+                match text {
+                    "infinity" => Ok(RetryCount::Infinity),
+                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Count)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Milliseconds;
+
+        impl Visitor<'_> for Milliseconds {
+            type Value = Span;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration such as \"5s\", or a number of milliseconds")
+            }
+
+            fn visit_i64<E: de::Error>(self, ms: i64) -> Result<Span, E> {
+                u64::try_from(ms)
+                    .map(|ms| Span(Duration::from_millis(ms)))
+                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(ms), &self))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
+                options::duration(text).map(Span).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_any(Milliseconds)
+    }
+}

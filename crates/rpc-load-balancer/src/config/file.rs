@@ -1,0 +1,221 @@
+//! Settings from a file.
+
+use std::{collections::BTreeMap, path::Path};
+
+use beam_node::Error;
+use serde::Deserialize;
+
+use super::BalancerConfig;
+
+/// The settings of all balancers of a program.
+///
+/// ```
+/// use rpc_load_balancer::{Balancer, config::Config};
+///
+/// let config = Config::from_toml(
+///     r#"
+///     [defaults]
+///     retry_count = 3
+///
+///     [balancers.my_balancer]
+///     algorithm = "hash-ring:weight=256"
+///     "#,
+/// )?;
+/// let builder = Balancer::builder("my_balancer").config(&config.balancer("my_balancer")?);
+///
+/// let error = Config::from_toml("[defaults]\nretry_count = -1").unwrap_err();
+/// assert!(error.message.contains("retry_count"));
+/// # Ok::<(), rpc_load_balancer::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    #[serde(default)]
+    defaults: BalancerConfig,
+    #[serde(default)]
+    balancers: BTreeMap<String, BalancerConfig>,
+}
+
+impl Config {
+    /// Reads settings from a text in TOML, as [the module](super) describes it.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` with the place, the key and the reason.
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| {
+            Error::bad_request(format!(
+                "wrong settings of balancers: {}",
+                error.to_string().trim()
+            ))
+        })
+    }
+
+    /// Reads settings from a file in TOML.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` with the path, where the file cannot be read or is wrong.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Error::bad_request(format!("failed to read {}: {error}", path.display()))
+        })?;
+        Self::from_toml(&text)
+            .map_err(|error| Error::bad_request(format!("{}: {}", path.display(), error.message)))
+    }
+
+    /// The settings of a balancer: those of the environment, then those of its own, then the
+    /// defaults.
+    ///
+    /// # Errors
+    ///
+    /// As [`BalancerConfig::from_environment`].
+    pub fn balancer(&self, name: &str) -> Result<BalancerConfig, Error> {
+        BalancerConfig::from_environment().map(|environment| self.balancer_in(name, environment))
+    }
+
+    fn balancer_in(&self, name: &str, environment: BalancerConfig) -> BalancerConfig {
+        let own = self.balancers.get(name).cloned().unwrap_or_default();
+        environment.or(own).or(self.defaults.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        Balancer, NodeFilter, Retry,
+        config::{AlgorithmConfig, balancer::Span},
+    };
+
+    const TEXT: &str = r#"
+        [defaults]
+        algorithm = "round-robin"
+        retry_sleep = 250
+        drain_timeout = "30s"
+
+        [balancers.cache]
+        algorithm = "hash-ring:weight=16"
+        node_match = ["cache", "/^db[0-9]@/"]
+        node_exclude = ["_test"]
+        weights = { "big@10.0.0.1" = 3, "small@10.0.0.1" = 0 }
+        retry_count = "infinity"
+        join = false
+    "#;
+
+    #[test]
+    fn what_is_set_nearer_comes_first() {
+        let config = Config::from_toml(TEXT).unwrap();
+        let variables = |name: &str| (name == "RLB_DRAIN_TIMEOUT").then(|| "2m".to_owned());
+        let environment = BalancerConfig::from_variables(variables).unwrap();
+        let cache = config.balancer_in("cache", environment.clone());
+        let other = config.balancer_in("other", environment);
+
+        let text =
+            |config: &BalancerConfig| config.algorithm.as_ref().map(AlgorithmConfig::to_string);
+        assert_eq!(text(&cache).as_deref(), Some("hash-ring:weight=16"));
+        assert_eq!(text(&other).as_deref(), Some("round-robin"));
+        let two_minutes = Some(Span(Duration::from_secs(120)));
+        assert_eq!(
+            (cache.drain_timeout, other.drain_timeout),
+            (two_minutes, two_minutes)
+        );
+        assert_eq!((cache.join, other.join), (Some(false), None));
+
+        let shown = format!("{:?}", Balancer::builder("cache").config(&cache));
+        let filter = NodeFilter::any(["cache", "/^db[0-9]@/"]).unwrap();
+        for part in [
+            format!("node_match: {:?}", filter.excluding("_test")),
+            format!(
+                "retry: {:?}",
+                Retry::forever().pause(Duration::from_millis(250))
+            ),
+            r#"("small@10.0.0.1", 0)"#.into(),
+            "join: false".into(),
+        ] {
+            assert!(shown.contains(&part), "{part} is not in {shown}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_key_and_the_reason() {
+        for (text, said) in [
+            (
+                "[defaults]\nretry_cont = 1",
+                ["retry_cont", "unknown field"],
+            ),
+            (
+                "[defaults]\nretry_count = -1",
+                ["retry_count", "a number from 0"],
+            ),
+            (
+                "[defaults]\nalgorithm = \"hash-ring:weight=0\"",
+                ["algorithm", "not a number from 1"],
+            ),
+            (
+                "[balancers.b]\nnode_match = \"some\"",
+                ["node_match", "a list of patterns"],
+            ),
+            (
+                "[balancers.b]\nnode_match = [\"/(/\"]",
+                ["node_match", "unclosed group"],
+            ),
+            (
+                "[balancers.b]\ntimeout = \"5 parsecs\"",
+                ["timeout", "500ms"],
+            ),
+            ("[balancer.b]", ["balancer", "unknown field"]),
+        ] {
+            let error = Config::from_toml(text).unwrap_err();
+            assert_eq!(error.code, beam_node::Code::BadRequest);
+            for said in said {
+                assert!(error.message.contains(said), "{error}");
+            }
+        }
+        let error = Config::from_file("/nowhere/rlb.toml").unwrap_err();
+        assert!(error.message.contains("/nowhere/rlb.toml"), "{error}");
+    }
+
+    #[test]
+    fn variables_have_the_values_of_the_file_as_text() {
+        let variables = |name: &str| {
+            let text = match name {
+                "RLB_ALGORITHM" => "power-of-two",
+                "RLB_JOIN" => "false",
+                "RLB_NODE_MATCH" => "cache, /^db/",
+                "RLB_NODE_EXCLUDE" => "_test",
+                "RLB_OWN_WEIGHT" => "4",
+                "RLB_TIMEOUT" => "1500",
+                "RLB_CALL_DIRECTLY" => "true",
+                "RLB_RETRY_COUNT" => "7",
+                "RLB_RETRY_SLEEP" => "5s",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        };
+        let read = BalancerConfig::from_variables(variables).unwrap();
+        let same = r#"
+            [defaults]
+            algorithm = "power-of-two"
+            join = false
+            node_match = ["cache", "/^db/"]
+            node_exclude = ["_test"]
+            own_weight = 4
+            timeout = "1.5s"
+            call_directly = true
+            retry_count = 7
+            retry_sleep = 5000
+        "#;
+        assert_eq!(read, Config::from_toml(same).unwrap().defaults);
+
+        let wrong = |name: &str| (name == "RLB_RETRY").then(|| "perhaps".to_owned());
+        let error = BalancerConfig::from_variables(wrong).unwrap_err();
+        assert!(
+            error.message.starts_with("RLB_RETRY: \"perhaps\": "),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! Settings of balancers, from a file in TOML and from the environment.
+//!
+//! ```toml
+//! [defaults]                              # of every balancer
+//! retry_count = 3
+//!
+//! [balancers.my_balancer]
+//! algorithm = "hash-ring:weight=256"
+//! node_match = ["worker", "/^app[0-9]+@/"]
+//! weights = { "big@10.0.0.1" = 3 }
+//! ```
+//!
+//! | Key | Values | Default | Meaning |
+//! |---|---|---|---|
+//! | `algorithm` | [`AlgorithmConfig`] | `"random"` | how members are selected |
+//! | `join` | `true`, `false` | `true` | whether the node becomes a member |
+//! | `node_match` | `"all"`, or patterns | `"all"` | the nodes that become members ([`NodeFilter`]) |
+//! | `node_exclude` | texts | none | those that do not, though they match |
+//! | `own_weight` | a number | none | the weight that the node publishes of itself |
+//! | `weights` | numbers by node | none | the weights of members, whatever they publish |
+//! | `timeout` | a duration | `"10s"` | how long calls wait for answers |
+//! | `call_directly` | `true`, `false` | `false` | whether calls run on the own node |
+//! | `retry` | `true`, `false` | `true` | whether calls are tried again without a route |
+//! | `retry_count` | a number, `"infinity"` | 5 | how often |
+//! | `retry_sleep` | a duration | `"5s"` | how long to wait in between for a member |
+//! | `drain_timeout` | a duration | `"15s"` | how long a drain waits for calls to end |
+//! | `drain_linger` | a duration | `"1s"` | how long it waits for late calls |
+//!
+//! Durations are texts with a unit, such as `"500ms"` and `"2m"`, or numbers of milliseconds. The
+//! environment variables `RLB_ALGORITHM`, `RLB_RETRY_COUNT` and so on, one for each key but
+//! `weights`, come before what the file says; several patterns are separated by commas there. What
+//! the program itself says to a [`BalancerBuilder`] after [`config`](BalancerBuilder::config) comes
+//! before all of these.
+//!
+//! [`NodeFilter`]: crate::NodeFilter
+//! [`BalancerBuilder`]: crate::BalancerBuilder
+//! [`BalancerBuilder::config`]: crate::BalancerBuilder::config
+
+mod algorithm;
+mod balancer;
+mod environment;
+mod file;
+mod options;
+
+pub use algorithm::AlgorithmConfig;
+pub use balancer::BalancerConfig;
+pub use file::Config;

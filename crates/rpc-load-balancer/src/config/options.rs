@@ -1,0 +1,95 @@
+//! The options of an algorithm, as text.
+
+use std::{collections::BTreeMap, fmt::Display, str::FromStr, time::Duration};
+
+use beam_node::Error;
+
+/// Options that were given and not taken yet: `key=value`, separated by commas.
+#[derive(Debug)]
+pub(super) struct Options<'a> {
+    given: BTreeMap<String, &'a str>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Options<'a> {
+    pub(super) fn read(text: &'a str) -> Result<Self, Error> {
+        let mut given = BTreeMap::new();
+        for option in text.split(',').filter(|option| !option.trim().is_empty()) {
+            let (key, value) = option.split_once('=').ok_or_else(|| {
+                Error::bad_request(format!("expected key=value, not {:?}", option.trim()))
+            })?;
+            let key = key.trim().replace('_', "-");
+            if given.insert(key.clone(), value.trim()).is_some() {
+                return Err(Error::bad_request(format!("{key} is given twice")));
+            }
+        }
+        Ok(Self {
+            given,
+            known: Vec::new(),
+        })
+    }
+
+    /// Takes an option.
+    pub(super) fn take<T: FromStr<Err: Display>>(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<T>, Error> {
+        self.take_with(key, |value| {
+            value.parse().map_err(|error: T::Err| error.to_string())
+        })
+    }
+
+    /// Takes a duration, such as `500ms`.
+    pub(super) fn duration(&mut self, key: &'static str) -> Result<Option<Duration>, Error> {
+        self.take_with(key, duration)
+    }
+
+    /// Takes an option that is one of a few words.
+    pub(super) fn one_of<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, Error> {
+        self.take_with(key, |value| {
+            let found = words.iter().find(|(word, _)| *word == value);
+            found.map(|(_, meaning)| *meaning).ok_or_else(|| {
+                let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+                format!("expected {}", words.join(" or "))
+            })
+        })
+    }
+
+    /// Makes sure that all options were taken.
+    pub(super) fn end(self) -> Result<(), Error> {
+        match self.given.keys().next() {
+            None => Ok(()),
+            Some(key) if self.known.is_empty() => Err(Error::bad_request(format!(
+                "{key}: this algorithm has no options"
+            ))),
+            Some(key) => Err(Error::bad_request(format!(
+                "{key}: no such option; there are {}",
+                self.known.join(", ")
+            ))),
+        }
+    }
+
+    fn take_with<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Error> {
+        self.known.push(key);
+        let Some(value) = self.given.remove(key) else {
+            return Ok(None);
+        };
+        read(value)
+            .map(Some)
+            .map_err(|error| Error::bad_request(format!("{key}: {value:?}: {error}")))
+    }
+}
+
+/// Reads a duration with its unit.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; durations are written as in 500ms, 10s or 2m"))
+}
