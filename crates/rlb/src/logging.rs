@@ -17,5 +17,7 @@ pub(crate) fn start(verbose: u8) {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
+        // It would be told on stderr that stderr is closed, by a macro that panics then.
+        .log_internal_errors(false)
         .init();
 }

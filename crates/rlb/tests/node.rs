@@ -114,6 +114,21 @@ fn the_second_signal_ends_it_at_once() {
 }
 
 #[test]
+fn it_serves_on_when_nobody_reads_its_log_any_more() {
+    let cluster = Cluster::new();
+    for verbosity in ["-v", "-vv"] {
+        let mut node = cluster.node(W1, &[verbosity]);
+        drop(node.stderr());
+        for _ in 0..2 {
+            let call = ["call", W1, "demo", "add", "[1, 2]"];
+            assert_eq!(cluster.run(&call).line(), "3");
+        }
+        node.signal(Signal::TERM);
+        assert_eq!(node.ended().code, 0);
+    }
+}
+
+#[test]
 fn it_warns_of_a_peer_that_has_another_cookie() {
     let cluster = Cluster::new();
     let _w1 = cluster.node(W1, &[]);
