@@ -11,7 +11,7 @@ use beam_dist::{
         FrameLimits, TICK,
     },
 };
-use beam_term::{Atom, EncodeError, Pid, Reference, Term, Writer};
+use beam_term::{Atom, EncodeError, Pid, RawTerm, Reference, Term, Writer};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 const OTP_25: Flags = Flags::from_bits_retain(0xd_07df_7fbd);
@@ -134,6 +134,60 @@ fn a_message_that_fails_leaves_the_buffer_as_it_was() {
 }
 
 #[test]
+fn what_the_peer_would_not_decode_is_not_sent() {
+    let record = RawTerm::from_external(&b"\x83C\0\0\0\0\0w\x01mw\x01r"[..]).unwrap();
+    let local = RawTerm::from_external(&b"\x83ylocal"[..]).unwrap();
+    let exit = Control::Send(SendTo {
+        from: Some(pid()),
+        to: Recipient::Name(Atom::from_static("rex")),
+        priority: false,
+        token: Some(record.decode().unwrap()),
+    });
+    let all = |flags: Flags, payload: &RawTerm, out: &mut BytesMut| {
+        let encoder = encoder(flags);
+        let encoded = payload.to_external().unwrap().slice(1..);
+        [
+            encoder.encode_raw(&send(), payload, out).err(),
+            encoder.encode_bytes(&send(), &encoded, out).err(),
+            encoder
+                .encode_with(&send(), |writer| writer.serialize(payload), out)
+                .err(),
+        ]
+    };
+    let mut out = BytesMut::new();
+    for flags in [OTP_25, PASS_THROUGH] {
+        let refused = Some(FrameEncodeError::Payload(EncodeError::NativeRecord));
+        assert_eq!(
+            all(flags, &record, &mut out),
+            [(); 3].map(|()| refused.clone())
+        );
+        let refused = Some(FrameEncodeError::Payload(EncodeError::Local));
+        assert_eq!(
+            all(flags, &local, &mut out),
+            [(); 3].map(|()| refused.clone())
+        );
+        let traced = encoder(flags).encode_with(&exit, seven, &mut out);
+        assert!(matches!(traced, Err(FrameEncodeError::Control(_))));
+        assert!(out.is_empty());
+    }
+    let none = [None, None, None];
+    assert_eq!(all(OTP_25 | Flags::NATIVE_RECORDS, &record, &mut out), none);
+}
+
+#[test]
+fn a_payload_that_is_no_term_is_not_sent() {
+    let mut out = BytesMut::new();
+    for payload in [&b""[..], b"a", b"a\x01a\x02", b"i\x01\0\0\0"] {
+        let result = encoder(OTP_25).encode_bytes(&send(), &Bytes::from_static(payload), &mut out);
+        assert!(matches!(
+            result,
+            Err(FrameEncodeError::Payload(EncodeError::Undecodable(_)))
+        ));
+        assert!(out.is_empty());
+    }
+}
+
+#[test]
 fn a_control_message_and_a_payload_must_go_together() {
     let mut out = BytesMut::new();
     let encoder = encoder(OTP_25);
@@ -151,9 +205,9 @@ fn a_control_message_and_a_payload_must_go_together() {
 fn a_message_of_64_kib_is_whole_and_a_larger_one_is_not() {
     let control = {
         let mut out = BytesMut::new();
-        let encoded = encoder(OTP_25).encode_bytes(&send(), &Bytes::new(), &mut out);
+        let encoded = encoder(OTP_25).encode_bytes(&send(), &binary(5), &mut out);
         assert!(matches!(encoded, Ok(Encoded::Whole)));
-        out.len() - 7
+        out.len() - 7 - 5
     };
     for (payload, frames) in [
         (FRAGMENT_BYTES - control, 1),

@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use beam_node::{Cause, Class, Code, Error, Limits, Node};
+use beam_node::{Cause, Class, Code, DownReason, Error, Event, Limits, Node};
 use beam_term::Term;
 use interop::{Beam, Otp, eventually, on_each_release};
+use num_bigint::BigInt;
 use tokio::join;
 
-use crate::cluster::{Cluster, DEADLINE, HIDDEN_AND_VISIBLE, rust_name, sees};
+use crate::cluster::{Cluster, DEADLINE, HIDDEN_AND_VISIBLE, event, rust_name, seen, sees};
 
 on_each_release! {
     every_way_a_call_can_end_is_seen_as_what_it_is,
     a_call_in_time_and_one_out_of_time_share_a_link,
     calls_that_cannot_be_sent_did_not_run,
+    what_a_node_would_not_decode_does_not_cost_the_link,
     casts_run_and_answer_nothing,
     many_calls_at_once_get_their_own_answers,
 }
@@ -146,6 +148,73 @@ async fn a_call_in_time_and_one_out_of_time_share_a_link(otp: Otp) {
             .await
             .unwrap();
         assert_eq!(sum, 3);
+    }
+}
+
+async fn what_a_node_would_not_decode_does_not_cost_the_link(otp: Otp) {
+    let knows_records = otp.number() >= 29;
+    let (cluster, beam) = start(otp).await;
+    let integer = Term::from(BigInt::from(1) << (8 * 524_280));
+    let local = Term::from_bytes(&b"\x83ylocal"[..]).unwrap();
+    let record = Term::from_bytes(&b"\x83C\0\0\0\0\0w\x06shapesw\x05empty"[..]).unwrap();
+    let largest = Term::from((BigInt::from(1) << (8 * 524_280)) - 1);
+    for visible in HIDDEN_AND_VISIBLE {
+        let node = cluster.rust(visible).await;
+        let mut events = node.events();
+        let give = async |term: &Term| -> Result<Term, Error> {
+            node.call(beam.name(), ("rlb_callee", "give"), (term,))
+                .await
+        };
+        let given = integer.clone();
+        node.export("demo", "integer", move || {
+            let given = given.clone();
+            async move { given }
+        })
+        .unwrap();
+        let given = record.clone();
+        node.export("demo", "record", move || {
+            let given = given.clone();
+            async move { given }
+        })
+        .unwrap();
+        let returned = async |function: &str| {
+            let source = format!("is_tuple(erpc:call(N, demo, {function}, []))");
+            seen(&beam, &node, &source).await
+        };
+
+        assert!(give(&largest).await.unwrap() == largest);
+        for term in [&integer, &local, &record] {
+            let result = give(&Term::list([Term::from(1), term.clone()])).await;
+            if knows_records && term == &record {
+                assert!(result.is_ok(), "{result:?}");
+            } else {
+                let error = result.unwrap_err();
+                assert_eq!(error.code, Code::BadRequest, "{error}");
+                assert!(!error.may_have_run());
+            }
+        }
+        let failed = returned("integer").await;
+        assert!(failed.contains("badreturn"), "{failed}");
+        let sent = returned("record").await;
+        assert!(
+            sent.contains(if knows_records {
+                "false"
+            } else {
+                "system_limit"
+            }),
+            "{sent}"
+        );
+        assert_eq!(give(&Term::from(1)).await.unwrap(), Term::from(1));
+
+        // It was one connection all the time.
+        node.disconnect(&beam.name().parse().unwrap());
+        let down = |event| match event {
+            Event::Down { reason, .. } => Some(reason),
+            _ => None,
+        };
+        let reason = event(&mut events, down).await;
+        assert!(matches!(reason, DownReason::Disconnected), "{reason:?}");
+        sees(&beam, node.name(), false).await;
     }
 }
 

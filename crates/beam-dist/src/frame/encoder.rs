@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use beam_term::{EncodeError, RawTerm, Writer};
+use beam_term::{EncodeError, Limits, RawTerm, Reader, Writer};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
@@ -10,7 +10,10 @@ use super::{
     form::Form,
     layout::{self, LENGTH_BYTES},
 };
-use crate::{Flags, control::Control};
+use crate::{
+    Flags,
+    control::{Control, ControlEncodeError},
+};
 
 /// A tick: the frame that says no more than that its sender is alive.
 pub const TICK: [u8; 4] = [0; LENGTH_BYTES];
@@ -70,7 +73,9 @@ impl FrameEncoder {
     ) -> Result<Encoded, FrameEncodeError> {
         let frame = self.begin_with_payload(control, out)?;
         let control_end = frame.out.len();
-        payload(&mut Writer::new(frame.out))?;
+        let mut writer = Writer::new(frame.out);
+        payload(&mut writer)?;
+        writer.check_for_peer(self.knows_records())?;
 
         if self.fragments(control, frame.terms_bytes()) {
             frame.check(0)?;
@@ -93,7 +98,7 @@ impl FrameEncoder {
     }
 
     /// Encodes a control message and a payload that is encoded already: exactly one term, without a
-    /// version byte.
+    /// version byte, which is checked.
     ///
     /// A payload that is sent in fragments is shared with them, not copied.
     pub fn encode_bytes(
@@ -104,6 +109,7 @@ impl FrameEncoder {
     ) -> Result<Encoded, FrameEncodeError> {
         let frame = self.begin_with_payload(control, out)?;
         frame.check(payload.len())?;
+        self.check_encoded(payload)?;
 
         if self.fragments(control, frame.terms_bytes() + payload.len()) {
             Ok(self.fragmented(&frame, payload.clone()))
@@ -138,8 +144,28 @@ impl FrameEncoder {
         out: &'a mut BytesMut,
     ) -> Result<Frame<'a>, FrameEncodeError> {
         let frame = Frame::begin(self.form, self.limits.message_bytes, out);
-        control.encode(self.flags, &mut Writer::new(frame.out))?;
+        let mut writer = Writer::new(frame.out);
+        control.encode(self.flags, &mut writer)?;
+        writer
+            .check_for_peer(self.knows_records())
+            .map_err(ControlEncodeError::Term)?;
         Ok(frame)
+    }
+
+    /// Refuses a payload that the peer would not decode.
+    fn check_encoded(&self, payload: &Bytes) -> Result<(), EncodeError> {
+        let mut limits = Limits::default();
+        limits.depth = usize::MAX;
+        limits.elements = usize::MAX;
+        let mut reader = Reader::new(payload.clone()).with_limits(limits);
+        let term = reader.raw()?;
+        reader.finish()?;
+        term.check_for_peer(self.knows_records())
+    }
+
+    /// Whether the peer would decode native records.
+    fn knows_records(&self) -> bool {
+        self.flags.contains(Flags::NATIVE_RECORDS)
     }
 
     /// Whether a message of so many bytes is to be sent in fragments. One with the reason inside is

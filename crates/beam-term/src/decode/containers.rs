@@ -1,6 +1,7 @@
 //! The heads of tuples, maps and native records.
 
-use crate::{DecodeError, Reader, tag};
+use super::input::malformed;
+use crate::{DecodeError, Reader, encode::MAX_ARITY, tag};
 
 impl Reader {
     /// Opens a tuple and tells how many elements follow.
@@ -34,7 +35,10 @@ impl Reader {
             tag::LARGE_TUPLE_EXT => self.length()?,
             _ => return Err(self.unexpected("a tuple", start)),
         };
-        self.promised(arity, start)
+        match self.promised(arity, start)? {
+            ..=MAX_ARITY => Ok(arity),
+            _ => Err(malformed("a tuple of more elements than any has", start)),
+        }
     }
 
     /// Opens a map and tells how many pairs of a key and a value follow.
@@ -56,6 +60,7 @@ impl Reader {
     pub(super) fn record_after(&mut self, start: usize) -> Result<(usize, u8), DecodeError> {
         let fields = self.length()?;
         let exported = self.byte()?;
+        self.records = true;
         self.promised(record_elements(fields), start)?;
         Ok((fields, exported))
     }

@@ -1,7 +1,7 @@
 //! Exported functions and closures.
 
 use super::{input::malformed, numbers::Number};
-use crate::{Atom, Closure, DecodeError, Reader};
+use crate::{Atom, Closure, DecodeError, Reader, encode::MAX_FREE};
 
 impl Reader {
     /// The module, name and arity of an exported function.
@@ -42,7 +42,10 @@ impl Reader {
             creator: self.pid_after(pid_tag, pid_start)?,
             free: Vec::new(),
         };
-        Ok((Box::new(closure), self.promised(free, start)?))
+        match self.promised(free, start)? {
+            ..=MAX_FREE => Ok((Box::new(closure), free)),
+            _ => Err(malformed("a fun with more values than any has", start)),
+        }
     }
 
     fn inner_i32(&mut self, start: usize) -> Result<i32, DecodeError> {

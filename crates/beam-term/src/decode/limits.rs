@@ -1,5 +1,7 @@
 //! What a term may cost.
 
+use crate::encode::MAX_INTEGER_BYTES;
+
 /// What a term may cost before it is refused. Beyond these bounds, memory never exceeds a small multiple of the input.
 ///
 /// ```
@@ -19,7 +21,8 @@ pub struct Limits {
     pub recursion: usize,
     /// How many terms there may be in all, containers and elements alike; 16,777,216 unless set.
     pub elements: usize,
-    /// How many bytes the magnitude of an integer may have; 524,280 unless set, the most that OTP 26 and later take.
+    /// How many bytes the magnitude of an integer may have; 524,280 unless set, the most that OTP 26 and later take
+    /// and that can be written here.
     pub integer_bytes: usize,
     /// How many bytes a compressed term may inflate to; 64 MiB unless set.
     pub inflated_bytes: usize,
@@ -31,7 +34,7 @@ impl Default for Limits {
             depth: 512,
             recursion: 128,
             elements: 16_777_216,
-            integer_bytes: 524_280,
+            integer_bytes: MAX_INTEGER_BYTES,
             inflated_bytes: 64 * 1024 * 1024,
         }
     }

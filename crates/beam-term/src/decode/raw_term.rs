@@ -2,26 +2,32 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{AtomRefs, DecodeError, Limits, Reader, Term, Writer, tag};
+use crate::{
+    AtomRefs, DecodeError, EncodeError, Limits, Reader, Term, Writer, encode::MAX_INTEGER_BYTES,
+    tag,
+};
 
 /// One whole term as it is encoded: a slice of the message that it came in, cheap to clone and to pass on.
 ///
-/// It was checked when it was made ([`Reader::raw`]): it is well-formed and within the limits. There is no `==`, as equal
+/// It was checked when it was made ([`Reader::raw`]): it is well-formed and within the limits, but a map in it may have a key
+/// twice, as [`decode`](Self::decode) finds out. There is no `==`, as equal
 /// terms have more than one encoding.
 #[derive(Clone, Debug)]
 pub struct RawTerm {
     encoded: Bytes,
     atoms: AtomRefs,
     limits: Limits,
+    records: bool,
 }
 
 impl RawTerm {
     /// Takes one whole term that a reader with these atoms and limits has passed over.
-    pub(super) fn new(encoded: Bytes, atoms: AtomRefs, limits: Limits) -> Self {
+    pub(super) fn new(encoded: Bytes, atoms: AtomRefs, limits: Limits, records: bool) -> Self {
         Self {
             encoded,
             atoms,
             limits,
+            records,
         }
     }
 
@@ -56,6 +62,32 @@ impl RawTerm {
         buffer.extend_from_slice(&[tag::VERSION]);
         self.write(&mut buffer)?;
         Ok(buffer.freeze())
+    }
+
+    /// Refuses a term that a peer would not decode, as [`Writer::check_for_peer`] does.
+    pub fn check_for_peer(&self, knows_records: bool) -> Result<(), EncodeError> {
+        if self.is_local() {
+            Err(EncodeError::Local)
+        } else if self.records && !knows_records {
+            Err(EncodeError::NativeRecord)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether there are native records in it.
+    pub(crate) fn has_records(&self) -> bool {
+        self.records
+    }
+
+    /// Whether it is in a format that is local to its sender.
+    pub(crate) fn is_local(&self) -> bool {
+        self.encoded.first() == Some(&tag::LOCAL_EXT)
+    }
+
+    /// Whether it was checked against wider limits than those of all nodes.
+    pub(crate) fn may_be_out_of_bounds(&self) -> bool {
+        self.limits.integer_bytes > MAX_INTEGER_BYTES
     }
 
     /// The encoding, with no reference to an atom cache.

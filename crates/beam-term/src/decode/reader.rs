@@ -29,6 +29,8 @@ pub struct Reader {
     pub(super) atoms: AtomRefs,
     pub(super) limits: Limits,
     pub(super) elements_left: usize,
+    /// Whether there was a native record.
+    pub(super) records: bool,
 }
 
 impl Reader {
@@ -41,6 +43,7 @@ impl Reader {
             atoms: AtomRefs::default(),
             limits,
             elements_left: limits.elements,
+            records: false,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Passing over terms: the same checks as for terms that are read, but nothing is built.
 
+use std::mem;
+
 use super::{
     binaries::Bits,
     containers::record_elements,
@@ -27,9 +29,12 @@ impl Reader {
     /// Passes over a term and keeps it as it is encoded, a slice of the input.
     pub fn raw(&mut self) -> Result<RawTerm, DecodeError> {
         let start = self.position;
+        let records_before = mem::take(&mut self.records);
         self.skip()?;
         let encoded = self.shared(&(start..self.position));
-        Ok(RawTerm::new(encoded, self.atoms.clone(), self.limits))
+        let raw = RawTerm::new(encoded, self.atoms.clone(), self.limits, self.records);
+        self.records |= records_before;
+        Ok(raw)
     }
 
     /// Passes over a scalar or the head of a container, and tells what follows.
@@ -81,7 +86,7 @@ impl Reader {
                 self.export_after(start)?;
             }
             tag::LOCAL_EXT => {
-                self.take(self.remaining())?;
+                self.local_after(start)?;
             }
             tag::SMALL_TUPLE_EXT | tag::LARGE_TUPLE_EXT => {
                 return Ok(Elements::of(self.tuple_after(tag, start)?));

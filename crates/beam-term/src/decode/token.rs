@@ -1,5 +1,7 @@
 //! What the pull parser yields.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::{binaries::Bits, lists::ListHead};
@@ -60,7 +62,8 @@ pub enum Token {
         /// Its flags.
         exported: u8,
     },
-    /// A term in a format that is local to its sender: all the rest of the input, after the tag.
+    /// A term in a format that is local to its sender: all of the input, after the tag. Nobody else knows where it ends, and
+    /// OTP makes none inside another term.
     Local(Bytes),
 }
 
@@ -119,10 +122,21 @@ impl Reader {
                 Token::Record { fields, exported }
             }
             tag::LOCAL_EXT => {
-                let rest = self.take(self.remaining())?;
+                let rest = self.local_after(start)?;
                 Token::Local(self.shared(&rest))
             }
             _ => return Err(DecodeError::UnknownTag { tag, offset: start }),
         })
+    }
+
+    /// All the rest of the input, if a term in a local format may start there.
+    pub(super) fn local_after(&mut self, start: usize) -> Result<Range<usize>, DecodeError> {
+        if start > 0 {
+            return Err(DecodeError::UnknownTag {
+                tag: tag::LOCAL_EXT,
+                offset: start,
+            });
+        }
+        self.take(self.remaining())
     }
 }

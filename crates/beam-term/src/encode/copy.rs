@@ -35,7 +35,13 @@ impl Writer<'_> {
     fn copy_token(&mut self, token: Token) -> Elements {
         let mut elements = Elements::of(0);
         match token {
-            Token::Integer(value) => self.integer(value),
+            Token::Integer(value) => match value.as_i64() {
+                Some(small) => self.integer(small),
+                None => {
+                    let (sign, digits) = value.to_bigint().to_bytes_le();
+                    self.big_integer(sign, &digits);
+                }
+            },
             Token::Float(value) => self.float(value),
             Token::Atom(atom) => self.atom(&atom),
             Token::Reference(reference) => self.reference(&reference),

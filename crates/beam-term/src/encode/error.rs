@@ -12,8 +12,8 @@ pub enum EncodeError {
     /// A name of a field or variant that is too long.
     #[error(transparent)]
     Atom(#[from] InvalidAtom),
-    /// More bytes or elements than the format can count.
-    #[error("{what} of {len} bytes or elements is too long for the external format")]
+    /// More bytes or elements than a node can take.
+    #[error("{what} of {len} bytes or elements is too long to be decoded")]
     TooLong {
         /// What is too long, with an article.
         what: &'static str,
@@ -26,6 +26,13 @@ pub enum EncodeError {
         /// The limit.
         limit: usize,
     },
+    /// A term in a format that is local to its sender, where others would have to decode it: inside another term, or in a
+    /// message.
+    #[error("a term in a format that is local to its node can be no part of anything")]
+    Local,
+    /// A native record for a peer that does not know them, as no node before OTP 29 does.
+    #[error("a native record, which the peer does not know")]
+    NativeRecord,
     /// What is encoded already would not decode.
     #[error("the encoding does not decode: {0}")]
     Undecodable(#[from] DecodeError),

@@ -4,6 +4,7 @@ use std::mem;
 
 use bytes::{BufMut, BytesMut};
 
+use super::writer::SoFar;
 use crate::{Closure, Writer, tag};
 
 impl Writer<'_> {
@@ -77,12 +78,13 @@ impl Writer<'_> {
     }
 
     /// Takes the buffer out, to be [put back](Self::put_back).
-    pub(crate) fn take(&mut self) -> BytesMut {
-        mem::take(self.buffer)
+    pub(crate) fn take(&mut self) -> (BytesMut, SoFar) {
+        (mem::take(self.buffer), self.so_far)
     }
 
-    pub(crate) fn put_back(&mut self, buffer: BytesMut) {
+    pub(crate) fn put_back(&mut self, (buffer, so_far): (BytesMut, SoFar)) {
         *self.buffer = buffer;
+        self.so_far = so_far;
     }
 
     /// Whether all elements are small integers, which take two bytes each.

@@ -4,12 +4,14 @@ use std::slice;
 
 use bytes::{Bytes, BytesMut};
 
+use super::bounds::{check_arity, check_free, countable};
 use crate::{EncodeError, Fun, Map, MapIter, Term, Writer, encode::patch::ClosureMark};
 
 impl Term {
     /// Encodes the term in the external format, as `term_to_binary` does.
     ///
-    /// Fails only for what the format cannot count, such as a binary of 4 GiB.
+    /// Fails only for what no node could decode: a binary of 4 GiB, a tuple of 2²⁴ elements, an integer of more than 524,280
+    /// bytes, a closure with more than 255 values, and a term in a local format inside of another.
     ///
     /// ```
     /// use beam_term::Term;
@@ -29,7 +31,7 @@ impl Term {
 impl Writer<'_> {
     /// A whole term, however deep.
     ///
-    /// Fails only for what the format cannot count, such as a binary of 4 GiB.
+    /// Fails only for what no node could decode, as [`Term::to_bytes`] does.
     pub fn term(&mut self, term: &Term) -> Result<(), EncodeError> {
         let mut open = Vec::new();
         self.step(term, &mut open)?;
@@ -65,7 +67,7 @@ impl Writer<'_> {
                 arity,
             } => self.export(module, function, *arity),
             Fun::Closure(closure) => {
-                countable("an environment", closure.free.len())?;
+                check_free(closure.free.len())?;
                 let mark = self.open_closure(closure, closure.free.len());
                 closure.free.iter().try_for_each(|term| self.term(term))?;
                 self.close_closure(mark);
@@ -77,7 +79,7 @@ impl Writer<'_> {
     /// Writes a scalar or the head of a container, and notes what is to follow.
     fn step<'t>(&mut self, term: &'t Term, open: &mut Vec<Open<'t>>) -> Result<(), EncodeError> {
         match term {
-            Term::Integer(value) => self.integer_ref(value),
+            Term::Integer(value) => self.integer_ref(value)?,
             Term::Float(value) => self.float(*value),
             Term::Atom(atom) => self.atom(atom),
             Term::Reference(reference) => self.reference(reference),
@@ -88,7 +90,7 @@ impl Writer<'_> {
                     arity,
                 } => self.export(module, function, *arity),
                 Fun::Closure(closure) => {
-                    countable("an environment", closure.free.len())?;
+                    check_free(closure.free.len())?;
                     let mark = self.open_closure(closure, closure.free.len());
                     open.push(Open::Closure(mark));
                     open.push(Open::Elements(closure.free.iter()));
@@ -97,7 +99,7 @@ impl Writer<'_> {
             Term::Port(port) => self.port(port),
             Term::Pid(pid) => self.pid(pid),
             Term::Tuple(elements) => {
-                countable("a tuple", elements.len())?;
+                check_arity(elements.len())?;
                 self.tuple(elements.len());
                 open.push(Open::Elements(elements.iter()));
             }
@@ -129,7 +131,7 @@ impl Writer<'_> {
                 countable("a bit string", bits.as_bytes().len())?;
                 self.bit_string(bits);
             }
-            Term::Opaque(opaque) => self.opaque(opaque),
+            Term::Opaque(opaque) => self.opaque(opaque)?,
         }
         Ok(())
     }
@@ -169,11 +171,3 @@ impl<'t> Open<'t> {
 }
 
 static NIL: Term = Term::nil();
-
-/// Refuses what has more bytes or elements than 32 bits can count.
-pub(crate) fn countable(what: &'static str, len: usize) -> Result<(), EncodeError> {
-    match u32::try_from(len) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(EncodeError::TooLong { what, len }),
-    }
-}

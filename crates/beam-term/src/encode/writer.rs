@@ -3,8 +3,10 @@
 use bytes::{BufMut, BytesMut};
 use num_bigint::Sign;
 
+use super::bounds::{MAX_ARITY, MAX_INTEGER_BYTES, too_long};
 use crate::{
-    Atom, BitString, EncodeError, Float, Integer, Opaque, Pid, Port, RawTerm, Reference, tag,
+    Atom, BitString, EncodeError, Float, Integer, Limits, Opaque, Pid, Port, RawTerm, Reader,
+    Reference, tag,
 };
 
 /// Writes terms at the end of a buffer, piece by piece: first the head of a container, then its elements.
@@ -29,22 +31,59 @@ use crate::{
 #[derive(Debug)]
 pub struct Writer<'a> {
     pub(super) buffer: &'a mut BytesMut,
+    pub(super) so_far: SoFar,
+}
+
+/// What a writer remembers of what it has written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SoFar {
+    /// Where its first term begins.
+    start: usize,
+    /// There are native records.
+    records: bool,
+    /// It is one term in a local format.
+    local: bool,
 }
 
 impl<'a> Writer<'a> {
     /// Writes at the end of `buffer`.
     pub fn new(buffer: &'a mut BytesMut) -> Self {
-        Self { buffer }
+        let start = buffer.len();
+        Self::resume(
+            buffer,
+            SoFar {
+                start,
+                ..SoFar::default()
+            },
+        )
+    }
+
+    /// Goes on where another writer left the buffer.
+    pub(crate) fn resume(buffer: &'a mut BytesMut, so_far: SoFar) -> Self {
+        Self { buffer, so_far }
+    }
+
+    pub(crate) fn so_far(&self) -> SoFar {
+        self.so_far
     }
 
     /// The version byte 131, which precedes a term in the external format, but not in distribution messages.
     pub fn version(&mut self) {
         self.buffer.put_u8(tag::VERSION);
+        self.so_far.start = self.buffer.len();
     }
 
     /// An integer.
+    ///
+    /// # Panics
+    ///
+    /// If its magnitude has more than 524,280 bytes, which is more than a node can take; [`term`](Self::term) refuses it.
     pub fn integer(&mut self, value: impl Into<Integer>) {
-        self.integer_ref(&value.into());
+        let written = self.integer_ref(&value.into());
+        assert!(
+            written.is_ok(),
+            "an integer has up to {MAX_INTEGER_BYTES} bytes"
+        );
     }
 
     /// A float.
@@ -129,8 +168,9 @@ impl<'a> Writer<'a> {
     ///
     /// # Panics
     ///
-    /// If `arity` is 2³² or more.
+    /// If `arity` is 2²⁴ or more, which is more than a node can take.
     pub fn tuple(&mut self, arity: usize) {
+        assert!(arity <= MAX_ARITY, "a tuple has up to {MAX_ARITY} elements");
         match u8::try_from(arity) {
             Ok(arity) => self.buffer.put_slice(&[tag::SMALL_TUPLE_EXT, arity]),
             Err(_) => self.head(tag::LARGE_TUPLE_EXT, arity),
@@ -189,20 +229,67 @@ impl<'a> Writer<'a> {
 
     /// A term that is encoded already. References to an atom cache are resolved.
     ///
-    /// Fails only if the term does not decode, which was checked when it was made.
+    /// That it is well-formed was checked when it was made, all but for keys that a map has twice. OTP closes the link on
+    /// which such a map arrives: what comes from a node that is not trusted is better [decoded](RawTerm::decode), which
+    /// refuses it, before it is passed on to others.
+    ///
+    /// Fails if other nodes would not take it: with an integer that only raised [`Limits`](crate::Limits) let in, or in a
+    /// local format inside of another term.
     pub fn raw(&mut self, raw: &RawTerm) -> Result<(), EncodeError> {
+        if raw.is_local() {
+            self.local()?;
+        }
+        if raw.may_be_out_of_bounds() {
+            check_bounds(raw.reader())?;
+        }
+        self.so_far.records |= raw.has_records();
         Ok(raw.write(self.buffer)?)
     }
 
-    pub(crate) fn integer_ref(&mut self, value: &Integer) {
-        match value.as_i64() {
-            Some(small) => self.small_integer(small),
-            None => self.big_integer(value),
+    /// Refuses what was written if a peer would not decode it, which costs the link: a term in a local format; and native
+    /// records, unless it `knows_records`, as OTP 29 does.
+    pub fn check_for_peer(&self, knows_records: bool) -> Result<(), EncodeError> {
+        if self.so_far.local {
+            Err(EncodeError::Local)
+        } else if self.so_far.records && !knows_records {
+            Err(EncodeError::NativeRecord)
+        } else {
+            Ok(())
         }
     }
 
-    pub(crate) fn opaque(&mut self, opaque: &Opaque) {
+    pub(crate) fn integer_ref(&mut self, value: &Integer) -> Result<(), EncodeError> {
+        match value.as_i64() {
+            Some(small) => self.small_integer(small),
+            None => {
+                let (sign, digits) = value.to_bigint().to_bytes_le();
+                if digits.len() > MAX_INTEGER_BYTES {
+                    return Err(too_long("an integer", digits.len()));
+                }
+                self.big_integer(sign, &digits);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn opaque(&mut self, opaque: &Opaque) -> Result<(), EncodeError> {
+        if opaque.is_local() {
+            self.local()?;
+        } else {
+            check_bounds(Reader::new(opaque.as_bytes().clone()))?;
+            self.so_far.records = true;
+        }
         self.buffer.put_slice(opaque.as_bytes());
+        Ok(())
+    }
+
+    /// Notes that a term in a local format follows, of which nobody else knows where it ends.
+    fn local(&mut self) -> Result<(), EncodeError> {
+        if self.buffer.len() != self.so_far.start {
+            return Err(EncodeError::Local);
+        }
+        self.so_far.local = true;
+        Ok(())
     }
 
     pub(super) fn head(&mut self, tag: u8, len: usize) {
@@ -233,13 +320,22 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn big_integer(&mut self, value: &Integer) {
-        let (sign, digits) = value.to_bigint().to_bytes_le();
+    pub(super) fn big_integer(&mut self, sign: Sign, digits: &[u8]) {
         match u8::try_from(digits.len()) {
             Ok(len) => self.buffer.put_slice(&[tag::SMALL_BIG_EXT, len]),
             Err(_) => self.head(tag::LARGE_BIG_EXT, digits.len()),
         }
         self.buffer.put_u8((sign == Sign::Minus).into());
-        self.buffer.put_slice(&digits);
+        self.buffer.put_slice(digits);
     }
+}
+
+/// Refuses a term in which more bytes or elements belong together than other nodes take.
+fn check_bounds(reader: Reader) -> Result<(), EncodeError> {
+    let limits = Limits {
+        depth: usize::MAX,
+        elements: usize::MAX,
+        ..Limits::default()
+    };
+    Ok(reader.with_limits(limits).skip()?)
 }

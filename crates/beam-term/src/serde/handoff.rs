@@ -9,7 +9,7 @@ use std::cell::Cell;
 
 use bytes::BytesMut;
 
-use crate::{RawTerm, Term};
+use crate::{RawTerm, Term, Writer, encode::SoFar};
 
 /// The name by which a type asks for a [`Term`], or offers one.
 pub(super) const TERM: &str = "$beam_term::Term";
@@ -35,25 +35,30 @@ pub(super) fn take() -> Option<Handed> {
     HANDED.take()
 }
 
-/// Calls `write`, which may write to the [`lent`] buffer, and gives the buffer back.
-pub(super) fn lend<R>(buffer: BytesMut, write: impl FnOnce() -> R) -> (BytesMut, R) {
-    LENT.set(Some(buffer));
+/// What a writer lends.
+pub(super) type Lent = (BytesMut, SoFar);
+
+/// Calls `write`, which may write with the [`lent`] writer, and gives back what was lent.
+pub(super) fn lend<R>(lent: Lent, write: impl FnOnce() -> R) -> (Lent, R) {
+    LENT.set(Some(lent));
     let _cleared = Clear;
     let result = write();
     (LENT.take().unwrap_or_default(), result)
 }
 
-/// Writes to the buffer that is lent in a call around this one, if one is.
-pub(super) fn lent<R>(write: impl FnOnce(&mut BytesMut) -> R) -> Option<R> {
-    let mut buffer = LENT.take()?;
-    let result = write(&mut buffer);
-    LENT.set(Some(buffer));
+/// Writes with the writer that is lent in a call around this one, if one is.
+pub(super) fn lent<R>(write: impl FnOnce(&mut Writer<'_>) -> R) -> Option<R> {
+    let (mut buffer, so_far) = LENT.take()?;
+    let mut writer = Writer::resume(&mut buffer, so_far);
+    let result = write(&mut writer);
+    let so_far = writer.so_far();
+    LENT.set(Some((buffer, so_far)));
     Some(result)
 }
 
 thread_local! {
     static HANDED: Cell<Option<Handed>> = const { Cell::new(None) };
-    static LENT: Cell<Option<BytesMut>> = const { Cell::new(None) };
+    static LENT: Cell<Option<Lent>> = const { Cell::new(None) };
 }
 
 /// Empties the slots when dropped, even by a panic.

@@ -43,7 +43,7 @@ struct Offered<'a, T>(&'a T);
 
 impl<T: Pass> Serialize for Offered<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match handoff::lent(|buffer| self.0.write(&mut Writer::new(buffer))) {
+        match handoff::lent(|writer| self.0.write(writer)) {
             Some(written) => {
                 written.map_err(S::Error::custom)?;
                 serializer.serialize_unit()
@@ -233,10 +233,7 @@ macro_rules! pass_as_variant {
 }
 
 pass_as_variant! {
-    Integer, "an integer", Term::Integer(value) => value, |writer, value| {
-        writer.integer_ref(value);
-        Ok(())
-    };
+    Integer, "an integer", Term::Integer(value) => value, |writer, value| writer.integer_ref(value);
     Reference, "a reference", Term::Reference(value) => *value, |writer, value| {
         writer.reference(value);
         Ok(())
@@ -269,8 +266,5 @@ pass_as_variant! {
         writer.bit_string(value);
         Ok(())
     };
-    Opaque, "an opaque term", Term::Opaque(value) => value, |writer, value| {
-        writer.opaque(value);
-        Ok(())
-    };
+    Opaque, "an opaque term", Term::Opaque(value) => value, |writer, value| writer.opaque(value);
 }

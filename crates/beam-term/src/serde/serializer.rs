@@ -6,7 +6,7 @@ use serde::ser::{self, Error, Serialize};
 
 use crate::{
     Atom, EncodeError, Float, Limits, Writer,
-    encode::countable,
+    encode::{check_arity, countable},
     serde::{
         compound::{Map, Sequence, Struct, Tuple},
         handoff::{self, RAW_TERM, TERM},
@@ -63,6 +63,7 @@ impl<'w, 'b> Serializer<'w, 'b> {
 
     fn tagged(&mut self, name: &'static str, elements: usize) -> Result<(), EncodeError> {
         self.enter(0)?;
+        check_arity(elements.saturating_add(1))?;
         self.writer.tuple(elements + 1);
         self.name(name)
     }
@@ -189,9 +190,9 @@ impl<'s, 'w, 'b> ser::Serializer for &'s mut Serializer<'w, 'b> {
             return value.serialize(self);
         }
         self.lent = true;
-        let buffer = self.writer.take();
-        let (buffer, result) = handoff::lend(buffer, || value.serialize(&mut *self));
-        self.writer.put_back(buffer);
+        let lent = self.writer.take();
+        let (lent, result) = handoff::lend(lent, || value.serialize(&mut *self));
+        self.writer.put_back(lent);
         result
     }
 
@@ -226,7 +227,7 @@ impl<'s, 'w, 'b> ser::Serializer for &'s mut Serializer<'w, 'b> {
     }
 
     fn serialize_tuple(self, len: usize) -> Result<Tuple<'s, 'w, 'b>, EncodeError> {
-        countable("a tuple", len)?;
+        check_arity(len)?;
         self.writer.tuple(len);
         Ok(Tuple::open(self, 0, len))
     }

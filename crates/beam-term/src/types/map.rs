@@ -6,7 +6,8 @@ use crate::Term;
 
 /// A map, sorted by the exact term order of its keys.
 ///
-/// `1` and `1.0` are two keys, as in Erlang.
+/// `1` and `1.0` are two keys, as in Erlang; so are `0.0` and `-0.0`, as in OTP 27 and later. For OTP 25 and 26 the latter are
+/// one key: a node of these closes the link on which a map with both arrives.
 ///
 /// ```
 /// use beam_term::{Map, Term};
