@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use allocation_counter::measure;
-use beam_term::{DecodeError, Limits, Reader, Term, from_bytes};
+use beam_term::{DecodeError, Integer, Limits, Map, Reader, Term, from_bytes, from_term};
 use bytes::Bytes;
 use flate2::{Compression, write::ZlibEncoder};
 
@@ -314,4 +314,36 @@ fn errors_of_hostile_values_stay_short() {
     struct Nest(std::collections::HashMap<String, Nest>);
     let error = from_bytes::<Nest>(encoded).unwrap_err();
     assert!(error.to_string().len() < 2048, "{error}");
+
+    let long = Term::binary("x".repeat(5_000_000));
+    let number = format!("16#{}", "F".repeat(100_000));
+    let keyed = |key: &Term| Term::from(Map::from_iter([(key.clone(), Term::atom("x"))]));
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Strict {
+        known: Option<u8>,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(tag = "t")]
+    #[allow(dead_code)]
+    enum Tagged {
+        A,
+    }
+    type Numbers = std::collections::HashMap<String, u8>;
+    type ByNumber = std::collections::HashMap<Integer, u8>;
+    let tagged = Term::from(Map::from_iter([(Term::atom("t"), long.clone())]));
+    for error in [
+        from_term::<char>(&long).unwrap_err(),
+        from_term::<std::net::IpAddr>(&long).unwrap_err(),
+        from_term::<Strict>(&keyed(&long)).unwrap_err(),
+        from_term::<Tagged>(&tagged).unwrap_err(),
+        from_term::<Numbers>(&keyed(&long)).unwrap_err(),
+        from_term::<ByNumber>(&keyed(&number.parse().unwrap())).unwrap_err(),
+    ] {
+        let message = error.to_string();
+        assert!(message.len() < 2048, "{} bytes", message.len());
+    }
+    let message = from_term::<Numbers>(&keyed(&long)).unwrap_err().to_string();
+    assert!(message.ends_with("xxx…`"), "{message}");
 }

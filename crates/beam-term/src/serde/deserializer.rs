@@ -498,12 +498,6 @@ impl<'de> IntoDeserializer<'de, DecodeError> for Byte {
     }
 }
 
-impl Error for DecodeError {
-    fn custom<T: std::fmt::Display>(message: T) -> Self {
-        Self::Message(message.to_string().into())
-    }
-}
-
 fn utf8(bytes: &[u8], offset: usize) -> Result<&str, DecodeError> {
     str::from_utf8(bytes).map_err(|_| DecodeError::Malformed {
         reason: "text that is not UTF-8",

@@ -59,6 +59,7 @@ mod convert;
 mod deserializer;
 mod elements;
 mod handoff;
+mod message;
 mod natural;
 mod pairs;
 mod pass;

@@ -14,13 +14,27 @@ impl DecodeError {
         key.position = position;
         match key.token() {
             Ok(Token::Atom(name)) => self.inside(&name),
-            Ok(Token::Binary(name)) => self.inside(&String::from_utf8_lossy(&name)),
-            Ok(Token::Integer(number)) => self.inside(&format!("[{number}]")),
+            Ok(Token::Binary(name)) => {
+                let start = name.get(..MAX_STEP_BYTES).unwrap_or(&name);
+                self.inside(&String::from_utf8_lossy(start))
+            }
+            Ok(Token::Integer(number)) => match number.as_i64() {
+                Some(number) => self.inside(&format!("[{number}]")),
+                None => self.inside("[…]"),
+            },
             _ => self.inside("…"),
         }
     }
 
     fn inside(self, step: &str) -> Self {
+        let shortened;
+        let step = match step.char_indices().nth(MAX_STEP_CHARACTERS) {
+            Some((end, _)) => {
+                shortened = format!("{}…", &step[..end]);
+                &shortened
+            }
+            None => step,
+        };
         match self {
             // A path can be as long as a peer likes; its innermost steps say the most.
             Self::Inside { path, source } if path.len() + step.len() < MAX_PATH_BYTES => {
@@ -41,3 +55,9 @@ impl DecodeError {
 
 /// How long a path may be before outer steps are left out of it.
 const MAX_PATH_BYTES: usize = 1024;
+
+/// How much of one step is shown.
+const MAX_STEP_CHARACTERS: usize = 64;
+
+/// Bytes that hold more characters than are shown.
+const MAX_STEP_BYTES: usize = 4 * (MAX_STEP_CHARACTERS + 1);

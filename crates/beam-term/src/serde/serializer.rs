@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use serde::ser::{self, Error, Serialize};
+use serde::ser::{self, Serialize};
 
 use crate::{
     Atom, EncodeError, Float, Limits, Writer,
@@ -272,11 +272,5 @@ impl<'s, 'w, 'b> ser::Serializer for &'s mut Serializer<'w, 'b> {
     ) -> Result<Struct<'s, 'w, 'b>, EncodeError> {
         self.tagged(variant, 1)?;
         Ok(Struct::open(self, true))
-    }
-}
-
-impl Error for EncodeError {
-    fn custom<T: std::fmt::Display>(message: T) -> Self {
-        Self::Message(message.to_string().into())
     }
 }
