@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 ///
 /// Its bytes are never printed, are compared in constant time, and are wiped from memory when it is
 /// dropped. A cookie is an atom in OTP: up to [`Cookie::MAX_LEN`] characters, each of which the
-/// handshake counts as one Latin-1 byte.
+/// handshake counts as one Latin-1 byte. Control characters are not taken.
 ///
 /// ```
 /// use beam_dist::Cookie;
@@ -69,7 +69,15 @@ impl Cookie {
 impl FromStr for Cookie {
     type Err = InvalidCookie;
 
+    /// Takes every character of the text for one of the cookie, blanks included. Control characters, as the line break that a
+    /// shell or a file left at the end, are refused: no node would be found that has such a cookie.
     fn from_str(text: &str) -> Result<Self, InvalidCookie> {
+        if text.ends_with(['\n', '\r']) {
+            return Err(InvalidCookie::LineBreak);
+        }
+        if text.contains(char::is_control) {
+            return Err(InvalidCookie::Control);
+        }
         // Sized before it is filled: growing would leave copies behind in memory that is not wiped.
         let mut bytes = Zeroizing::new(vec![0; text.chars().count()].into_boxed_slice());
         for (byte, character) in bytes.iter_mut().zip(text.chars()) {
@@ -116,6 +124,12 @@ pub enum InvalidCookie {
     /// a second line.
     #[error("the cookie has a character that is not allowed")]
     Character,
+    /// It ends with a line break, which is hardly meant to be a part of it.
+    #[error("the cookie ends with a line break")]
+    LineBreak,
+    /// It has a control character.
+    #[error("the cookie has a control character")]
+    Control,
 }
 
 #[cfg(test)]
@@ -149,6 +163,17 @@ mod tests {
         );
         assert_eq!("€".parse::<Cookie>(), Err(InvalidCookie::Character));
         assert_eq!("é".parse::<Cookie>().unwrap().as_bytes(), [0xe9]);
+    }
+
+    #[test]
+    fn control_characters_are_refused_and_a_line_break_at_the_end_is_named() {
+        for text in ["secret\n", "secret\r\n", "secret\r", "\n"] {
+            assert_eq!(text.parse::<Cookie>(), Err(InvalidCookie::LineBreak));
+        }
+        for text in ["se\ncret", "\0", "\u{7f}x", "\u{9b}x", "\tx"] {
+            assert_eq!(text.parse::<Cookie>(), Err(InvalidCookie::Control));
+        }
+        assert!("se cret ".parse::<Cookie>().is_ok());
     }
 
     #[test]
