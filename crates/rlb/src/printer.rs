@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::{exit::Exit, failure::Failure};
 
 /// Writes results to stdout. Nothing else does.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,14 @@ impl Printer {
             self.json(json)
         } else {
             write_line(text)
+        }
+    }
+
+    /// Writes for whoever reads it what a command goes on without.
+    pub(crate) fn announce(self, text: impl Display, json: impl Serialize) -> Result<(), Failure> {
+        match self.result(text, json) {
+            Err(failure) if failure.exit() == Exit::Done => Ok(()),
+            written => written,
         }
     }
 

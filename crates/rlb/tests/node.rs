@@ -3,11 +3,11 @@
 
 mod support;
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::{Cluster, Running};
+use support::{Cluster, Running, eventually};
 
 const W1: &str = "w1@127.0.0.1";
 
@@ -126,6 +126,25 @@ fn it_serves_on_when_nobody_reads_its_log_any_more() {
         node.signal(Signal::TERM);
         assert_eq!(node.ended().code, 0);
     }
+}
+
+#[test]
+fn it_serves_on_when_nobody_reads_its_name() {
+    let cluster = Cluster::new();
+    let mut node = Running::start(cluster.command(&["node", "--name", W1, "-v"]));
+    node.close_stdout();
+    let mut log = node.stderr();
+    // Its name is written once it is registered, and can be called before that.
+    let call = ["call", W1, "demo", "node"];
+    eventually(|| cluster.run(&call).code == 0);
+    for _ in 0..2 {
+        assert_eq!(cluster.run(&call).line(), format!("'{W1}'"));
+    }
+    node.signal(Signal::TERM);
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("waiting for calls to end"), "{rest}");
+    assert_eq!(node.ended().code, 0);
 }
 
 #[test]

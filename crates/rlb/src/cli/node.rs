@@ -91,7 +91,8 @@ impl Node {
             joined.push(Balancer::builder(alias(name)).start(&node).await?);
         }
         let balancers = joined.iter().map(Balancer::name).collect();
-        printer.result(
+        // Others can call it, whether or not somebody reads its name.
+        printer.announce(
             node.name(),
             Ready {
                 node: node.name().as_str(),

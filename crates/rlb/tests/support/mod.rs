@@ -10,7 +10,7 @@ use std::{
     process::{self, Child, ChildStderr, ChildStdout, Command, Stdio},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use beam_node::EpmdServer;
@@ -42,7 +42,7 @@ pub(crate) struct Ended {
 /// A running `rlb`, killed when it is dropped.
 pub(crate) struct Running {
     child: Child,
-    stdout: BufReader<ChildStdout>,
+    stdout: Option<BufReader<ChildStdout>>,
     stderr: Option<ChildStderr>,
 }
 
@@ -166,7 +166,7 @@ impl Running {
             .spawn()
             .unwrap();
         Self {
-            stdout: BufReader::new(child.stdout.take().unwrap()),
+            stdout: child.stdout.take().map(BufReader::new),
             stderr: child.stderr.take(),
             child,
         }
@@ -175,8 +175,13 @@ impl Running {
     /// The next line that it writes to stdout, without its end; empty if there are no more.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
+        self.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
         line.trim_end().to_owned()
+    }
+
+    /// Reads nothing more of what it writes to stdout.
+    pub(crate) fn close_stdout(&mut self) {
+        self.stdout = None;
     }
 
     /// What it writes to stderr.
@@ -199,7 +204,9 @@ impl Running {
             })
         });
         let mut stdout = String::new();
-        self.stdout.read_to_string(&mut stdout).unwrap();
+        if let Some(mut pipe) = self.stdout.take() {
+            pipe.read_to_string(&mut stdout).unwrap();
+        }
         let stderr = stderr.map_or_else(String::new, |reader| reader.join().unwrap());
         let status = self.child.wait().unwrap();
         drop(watchdog);
@@ -248,6 +255,15 @@ pub(crate) fn rlb(arguments: &[&str]) -> Command {
 pub(crate) fn run(mut command: Command) -> Ended {
     command.stdin(Stdio::null());
     Running::start(command).ended()
+}
+
+/// Tries until it is so.
+#[track_caller]
+pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it never came to be");
+    }
 }
 
 /// Kills a process that takes too long, unless it is dropped before.
