@@ -301,6 +301,42 @@ fn a_long_list_of_small_lists_in_tails_takes_linear_time() {
 }
 
 #[test]
+fn terms_that_are_looked_at_before_they_are_read_count_once() {
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Word {
+        A,
+    }
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Named {
+        a: Option<Word>,
+    }
+    fn within<T: serde::de::DeserializeOwned>(encoded: &'static [u8], elements: usize) -> bool {
+        let mut limits = Limits::default();
+        limits.elements = elements;
+        let mut reader = Reader::new(encoded).with_limits(limits);
+        let result = reader.deserialize::<T>();
+        if let Err(error) = &result {
+            assert!(error.to_string().contains("more than"), "{error}");
+        }
+        result.is_ok()
+    }
+    for (ok, elements) in [(true, 5), (false, 4)] {
+        let list = b"l\0\0\0\x03w\x01aw\x01aw\x01aj";
+        assert_eq!(within::<Vec<Word>>(list, elements), ok);
+        assert_eq!(within::<Vec<Option<Word>>>(list, elements), ok);
+        // The module, the name, a field's name and its value are counted, and the head.
+        assert_eq!(
+            within::<Term>(b"C\0\0\0\x01\0w\x01mw\x01rw\x01fa\x01", elements),
+            ok
+        );
+    }
+    for (ok, elements) in [(true, 3), (false, 2)] {
+        assert_eq!(within::<Named>(b"t\0\0\0\x01w\x01aw\x01a", elements), ok);
+    }
+}
+
+#[test]
 fn errors_of_hostile_values_stay_short() {
     // A key of 255 characters at every level.
     let mut encoded = vec![131];

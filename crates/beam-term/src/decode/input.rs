@@ -95,6 +95,22 @@ impl Reader {
         }
     }
 
+    /// Where the reader is, and what its budget is there.
+    #[inline]
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            position: self.position,
+            elements_left: self.elements_left,
+        }
+    }
+
+    /// Goes back, so that what was read since can be read, and is counted, anew.
+    #[inline]
+    pub(crate) fn rewind(&mut self, to: Checkpoint) {
+        self.position = to.position;
+        self.elements_left = to.elements_left;
+    }
+
     /// The error for a term at `offset` that is not what it should be.
     #[cold]
     pub(crate) fn unexpected(&self, expected: &'static str, offset: usize) -> DecodeError {
@@ -116,6 +132,19 @@ impl Reader {
         DecodeError::Truncated {
             offset: self.position,
         }
+    }
+}
+
+/// A place to [go back](Reader::rewind) to.
+#[derive(Clone, Copy)]
+pub(crate) struct Checkpoint {
+    position: usize,
+    elements_left: usize,
+}
+
+impl Checkpoint {
+    pub(super) fn position(self) -> usize {
+        self.position
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use super::input::Checkpoint;
 use crate::{Closure, DecodeError, Fun, Map, Opaque, Reader, Term, Token};
 
 /// Reads one term.
@@ -10,8 +11,9 @@ pub(super) fn read(reader: &mut Reader) -> Result<Term, DecodeError> {
     // The terms that open containers still claim, this one included.
     let mut claimed = 1_usize;
     loop {
+        let before = reader.checkpoint();
         let start = reader.position;
-        let opened = match Step::of(reader.token()?, reader, start)? {
+        let opened = match Step::of(reader.token()?, reader, before)? {
             Step::Whole(term) => {
                 claimed -= 1;
                 match close(&mut open, term, start)? {
@@ -55,7 +57,7 @@ enum Step {
 }
 
 impl Step {
-    fn of(token: Token, reader: &mut Reader, start: usize) -> Result<Self, DecodeError> {
+    fn of(token: Token, reader: &mut Reader, before: Checkpoint) -> Result<Self, DecodeError> {
         Ok(Self::Whole(match token {
             Token::Integer(value) => value.into(),
             Token::Float(value) => value.into(),
@@ -80,11 +82,11 @@ impl Step {
             Token::Binary(bytes) => Term::Binary(bytes),
             Token::BitString(bits) => bits.into(),
             Token::Record { .. } => {
-                reader.position = start;
+                reader.rewind(before);
                 Term::Opaque(Opaque::new(reader.raw()?.self_contained()?))
             }
             Token::Local(_) => {
-                let whole = start..reader.position;
+                let whole = before.position()..reader.position;
                 Term::Opaque(Opaque::new(reader.shared(&whole)))
             }
             Token::Closure { closure, free } => {

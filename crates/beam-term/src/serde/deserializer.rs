@@ -152,11 +152,11 @@ impl<'r> Deserializer<'r> {
         if self.reader.peek_kind()? != Kind::Atom {
             return Ok(false);
         }
-        let before = self.reader.position();
+        let before = self.reader.checkpoint();
         let atom = self.reader.atom()?;
         let found = atoms.iter().any(|text| atom == *text);
         if !found {
-            self.reader.position = before;
+            self.reader.rewind(before);
         }
         Ok(found)
     }

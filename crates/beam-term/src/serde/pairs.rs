@@ -111,9 +111,9 @@ impl<'r> Pairs<'r> {
         if self.reader.peek_kind()? != Kind::Atom {
             return Ok(false);
         }
-        let before = self.reader.position();
+        let before = self.reader.checkpoint();
         let atom = self.reader.atom()?;
-        self.reader.position = before;
+        self.reader.rewind(before);
         Ok(atom == "__struct__")
     }
 

@@ -10,7 +10,8 @@ impl DecodeError {
 
     /// The same error, in the value of the key that is encoded at `position`.
     pub(super) fn in_value(self, reader: &Reader, position: usize) -> Self {
-        let mut key = reader.clone();
+        // With a budget of its own, as that of the reader may be what the error is about.
+        let mut key = reader.clone().with_limits(*reader.limits());
         key.position = position;
         match key.token() {
             Ok(Token::Atom(name)) => self.inside(&name),
