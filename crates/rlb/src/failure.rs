@@ -6,7 +6,12 @@ use beam_dist::handshake::HandshakeError;
 use beam_node::{Cause, Code, ConnectError, Error, Exception};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::{exit::Exit, format::Stack, json::Json, printer::note};
+use crate::{
+    exit::Exit,
+    format::Stack,
+    json::Json,
+    printer::{json_to_stderr, note},
+};
 
 /// Why the program does not end well.
 #[derive(Debug)]
@@ -81,9 +86,7 @@ impl Failure {
             struct Object<'a> {
                 error: &'a Failure,
             }
-            if let Ok(json) = serde_json::to_string(&Object { error: self }) {
-                return note(json);
-            }
+            return json_to_stderr(Object { error: self });
         }
         note(format_args!("rlb: {self}"));
     }

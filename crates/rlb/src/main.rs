@@ -25,8 +25,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    logging::start(cli.output.verbose);
     let as_json = cli.output.json;
+    logging::start(cli.output.verbose, as_json);
+    if as_json {
+        printer::note_in_json();
+    }
     let done = run(cli);
     match done {
         Ok(()) => Exit::Done.into(),

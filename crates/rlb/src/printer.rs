@@ -3,8 +3,10 @@
 use std::{
     fmt::Display,
     io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
+use beam_node::Output;
 use serde::Serialize;
 
 use crate::{exit::Exit, failure::Failure};
@@ -56,17 +58,70 @@ impl Printer {
 
     /// Writes something about results, for who watches, in a line of stderr.
     pub(crate) fn remark(self, text: impl Display, json: impl Serialize) {
-        match serde_json::to_string(&json) {
-            Ok(json) if self.as_json => note(json),
-            _ => note(text),
+        if self.as_json {
+            json_to_stderr(json);
+        } else {
+            write_to_stderr(format_args!("{text}\n"));
         }
     }
 }
 
-/// Writes a line to stderr.
+/// Whether notes are written as JSON. It is one for the whole process, as its stderr is.
+static NOTES_IN_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Writes every note as a JSON object from now on, so that stderr is JSON throughout.
+pub(crate) fn note_in_json() {
+    NOTES_IN_JSON.store(true, Ordering::Relaxed);
+}
+
+/// Whether notes are to be read by a program.
+pub(crate) fn notes_in_json() -> bool {
+    NOTES_IN_JSON.load(Ordering::Relaxed)
+}
+
+/// Writes a line to stderr, for who watches.
 pub(crate) fn note(text: impl Display) {
+    #[derive(Serialize)]
+    struct Note {
+        note: String,
+    }
+    if notes_in_json() {
+        json_to_stderr(Note {
+            note: text.to_string(),
+        });
+    } else {
+        write_to_stderr(format_args!("{text}\n"));
+    }
+}
+
+/// Writes to stderr what a called function prints, as it comes.
+pub(crate) fn pass_on(output: &Output) {
+    #[derive(Serialize)]
+    struct Printed<'a> {
+        node: &'a str,
+        output: &'a str,
+    }
+    if notes_in_json() {
+        json_to_stderr(Printed {
+            node: output.node.as_str(),
+            output: &output.text,
+        });
+    } else {
+        write_to_stderr(&output.text);
+    }
+}
+
+/// Writes a JSON value to stderr, in a line of its own.
+pub(crate) fn json_to_stderr(json: impl Serialize) {
+    // What is written here has no keys that JSON does not take.
+    if let Ok(json) = serde_json::to_string(&json) {
+        write_to_stderr(format_args!("{json}\n"));
+    }
+}
+
+fn write_to_stderr(text: impl Display) {
     // Who closed it does not want to know.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = write!(io::stderr().lock(), "{text}");
 }
 
 fn write_line(text: impl Display) -> Result<(), Failure> {

@@ -41,6 +41,13 @@ fn its_numbers_add_up() {
         "--json",
     ]));
     assert_eq!(ended.code, 0, "{ended:?}");
+    let notes = ended.notes();
+    assert!(
+        notes
+            .iter()
+            .any(|note| note["note"] == "w1@127.0.0.1 is started"),
+        "{notes:?}"
+    );
     let report: Value = ended.json();
     let nodes = report["nodes"].as_array().unwrap();
     let sum = |key: &str| {

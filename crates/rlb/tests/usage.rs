@@ -98,6 +98,20 @@ fn wrong_usage_is_json_when_json_is_wanted() {
 }
 
 #[test]
+fn all_of_stderr_is_json_when_json_is_wanted() {
+    let call = ["call", "w1@127.0.0.1", "demo", "node", "--epmd-port", "1"];
+    let mut command = rlb(&[&call[..], &["--json", "-vvv"]].concat());
+    command.env("RLB_COOKIE", "chocolate");
+    let ended = run(command);
+    let notes = ended.notes();
+    assert_eq!(notes.last().unwrap()["error"]["exit_code"], 3);
+    assert!(
+        notes.iter().any(|note| note["level"] == "DEBUG"),
+        "{ended:?}"
+    );
+}
+
+#[test]
 fn short_and_long_names_are_told_apart_before_anything_is_tried() {
     let names = ["ping", "w1@web1", "--name", "app@10.0.0.7"];
     run(rlb(&names)).failed(2, &["w1@web1 has a short name", "app@10.0.0.7, a long one"]);

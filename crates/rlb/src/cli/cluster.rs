@@ -1,16 +1,11 @@
 //! The options by which a command becomes a node of a cluster.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use beam_node::{Listen, Node, NodeBuilder, NodeName, Output};
+use beam_node::{Listen, Node, NodeBuilder, NodeName};
 
 use super::name::{check_forms, node_name, unique_name};
-use crate::failure::Failure;
+use crate::{failure::Failure, printer::pass_on};
 
 /// Who this node is, and whom it knows.
 #[derive(clap::Args)]
@@ -73,7 +68,9 @@ impl NodeOptions {
         };
         check_forms(&name, &peers)?;
 
-        let mut builder = Node::builder(&name).visible(self.visible).output(print);
+        let mut builder = Node::builder(&name)
+            .visible(self.visible)
+            .output(|output| pass_on(&output));
         builder = match (&self.cookie, &self.cookie_file) {
             (Some(cookie), _) => builder.cookie(cookie),
             (None, Some(path)) => builder.cookie_file(path),
@@ -110,12 +107,6 @@ pub(super) async fn start(builder: NodeBuilder) -> Result<Node, Failure> {
         .start()
         .await
         .map_err(|error| Failure::usage(error.message))
-}
-
-/// What called functions print goes to stderr as it comes.
-fn print(output: Output) {
-    // There is nobody to tell when this fails.
-    let _ = io::stderr().lock().write_all(output.text.as_bytes());
 }
 
 /// Ends a node that nobody waits for any more.

@@ -39,7 +39,9 @@ pub(crate) struct Cli {
 pub(crate) struct OutputOptions {
     /// Write results to stdout, and errors to stderr, as JSON, one value a line
     ///
-    /// A term without a form in JSON, such as a pid, is {"$term": "…"}; tuples are arrays.
+    /// A term without a form in JSON, such as a pid, is {"$term": "…"}; tuples are arrays. On stderr, an error is {"error": …},
+    /// what called functions print is {"node": …, "output": …}, what happens meanwhile is {"note": …}, and what is logged has
+    /// a "timestamp" and a "level".
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Log more to stderr: -v what happens to connections, -vv all steps

@@ -8,7 +8,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::printer::note;
+use crate::printer::{note, notes_in_json};
 
 /// Shows how far the calls are, and what happens, on stderr.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Progress {
 
     /// Shows from now on how many of all calls are over.
     pub(super) fn follow(&mut self, calls: u64, done: watch::Receiver<u64>) {
-        if io::stderr().is_terminal() {
+        if io::stderr().is_terminal() && !notes_in_json() {
             let bar = ProgressBar::with_draw_target(Some(calls), ProgressDrawTarget::stderr());
             if let Ok(style) =
                 ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} calls, {per_sec}")

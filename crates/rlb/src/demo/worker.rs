@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::cluster::BALANCER;
-use crate::failure::Failure;
+use crate::{failure::Failure, printer::notes_in_json};
 
 /// A process that runs `rlb node`; killed when this is dropped.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ impl Worker {
             .args(["node", "--stop-with-stdin", "--join", BALANCER])
             .args(["--name", name.as_str(), "--peer", around.peer.as_str()])
             .args(["--epmd-port", &around.epmd_port.to_string()])
+            // It has the same stderr.
+            .args(notes_in_json().then_some("--json"))
             // The list of processes does not show it there.
             .env("RLB_COOKIE", around.cookie)
             .stdin(Stdio::piped())
@@ -63,7 +65,8 @@ impl Worker {
                 Err(_elapsed) => return Err(failed(&format!("not ready after {PATIENCE:?}"))),
             }
         }
-        if line.trim_end() != name.as_str() {
+        // As text it is the name alone, as JSON a value in an object.
+        if !line.contains(name.as_str()) {
             return Err(failed(&"it ended before it was ready"));
         }
         Ok(Self { name, child })

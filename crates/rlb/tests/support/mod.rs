@@ -139,6 +139,18 @@ impl Ended {
         serde_json::from_str(self.line()).unwrap()
     }
 
+    /// What is on stderr, where every line is a JSON object.
+    #[track_caller]
+    pub(crate) fn notes(&self) -> Vec<Value> {
+        let notes = self.stderr.lines().map(|line| {
+            let note: Value = serde_json::from_str(line)
+                .unwrap_or_else(|error| panic!("{error} in {line:?}: {self:?}"));
+            assert!(note.is_object(), "{line}");
+            note
+        });
+        notes.collect()
+    }
+
     /// The only thing on stderr, which is an error as JSON.
     #[track_caller]
     pub(crate) fn error(&self) -> Value {
