@@ -25,11 +25,40 @@ impl Signals {
         })
     }
 
+    /// Does something, and fails instead when a signal comes first, whatever it is busy with.
+    pub(crate) async fn until<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.next() => Err(Failure::interrupted()),
+        }
+    }
+
     /// Waits for the next one.
     pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+    use crate::exit::Exit;
+
+    #[tokio::test]
+    async fn what_never_ends_is_given_up_for_a_signal() {
+        for signal in [Signal::INT, Signal::TERM] {
+            let mut signals = Signals::listen().unwrap();
+            assert_eq!(signals.until(ready(1)).await.unwrap(), 1);
+            kill_process(getpid(), signal).unwrap();
+            let interrupted = signals.until(pending::<()>()).await.unwrap_err();
+            assert_eq!(interrupted.exit(), Exit::Interrupted);
         }
     }
 }

@@ -69,27 +69,10 @@ impl Node {
         // From here on a signal ends the node in good order.
         let mut signals = Signals::listen()?;
 
-        let mut builder = self
-            .node
-            .builder(None)
-            .await?
-            .drain_timeout(self.drain_timeout);
-        if let Some(listen) = self.listen {
-            builder = builder.listen(listen);
-        }
-        if self.no_epmd {
-            builder = builder.epmd(Epmd::Off);
-        }
-        let node = tokio::select! {
-            node = start(builder) => node?,
-            () = signals.next() => return Ok(()),
+        let Ok(started) = signals.until(self.start()).await else {
+            return Ok(());
         };
-        tokio::spawn(warn_of_refusals(node.events(), self.node.peers));
-        export_demo(&node)?;
-        let mut joined = Vec::new();
-        for name in &self.balancers {
-            joined.push(Balancer::builder(alias(name)).start(&node).await?);
-        }
+        let (node, joined) = started?;
         let balancers = joined.iter().map(Balancer::name).collect();
         // Others can call it, whether or not somebody reads its name.
         printer.announce(
@@ -102,10 +85,30 @@ impl Node {
 
         signals.next().await;
         tracing::info!("leaving the balancers and waiting for calls to end");
-        tokio::select! {
-            drained = node.shutdown() => Ok(drained?),
-            () = signals.next() => Err(Failure::interrupted()),
+        Ok(signals.until(node.shutdown()).await??)
+    }
+
+    /// Starts the node, with its exports and as a member of its balancers.
+    async fn start(self) -> Result<(BeamNode, Vec<Balancer>), Failure> {
+        let mut builder = self
+            .node
+            .builder(None)
+            .await?
+            .drain_timeout(self.drain_timeout);
+        if let Some(listen) = self.listen {
+            builder = builder.listen(listen);
         }
+        if self.no_epmd {
+            builder = builder.epmd(Epmd::Off);
+        }
+        let node = start(builder).await?;
+        tokio::spawn(warn_of_refusals(node.events(), self.node.peers));
+        export_demo(&node)?;
+        let mut joined = Vec::new();
+        for name in &self.balancers {
+            joined.push(Balancer::builder(alias(name)).start(&node).await?);
+        }
+        Ok((node, joined))
     }
 }
 

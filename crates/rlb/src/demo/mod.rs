@@ -32,13 +32,12 @@ pub(crate) struct Settings {
 /// Runs the demo and prints what came of it; leaves nothing behind, also when it is interrupted.
 pub(crate) async fn run(settings: Settings, printer: Printer) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
-    let mut cluster = cluster::Cluster::start().await?;
-    let played = tokio::select! {
-        played = acts::play(&mut cluster, settings) => played,
-        () = signals.next() => Err(Failure::interrupted()),
-    };
-    cluster.end().await;
-    let report = played?;
+    let mut cluster = signals.until(cluster::Cluster::start()).await??;
+    let played = signals.until(acts::play(&mut cluster, settings)).await;
+    // Even where a second signal cuts this short, the workers end with this process.
+    let ended = signals.until(cluster.end()).await;
+    let report = played??;
+    ended?;
     report.print(printer)?;
     report.verdict()
 }
