@@ -18,8 +18,10 @@ pub(crate) enum Exit {
     NoRoute = 3,
     /// No answer in time.
     TimedOut = 4,
-    /// Stopped by Ctrl-C; 128 and the number of the signal, as shells have it.
+    /// Stopped by SIGINT, which is Ctrl-C; 128 and the number of the signal, as shells have it.
     Interrupted = 130,
+    /// Stopped by SIGTERM.
+    Terminated = 143,
 }
 
 /// The end of every help text.
@@ -31,7 +33,8 @@ Exit codes:
   2    wrong usage or configuration, such as a wrong cookie or a name that is taken
   3    no route or no member: nobody could be reached, or the connection was lost
   4    timed out
-  130  interrupted
+  130  stopped by Ctrl-C (SIGINT)
+  143  stopped by SIGTERM
 
 Results are written to stdout, all else to stderr.";
 

@@ -54,9 +54,14 @@ impl Failure {
         Self::new(exit, "", "")
     }
 
-    /// The user stopped it.
+    /// The user stopped it by Ctrl-C.
     pub(crate) fn interrupted() -> Self {
         Self::new(Exit::Interrupted, "interrupted", "interrupted")
+    }
+
+    /// Somebody stopped it by SIGTERM.
+    pub(crate) fn terminated() -> Self {
+        Self::new(Exit::Terminated, "terminated", "terminated")
     }
 
     /// The same failure, with what to do about it.

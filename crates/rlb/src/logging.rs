@@ -1,19 +1,33 @@
 //! Logs, on stderr.
 
-use std::io::{self, IsTerminal};
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
 
 use tracing_subscriber::EnvFilter;
 
+use crate::failure::Failure;
+
 /// Starts to log: what RUST_LOG says, else so much as was asked for with `-v`; as JSON, one object a line, where all that is
 /// written is.
-pub(crate) fn start(verbose: u8, as_json: bool) {
+pub(crate) fn start(verbose: u8, as_json: bool) -> Result<(), Failure> {
     let level = match verbose {
         0 => "warn",
         1 => "info",
         2 => "debug",
         _ => "trace",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = match env::var_os(EnvFilter::DEFAULT_ENV) {
+        None => EnvFilter::new(level),
+        Some(_) => EnvFilter::try_from_default_env().map_err(|error| {
+            Failure::usage(format!(
+                "failed to read {}: {error}",
+                EnvFilter::DEFAULT_ENV
+            ))
+            .advise("it is written as in RUST_LOG=warn,beam_node=debug")
+        })?,
+    };
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -25,4 +39,5 @@ pub(crate) fn start(verbose: u8, as_json: bool) {
     } else {
         log.init();
     }
+    Ok(())
 }

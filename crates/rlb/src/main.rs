@@ -26,11 +26,10 @@ fn main() -> ExitCode {
         Err(error) => return misused(&error),
     };
     let as_json = cli.output.json;
-    logging::start(cli.output.verbose, as_json);
     if as_json {
         printer::note_in_json();
     }
-    let done = run(cli);
+    let done = logging::start(cli.output.verbose, as_json).and_then(|()| run(cli));
     match done {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {

@@ -29,15 +29,15 @@ impl Signals {
     pub(crate) async fn until<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
         tokio::select! {
             done = work => Ok(done),
-            () = self.next() => Err(Failure::interrupted()),
+            stopped = self.next() => Err(stopped),
         }
     }
 
-    /// Waits for the next one.
-    pub(crate) async fn next(&mut self) {
+    /// Waits for the next one, and gives what it ends the program with.
+    pub(crate) async fn next(&mut self) -> Failure {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Failure::interrupted(),
+            _ = self.terminate.recv() => Failure::terminated(),
         }
     }
 }
@@ -53,12 +53,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_never_ends_is_given_up_for_a_signal() {
-        for signal in [Signal::INT, Signal::TERM] {
+        for (signal, exit) in [
+            (Signal::INT, Exit::Interrupted),
+            (Signal::TERM, Exit::Terminated),
+        ] {
             let mut signals = Signals::listen().unwrap();
             assert_eq!(signals.until(ready(1)).await.unwrap(), 1);
             kill_process(getpid(), signal).unwrap();
-            let interrupted = signals.until(pending::<()>()).await.unwrap_err();
-            assert_eq!(interrupted.exit(), Exit::Interrupted);
+            let stopped = signals.until(pending::<()>()).await.unwrap_err();
+            assert_eq!(stopped.exit(), exit);
         }
     }
 }

@@ -69,10 +69,12 @@ fn its_numbers_add_up() {
 }
 
 #[test]
-fn ctrl_c_ends_it_with_all_its_workers() {
-    let ended = interrupted_by(Signal::INT);
-    assert_eq!(ended.code, 130, "{ended:?}");
-    assert_eq!(ended.stdout, "");
+fn a_signal_ends_it_with_all_its_workers() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let ended = interrupted_by(signal);
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert_eq!(ended.stdout, "");
+    }
 }
 
 #[test]

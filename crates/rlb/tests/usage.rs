@@ -112,6 +112,13 @@ fn all_of_stderr_is_json_when_json_is_wanted() {
 }
 
 #[test]
+fn a_wrong_filter_for_the_log_is_told() {
+    let mut command = rlb(&["ping", "w1@127.0.0.1"]);
+    command.env("RUST_LOG", "beam_node=chatty");
+    run(command).failed(2, &["RUST_LOG", "beam_node=debug"]);
+}
+
+#[test]
 fn short_and_long_names_are_told_apart_before_anything_is_tried() {
     let names = ["ping", "w1@web1", "--name", "app@10.0.0.7"];
     run(rlb(&names)).failed(2, &["w1@web1 has a short name", "app@10.0.0.7, a long one"]);
