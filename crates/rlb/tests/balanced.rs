@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::Cluster;
 
 const NAMES: [&str; 3] = ["w1@127.0.0.1", "w2@127.0.0.1", "w3@127.0.0.1"];
@@ -30,7 +30,7 @@ fn one_peer_is_enough_to_see_all_members_every_time() {
         }
     }
     let members = cluster.run(&["members", "pool", "--peer", NAMES[0], "--json"]);
-    let expected = NAMES.map(|node| json!({ "node": node }));
+    let expected = NAMES.map(|node| json!({ "node": node, "weight": 1 }));
     assert_eq!(members.json(), json!(expected));
 }
 
@@ -205,4 +205,146 @@ fn a_peer_that_is_gone_does_not_hinder_when_another_is_there() {
     ]);
     assert_eq!(members.lines(), NAMES);
     assert!(members.stderr.contains("gone@127.0.0.1"), "{members:?}");
+}
+
+#[test]
+fn every_member_is_called_at_once_and_has_a_line() {
+    let cluster = Cluster::new();
+    let _pool = cluster.pool();
+    let multicall = [
+        "multicall",
+        "--balancer",
+        "pool",
+        "--peer",
+        NAMES[0],
+        "demo",
+    ];
+
+    let answers = cluster.run(&[&multicall[..], &["node"]].concat());
+    let expected = NAMES.map(|name| format!("{name}: '{name}'"));
+    assert_eq!(answers.lines(), expected);
+
+    let failed = cluster.run(&[&multicall[..], &["fail", "[oops]", "--json"]].concat());
+    assert_eq!((failed.code, failed.stderr.as_str()), (1, ""));
+    let lines: Vec<Value> = failed
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 3);
+    for (line, name) in lines.iter().zip(NAMES) {
+        assert_eq!(
+            (&line["node"], &line["error"]["node"]),
+            (&json!(name), &json!(name))
+        );
+        assert_eq!(line["error"]["exception"]["reason"], "oops");
+    }
+}
+
+#[test]
+fn a_key_goes_to_one_member_and_shares_are_shown_as_bars() {
+    let cluster = Cluster::new();
+    let _pool = cluster.pool();
+    let of_pool = ["--balancer", "pool", "--peer", NAMES[0]];
+    let by_key = [
+        "--algorithm",
+        "hash-ring:weight=64",
+        "--key",
+        "\"user\"",
+        "--count",
+        "6",
+    ];
+
+    let calls = [&["call"], &of_pool[..], &by_key, &["demo", "node"]].concat();
+    assert_eq!(counted(&cluster.run(&calls).lines()).len(), 1);
+
+    let select = [
+        "select",
+        "pool",
+        "--peer",
+        NAMES[0],
+        "--histogram",
+        "--count",
+        "3000",
+    ];
+    let bars = cluster.run(&[&select[..], &["--algorithm", "round_robin"]].concat());
+    let bar = "█".repeat(40);
+    let expected = NAMES.map(|name| format!("{name}  1000   33.3 %  {bar}"));
+    assert_eq!(bars.lines(), expected);
+    let shares = cluster.run(&[&select[..], &["--algorithm", "maglev", "--json"]].concat());
+    let shares = shares.json();
+    let picks = shares
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|share| share["picks"].as_u64().unwrap());
+    assert_eq!(picks.sum::<u64>(), 3000);
+}
+
+#[test]
+fn a_member_can_say_that_it_wants_no_calls() {
+    let cluster = Cluster::new();
+    let _w1 = cluster.node(NAMES[0], &["--join", "pool", "--weight", "0"]);
+    let _w2 = cluster.node(NAMES[1], &["--join", "pool", "--peer", NAMES[0]]);
+    let members = cluster.run(&["members", "pool", "--peer", NAMES[1], "--json"]);
+    assert_eq!(
+        members.json(),
+        json!([{"node": NAMES[0], "weight": 0}, {"node": NAMES[1], "weight": 1}])
+    );
+    let call = [
+        "call",
+        "--balancer",
+        "pool",
+        "--peer",
+        NAMES[1],
+        "--count",
+        "4",
+        "demo",
+        "node",
+    ];
+    assert_eq!(counted(&cluster.run(&call).lines()).len(), 1);
+}
+
+#[test]
+fn a_node_can_be_picked_by_its_name() {
+    let cluster = Cluster::new();
+    let _pool = cluster.pool();
+    let call = ["call", "--peer", NAMES[0], "demo", "node", "--match"];
+    assert_eq!(
+        cluster.run(&[&call[..], &["/^w[2]@/"]].concat()).line(),
+        "'w2@127.0.0.1'"
+    );
+    let nobody =
+        cluster.run(&[&call[..], &["db", "--retry", "1", "--retry-sleep", "10ms"]].concat());
+    nobody.failed(3, &["no connected node", "\"db\""]);
+    cluster
+        .run(&[&call[..], &["/(/"]].concat())
+        .failed(2, &["--match", "unclosed group"]);
+    let both = [&call[..], &["w", "--balancer", "pool"]].concat();
+    cluster.run(&both).failed(2, &["--match", "--balancer"]);
+}
+
+#[test]
+fn a_wrong_algorithm_is_refused_with_those_that_there_are() {
+    let cluster = Cluster::new();
+    let select = ["select", "pool", "--peer", NAMES[0], "--algorithm"];
+    cluster
+        .run(&[&select[..], &["best"]].concat())
+        .failed(2, &["best", "round-robin"]);
+    cluster
+        .run(&[&select[..], &["hash-ring:weight=none"]].concat())
+        .failed(2, &["hash-ring: weight: \"none\""]);
+    let node = ["call", NAMES[0], "--algorithm", "random", "demo", "node"];
+    cluster.run(&node).failed(2, &["--balancer"]);
+    let twice = [
+        "call",
+        "--balancer",
+        "pool",
+        "--peer",
+        NAMES[0],
+        NAMES[1],
+        "demo",
+        "node",
+    ];
+    cluster.run(&twice).failed(2, &["no node is named"]);
 }

@@ -1,26 +1,44 @@
 //! Balancers, as commands use them: from outside, once all members are known.
 
-use beam_node::{Node, NodeName, Peer};
-use beam_term::Atom;
-use clap::ValueEnum;
-use rpc_load_balancer::{Balancer, PowerOfTwo, Random, RoundRobin};
+use beam_node::{Error, Node, NodeName, Peer};
+use beam_term::{Atom, Term};
+use rpc_load_balancer::{Balancer, config::AlgorithmConfig};
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{cluster::ClientOptions, name::alias};
+use super::{cluster::ClientOptions, function::term, name::alias};
 use crate::failure::Failure;
 
-/// How the member for each call is picked.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(super) enum Algorithm {
-    /// Any member, all alike
-    #[default]
-    Random,
-    /// One member after the other
-    #[value(alias = "round_robin")]
-    RoundRobin,
-    /// The one of two random members that has fewer calls of this command in flight
-    #[value(alias = "power_of_two")]
-    PowerOfTwo,
+/// How a balancer picks a member.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct AlgorithmOptions {
+    /// How the balancer picks a member, with options as in hash-ring:weight=256 [default: random]
+    ///
+    /// One of bounded-hash, call-direct, hash-ring, least-connections, least-cpu, maglev,
+    /// peak-ewma, power-of-two, random, round-robin and weighted-round-robin. The settings of
+    /// `rpc_load_balancer::config::AlgorithmConfig` are those of each.
+    #[arg(long, value_name = "NAME[:KEY=VALUE,…]", requires = "balancer")]
+    #[arg(value_parser = algorithm)]
+    algorithm: Option<AlgorithmConfig>,
+
+    /// The key by which algorithms that hash pick a member, as a term; the others ignore it
+    #[arg(
+        long,
+        value_name = "TERM",
+        allow_hyphen_values = true,
+        requires = "balancer"
+    )]
+    key: Option<String>,
+}
+
+impl AlgorithmOptions {
+    pub(super) fn key(&self) -> Result<Option<Term>, Failure> {
+        let key = self.key.as_deref();
+        key.map(|key| term("--key", key)).transpose()
+    }
+}
+
+fn algorithm(text: &str) -> Result<AlgorithmConfig, String> {
+    text.parse().map_err(|error: Error| error.message)
 }
 
 /// A node that is no member, and a balancer on it that knows its members.
@@ -36,21 +54,12 @@ impl Found {
     /// that its peers know before it has seen them all.
     pub(super) async fn find(
         name: &str,
-        algorithm: Algorithm,
+        algorithm: Option<&AlgorithmOptions>,
         client: &ClientOptions,
     ) -> Result<Self, Failure> {
-        require_peer(&client.node.peers)?;
         let name = alias(name);
-        let node = client.start_discovering().await?;
         let deadline = Instant::now() + client.timeout;
-        connect(&node, &client.node.peers, deadline).await?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        if let Err(error) = node.settled(left).await {
-            tracing::warn!(
-                "there may be more members than are known: {}",
-                error.message
-            );
-        }
+        let node = discover(client).await?;
         let group = Atom::try_from(name.as_str())
             .map_err(|error| Failure::usage(format!("{name} is no name of a balancer: {error}")))?;
         let left = deadline.saturating_duration_since(Instant::now());
@@ -58,21 +67,29 @@ impl Found {
             return Err(no_members(&name, client));
         }
         // Started only now, it has all the members from its first selection on.
-        let balancer = algorithm.start(&name, &node).await?;
+        let mut builder = Balancer::builder(name).join(false);
+        if let Some(algorithm) = algorithm.and_then(|options| options.algorithm.as_ref()) {
+            builder = builder.algorithm_config(algorithm);
+        }
+        let balancer = builder.start(&node).await?;
         Ok(Self { node, balancer })
     }
 }
 
-impl Algorithm {
-    async fn start(self, name: &str, node: &Node) -> Result<Balancer, Failure> {
-        let builder = Balancer::builder(name).join(false);
-        let balancer = match self {
-            Self::Random => builder.algorithm(Random::new()).start(node).await,
-            Self::RoundRobin => builder.algorithm(RoundRobin::new()).start(node).await,
-            Self::PowerOfTwo => builder.algorithm(PowerOfTwo::new()).start(node).await,
-        };
-        Ok(balancer?)
+/// Starts a node that has connected to all that its peers know.
+pub(super) async fn discover(client: &ClientOptions) -> Result<Node, Failure> {
+    require_peer(&client.node.peers)?;
+    let node = client.start_discovering().await?;
+    let deadline = Instant::now() + client.timeout;
+    connect(&node, &client.node.peers, deadline).await?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    if let Err(error) = node.settled(left).await {
+        tracing::warn!(
+            "there may be more nodes and members than are known: {}",
+            error.message
+        );
     }
+    Ok(node)
 }
 
 /// A command that is to find others has to be told of one.

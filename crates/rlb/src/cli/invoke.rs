@@ -8,15 +8,15 @@ use std::{
     time::Duration,
 };
 
-use beam_node::{Error, NodeName, Peer};
+use beam_node::{Error, Node, NodeName, Peer};
 use beam_term::Term;
-use rpc_load_balancer::{Balancer, Lease};
+use rpc_load_balancer::{Balancer, NodeFilter, Retry, call_on_random_node, cast_on_random_node};
 use serde::Serialize;
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
-    balancer::{Algorithm, Found},
-    cluster::{ClientOptions, stop},
+    balancer::{AlgorithmOptions, Found, discover},
+    cluster::{ClientOptions, duration, stop},
     function::Invocation,
     name::node_name,
 };
@@ -25,7 +25,7 @@ use crate::{failure::Failure, json::Json, printer::Printer, summary::Summary, ta
 /// Whom to call what, and how often.
 #[derive(clap::Args)]
 pub(super) struct InvokeOptions {
-    /// The node, unless --balancer is given; module and function; and the arguments as one list
+    /// The node, unless --balancer or --match is given; module and function; and the arguments as one list
     #[arg(value_name = "[NODE] MODULE FUNCTION [ARGS]", required = true, num_args = 1..)]
     words: Vec<String>,
 
@@ -33,15 +33,23 @@ pub(super) struct InvokeOptions {
     #[arg(long, value_name = "NAME")]
     balancer: Option<String>,
 
-    /// How the balancer picks a member
-    #[arg(
-        long,
-        value_name = "NAME",
-        value_enum,
-        default_value_t,
-        requires = "balancer"
-    )]
-    algorithm: Algorithm,
+    /// Let a random node be called whose name contains this text, or matches this /regular
+    /// expression/: one that --peer knows, and that is visible or a member of some balancer; may be
+    /// given more than once
+    #[arg(long = "match", value_name = "PATTERN", conflicts_with = "balancer")]
+    patterns: Vec<String>,
+
+    #[command(flatten)]
+    algorithm: AlgorithmOptions,
+
+    /// When there is nobody to call, try again so many times, and at once when somebody comes;
+    /// `infinity` is until --timeout
+    #[arg(long, value_name = "N", default_value = "0", value_parser = retry)]
+    retry: Retry,
+
+    /// How long to wait between two tries
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    retry_sleep: Duration,
 
     /// ARGS is a JSON array: strings become binaries, objects maps with binary keys, null the atom
     /// nil, and {"$term": "…"} the term in Erlang's syntax
@@ -79,12 +87,14 @@ pub(super) enum Kind {
 enum Callee<'a> {
     Node(NodeName),
     MemberOf(&'a str),
+    Matching(NodeFilter),
 }
 
 /// Who is called.
 enum Target {
     Node(Peer),
     MemberOf(Balancer),
+    Matching(Node, NodeFilter),
 }
 
 /// What is to be done, once or again and again.
@@ -93,6 +103,8 @@ struct Request {
     target: Target,
     invocation: Invocation,
     timeout: Duration,
+    retry: Retry,
+    key: Option<Term>,
 }
 
 impl InvokeOptions {
@@ -106,8 +118,12 @@ impl InvokeOptions {
                 (node, Target::Node(peer))
             }
             Callee::MemberOf(balancer) => {
-                let found = Found::find(balancer, self.algorithm, client).await?;
+                let found = Found::find(balancer, Some(&self.algorithm), client).await?;
                 (found.node, Target::MemberOf(found.balancer))
+            }
+            Callee::Matching(filter) => {
+                let node = discover(client).await?;
+                (node.clone(), Target::Matching(node, filter))
             }
         };
         let request = Request {
@@ -115,6 +131,8 @@ impl InvokeOptions {
             target,
             invocation,
             timeout: client.timeout,
+            retry: self.retry.pause(self.retry_sleep),
+            key: self.algorithm.key()?,
         };
         let done = match self.count {
             None => once(&request, printer).await,
@@ -127,14 +145,23 @@ impl InvokeOptions {
     /// Takes the words apart.
     fn read(&self) -> Result<(Callee<'_>, Invocation), Failure> {
         let (callee, words) = match (&self.balancer, self.words.split_first()) {
+            (Some(balancer), _) => (Callee::MemberOf(balancer), self.words.as_slice()),
+            (None, _) if !self.patterns.is_empty() => {
+                let filter = NodeFilter::any(&self.patterns)
+                    .map_err(|error| Failure::usage(format!("--match: {}", error.message)))?;
+                (Callee::Matching(filter), self.words.as_slice())
+            }
             (None, Some((node, words))) => (Callee::Node(callee(node)?), words),
             (None, None) => return Err(unexpected_words(false)),
-            (Some(balancer), _) => (Callee::MemberOf(balancer), self.words.as_slice()),
         };
         let (module, function, arguments) = match words {
             [module, function] => (module, function, None),
+            // A term begins with no letter and an `@` in it.
+            [node, _, _] if !matches!(callee, Callee::Node(_)) && node_name(node).is_ok() => {
+                return Err(unexpected_words(true));
+            }
             [module, function, arguments] => (module, function, Some(arguments.as_str())),
-            _ => return Err(unexpected_words(self.balancer.is_some())),
+            _ => return Err(unexpected_words(!matches!(callee, Callee::Node(_)))),
         };
         let invocation = Invocation::read(module, function, arguments, self.json_args)?;
         Ok((callee, invocation))
@@ -151,7 +178,7 @@ fn callee(word: &str) -> Result<NodeName, Failure> {
 fn unexpected_words(is_balanced: bool) -> Failure {
     if is_balanced {
         Failure::usage("expected MODULE FUNCTION [ARGS]")
-            .advise("with --balancer no node is named: the balancer picks one")
+            .advise("with --balancer or --match no node is named: one is picked")
     } else {
         Failure::usage("expected NODE MODULE FUNCTION [ARGS]")
             .advise("to let a balancer pick the node, name it with --balancer")
@@ -237,53 +264,83 @@ impl Request {
     /// Sends it to the node that is called or to one that is picked, and gives that node and the
     /// result.
     async fn send(&self) -> (Option<NodeName>, Result<Term, Failure>) {
-        let (peer, lease) = match self.pick() {
-            Ok(picked) => picked,
-            Err(error) => return (None, Err(error.into())),
+        let (node, result) = match self.kind {
+            Kind::Call => self.call().await,
+            Kind::Cast => self.cast().await,
         };
-        let result = match self.kind {
-            Kind::Call => self.call(&peer).await,
-            Kind::Cast => self.cast(&peer).await,
-        };
-        drop(lease);
-        let result = result.map_err(|error| match &self.target {
-            Target::Node(_) => error.into(),
-            Target::MemberOf(balancer) => error.of_balancer(balancer.name()).into(),
-        });
-        (Some(peer.name().clone()), result)
+        (node, result.map_err(Failure::from))
     }
 
-    fn pick(&self) -> Result<(Peer, Option<Lease>), Error> {
-        match &self.target {
-            Target::Node(peer) => Ok((peer.clone(), None)),
-            Target::MemberOf(balancer) => {
-                let lease = balancer.select()?;
-                Ok((balancer.node().peer(lease.node())?, Some(lease)))
-            }
-        }
-    }
-
-    async fn call(&self, peer: &Peer) -> Result<Term, Error> {
+    async fn call(&self) -> (Option<NodeName>, Result<Term, Error>) {
         let Invocation {
             function,
             arguments,
         } = &self.invocation;
-        peer.call(function, Arc::clone(arguments))
-            .timeout(self.timeout)
-            .await
+        let call = match &self.target {
+            Target::Node(peer) => {
+                let call = peer.call(function, arguments).timeout(self.timeout);
+                return (Some(peer.name().clone()), call.await);
+            }
+            Target::MemberOf(balancer) => balancer.call(function, arguments),
+            Target::Matching(node, filter) => {
+                call_on_random_node(node, filter.clone(), function, arguments)
+            }
+        };
+        let call = call.timeout(self.timeout).retry(self.retry);
+        match &self.key {
+            Some(key) => call.key(key.clone()).send_and_tell().await,
+            None => call.send_and_tell().await,
+        }
     }
 
     /// Casts, and waits until the node has received it: a connection that is closed right after it
     /// was sent might take it along.
-    async fn cast(&self, peer: &Peer) -> Result<Term, Error> {
+    async fn cast(&self) -> (Option<NodeName>, Result<Term, Error>) {
         let Invocation {
             function,
             arguments,
         } = &self.invocation;
-        peer.cast(function, Arc::clone(arguments))
-            .timeout(self.timeout)
-            .await?;
-        peer.ping(self.timeout).await?;
+        let (from, cast) = match &self.target {
+            Target::Node(peer) => {
+                let cast = peer.cast(function, arguments).timeout(self.timeout);
+                let done = cast.await;
+                return (Some(peer.name().clone()), self.received(peer, done).await);
+            }
+            Target::MemberOf(balancer) => (balancer.node(), balancer.cast(function, arguments)),
+            Target::Matching(node, filter) => {
+                let cast = cast_on_random_node(node, filter.clone(), function, arguments);
+                (node, cast)
+            }
+        };
+        let cast = cast.timeout(self.timeout).retry(self.retry);
+        let (node, done) = match &self.key {
+            Some(key) => cast.key(key.clone()).send_and_tell().await,
+            None => cast.send_and_tell().await,
+        };
+        let result = match (&node, done) {
+            (Some(name), Ok(())) => match from.peer(name) {
+                Ok(peer) => self.received(&peer, Ok(())).await,
+                Err(error) => Err(error),
+            },
+            (_, done) => done.map(|()| Term::atom("ok")),
+        };
+        (node, result)
+    }
+
+    async fn received(&self, by: &Peer, sent: Result<(), Error>) -> Result<Term, Error> {
+        sent?;
+        by.ping(self.timeout).await?;
         Ok(Term::atom("ok"))
     }
+}
+
+/// Reads how often to try again.
+fn retry(text: &str) -> Result<Retry, String> {
+    if text == "infinity" {
+        return Ok(Retry::forever());
+    }
+    let times = text
+        .parse()
+        .map_err(|_| "expected a number or `infinity`")?;
+    Ok(Retry::times(times))
 }

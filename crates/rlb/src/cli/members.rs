@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::{
-    balancer::{Algorithm, Found},
+    balancer::Found,
     cluster::{ClientOptions, stop},
 };
-use crate::{exit, failure::Failure, printer::Printer};
+use crate::{exit, failure::Failure, json::Json, printer::Printer};
 
-/// List the members of a balancer, one a line
+/// List the members of a balancer, one a line; with --json also their weights and metadata
 #[derive(clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(super) struct Members {
@@ -25,18 +25,24 @@ impl Members {
         #[derive(Serialize)]
         struct Member<'a> {
             node: &'a str,
+            weight: u32,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            metadata: Option<Json<'a>>,
         }
 
-        let found = Found::find(&self.balancer, Algorithm::default(), &self.client).await?;
-        let members = found.balancer.members();
+        let found = Found::find(&self.balancer, None, &self.client).await?;
+        let members = found.balancer.member_statuses();
         stop(found.node).await;
-        let members = members?;
         if printer.is_json() {
-            let members = members.iter().map(|node| Member {
-                node: node.as_str(),
+            let members = members.iter().map(|member| Member {
+                node: member.node.as_str(),
+                weight: member.weight,
+                metadata: member.metadata.as_ref().map(Json),
             });
             return printer.json(members.collect::<Vec<_>>());
         }
-        members.iter().try_for_each(|node| printer.line(node))
+        members
+            .iter()
+            .try_for_each(|member| printer.line(&member.node))
     }
 }

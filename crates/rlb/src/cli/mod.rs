@@ -8,6 +8,7 @@ mod demo;
 mod function;
 mod invoke;
 mod members;
+mod multicall;
 mod name;
 mod node;
 mod nodes;
@@ -59,6 +60,7 @@ enum Command {
     Nodes(nodes::Nodes),
     Call(call::Call),
     Cast(cast::Cast),
+    Multicall(multicall::Multicall),
     Members(members::Members),
     Select(select::Select),
 }
@@ -74,6 +76,7 @@ impl Cli {
             Command::Nodes(nodes) => nodes.run(printer).await,
             Command::Call(call) => call.run(printer).await,
             Command::Cast(cast) => cast.run(printer).await,
+            Command::Multicall(multicall) => multicall.run(printer).await,
             Command::Members(members) => members.run(printer).await,
             Command::Select(select) => select.run(printer).await,
         }

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use beam_node::{Epmd, Error, Event, Events, Export, Listen, Node as BeamNode, NodeName};
+use beam_node::{
+    CallContext, Epmd, Error, Event, Events, Export, Listen, Node as BeamNode, NodeName,
+};
 use beam_term::{Atom, Integer, Term};
 use rpc_load_balancer::Balancer;
 use serde::Serialize;
@@ -35,6 +37,11 @@ pub(crate) struct Node {
     /// A balancer to become a member of; may be given more than once
     #[arg(long = "join", value_name = "BALANCER")]
     balancers: Vec<String>,
+
+    /// Share of the calls that this node asks for, where the balancer heeds weights; 0 for none
+    /// [default: as if 1]
+    #[arg(long, value_name = "N", requires = "balancers")]
+    weight: Option<u32>,
 
     /// Where to listen: a port, a range as 9100-9109, an address, or both as 10.0.0.7:9100
     /// [default: any port of the address that the host of its name has]
@@ -106,7 +113,11 @@ impl Node {
         export_demo(&node)?;
         let mut joined = Vec::new();
         for name in &self.balancers {
-            joined.push(Balancer::builder(alias(name)).start(&node).await?);
+            let mut builder = Balancer::builder(alias(name));
+            if let Some(weight) = self.weight {
+                builder = builder.own_weight(weight);
+            }
+            joined.push(builder.start(&node).await?);
         }
         Ok((node, joined))
     }
@@ -119,8 +130,12 @@ fn export_demo(node: &BeamNode) -> Result<(), Error> {
     node.export("demo", "add", async |a: Integer, b: Integer| {
         Integer::from(a.to_bigint() + b.to_bigint())
     })?;
-    node.export("demo", "sleep", async |ms: u64| {
-        tokio::time::sleep(Duration::from_millis(ms)).await;
+    node.export("demo", "sleep", async |call: CallContext, ms: u64| {
+        // When nobody waits for it any more it is over, and makes room for others.
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(ms)) => {}
+            () = call.cancelled() => {}
+        }
         Atom::from_static("ok")
     })?;
     node.export("demo", "node", move || {

@@ -1,15 +1,18 @@
 //! `rlb select`
 
+use std::{collections::BTreeMap, time::Duration};
+
+use beam_node::NodeName;
 use beam_term::Term;
 use rpc_load_balancer::{Balancer, Lease};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::{
-    balancer::{Algorithm, Found},
-    cluster::{ClientOptions, stop},
-    function::term,
+    balancer::{AlgorithmOptions, Found},
+    cluster::{ClientOptions, duration, stop},
 };
-use crate::{exit, failure::Failure, printer::Printer};
+use crate::{exit, failure::Failure, format::Bars, printer::Printer};
 
 /// Show which members a balancer picks, one a line, without calling them
 #[derive(clap::Args)]
@@ -19,14 +22,13 @@ pub(super) struct Select {
     #[arg(value_name = "BALANCER")]
     balancer: String,
 
-    /// How the balancer picks a member
-    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
-    algorithm: Algorithm,
+    #[command(flatten)]
+    algorithm: AlgorithmOptions,
 
     /// Pick so many times, one after the other; each member that was picked counts as busy until
     /// the last one is
     #[arg(long, value_name = "N", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     count: u32,
 
     /// Pick --count different members instead, or as many as there are: for a key, its owner and
@@ -34,30 +36,55 @@ pub(super) struct Select {
     #[arg(long)]
     distinct: bool,
 
-    /// The key that the algorithm is given, as a term; those that know of no keys ignore it
-    #[arg(long, value_name = "TERM", allow_hyphen_values = true)]
-    key: Option<String>,
+    /// Show the share of each member as a bar, instead of each pick; a member is free again at once
+    ///
+    /// Without --key, every pick has a key of its own, for algorithms that hash.
+    #[arg(long, conflicts_with = "distinct")]
+    histogram: bool,
+
+    /// Go on picking for so long before --count begins: algorithms such as least-cpu learn in that
+    /// time
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    settle: Option<Duration>,
 
     #[command(flatten)]
     client: ClientOptions,
 }
 
+/// How often a member was picked.
+#[derive(Serialize)]
+struct Share<'a> {
+    node: &'a str,
+    picks: u32,
+}
+
 impl Select {
     pub(super) async fn run(self, printer: Printer) -> Result<(), Failure> {
+        let key = self.algorithm.key()?;
+        let found = Found::find(&self.balancer, Some(&self.algorithm), &self.client).await?;
+        if let Some(settle) = self.settle {
+            tokio::time::sleep_until(Instant::now() + settle).await;
+        }
+        let done = match self.histogram {
+            true => self.shares(&found.balancer, key.as_ref(), printer),
+            false => self.picks(&found.balancer, key.as_ref(), printer),
+        };
+        stop(found.node).await;
+        done
+    }
+
+    fn picks(
+        &self,
+        balancer: &Balancer,
+        key: Option<&Term>,
+        printer: Printer,
+    ) -> Result<(), Failure> {
         #[derive(Serialize)]
         struct Pick<'a> {
             node: &'a str,
         }
 
-        let key = self
-            .key
-            .as_deref()
-            .map(|key| term("--key", key))
-            .transpose()?;
-        let found = Found::find(&self.balancer, self.algorithm, &self.client).await?;
-        let picks = self.pick(&found.balancer, key.as_ref());
-        stop(found.node).await;
-        let picks = picks?;
+        let picks = self.pick(balancer, key)?;
         if printer.is_json() {
             let picks = picks.iter().map(|lease| Pick {
                 node: lease.node().as_str(),
@@ -82,5 +109,39 @@ impl Select {
             None => balancer.select(),
         });
         Ok(picks.collect::<Result<_, _>>()?)
+    }
+
+    fn shares(
+        &self,
+        balancer: &Balancer,
+        key: Option<&Term>,
+        printer: Printer,
+    ) -> Result<(), Failure> {
+        let mut shares: BTreeMap<NodeName, u32> = balancer
+            .members()?
+            .into_iter()
+            .map(|node| (node, 0))
+            .collect();
+        for number in 0..self.count {
+            let lease = match key {
+                Some(key) => balancer.select_with_key(key)?,
+                None => balancer.select_with_key(&Term::from(number))?,
+            };
+            match shares.get_mut(lease.node()) {
+                Some(share) => *share += 1,
+                None => {
+                    shares.insert(lease.node().clone(), 1);
+                }
+            }
+        }
+        if printer.is_json() {
+            let shares = shares.iter().map(|(node, &picks)| Share {
+                node: node.as_str(),
+                picks,
+            });
+            return printer.json(shares.collect::<Vec<_>>());
+        }
+        let rows = shares.iter().map(|(node, &picks)| (node.as_str(), picks));
+        printer.line(Bars::new(rows))
     }
 }

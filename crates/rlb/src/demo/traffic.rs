@@ -5,7 +5,6 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use beam_node::Error;
 use rpc_load_balancer::Balancer;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
@@ -81,24 +80,17 @@ impl Traffic {
 impl Flow {
     /// Lets a member add one to a number.
     async fn call(&self, number: u64) {
-        let lease = match self.balancer.select() {
-            Ok(lease) => lease,
-            Err(error) => return self.tally().failed(None, error.into()),
-        };
         let begun = Instant::now();
-        let sum: Result<u64, Error> = self
-            .balancer
-            .node()
-            .call(lease.node(), ("demo", "add"), (number, 1))
-            .await;
+        let call = self.balancer.call(("demo", "add"), (number, 1));
+        let (node, sum): (_, Result<u64, _>) = call.send_and_tell().await;
         let took = begun.elapsed();
-        match sum {
-            Ok(sum) if sum == number + 1 => self.tally().succeeded(lease.node(), took),
-            Ok(sum) => {
+        match (node, sum) {
+            (Some(node), Ok(sum)) if sum == number + 1 => self.tally().succeeded(&node, took),
+            (node, Ok(sum)) => {
                 let failure = Failure::internal(format!("{number} + 1 is not {sum}"));
-                self.tally().failed(Some(lease.node()), failure);
+                self.tally().failed(node.as_ref(), failure);
             }
-            Err(error) => self.tally().failed(Some(lease.node()), error.into()),
+            (node, Err(error)) => self.tally().failed(node.as_ref(), error.into()),
         }
     }
 
