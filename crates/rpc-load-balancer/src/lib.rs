@@ -33,6 +33,7 @@ mod node_cpu;
 mod node_filter;
 mod random_node;
 mod retry;
+mod sync;
 
 pub use algorithm::{
     Algorithm, BoundedHash, CallDirect, HashRing, LeastCpu, Maglev, PowerOfTwo, Random, RoundRobin,

@@ -16,6 +16,7 @@
 mod background;
 mod bounded_hash;
 mod call_direct;
+mod cursor;
 mod definition;
 mod hash_ring;
 mod least_cpu;

@@ -1,13 +1,17 @@
 //! One member after the other.
 //!
-//! Source: as old as time sharing. Costs one atomic addition to a cursor that all threads share,
-//! which is where threads meet. Over an unchanged set of `n` members, every `n` selections in a row
-//! pick each member once, whatever joined or left before. Choose it when shares must be exactly
-//! even, or when the order must be predictable; it is blind to how busy members are.
+//! Source: as old as time sharing. Costs one atomic addition to a cursor that all threads share.
+//! Over an unchanged set of `n` members, every `n` selections in a row pick each member once,
+//! whatever joined or left before. Threads that select in the very same instant, and only these,
+//! take several turns at once and use them one after the other, so that of the turns up to the last
+//! one up to 56 can be still to come: 7 on each of 8 lanes, which threads share. Then members'
+//! counts differ by that much from exact ones, and by no more however many selections there are.
+//!
+//! Choose it when shares must be even, or when the order must be predictable; it is blind to
+//! weights, for which there is [`WeightedRoundRobin`](super::WeightedRoundRobin), and to how busy
+//! members are.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use super::{Algorithm, Selection};
+use super::{Algorithm, Selection, cursor::Cursor};
 use crate::members::Snapshot;
 
 /// Picks the members in turn, in the order of their names.
@@ -29,18 +33,10 @@ pub struct RoundRobin {
     cursor: Cursor,
 }
 
-/// How many selections there were. Alone on its cache lines, because every selection writes it;
-/// two of them, because processors fetch lines in pairs.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Cursor(AtomicU64);
-
 impl RoundRobin {
     /// The algorithm, which begins with the first member.
-    pub const fn new() -> Self {
-        Self {
-            cursor: Cursor(AtomicU64::new(0)),
-        }
+    pub fn new() -> Self {
+        Self::default()
     }
 }
 
@@ -51,10 +47,7 @@ impl Algorithm for RoundRobin {
     const READS_LOAD: bool = false;
 
     fn choose(&self, snapshot: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
-        let members = snapshot.members().len() as u64;
-        // Relaxed: the turns only have to differ.
-        let turn = self.cursor.0.fetch_add(1, Ordering::Relaxed);
-        Some(turn.checked_rem(members)? as usize)
+        self.cursor.advance(snapshot.members().len())
     }
 }
 
@@ -65,7 +58,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::members::{Pool, numbered};
+    use crate::{
+        algorithm::cursor::MOST_KEPT,
+        members::{Pool, numbered},
+    };
 
     #[test]
     fn every_cycle_over_unchanged_members_is_exact() {
@@ -109,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_together_make_exact_cycles() {
+    fn threads_together_make_cycles_that_are_exact_but_for_turns_not_used_yet() {
         const MEMBERS: usize = 3;
         const CYCLES: u32 = 2_000;
 
@@ -124,11 +120,12 @@ mod tests {
                 });
             }
         });
+        // But for the turns that threads which met have taken and not used.
+        let snapshot = pool.snapshot();
+        let picks: Vec<u32> = snapshot.members().iter().map(|m| m.picks()).collect();
         assert!(
-            pool.snapshot()
-                .members()
-                .iter()
-                .all(|m| m.picks() == CYCLES)
+            picks.iter().all(|n| n.abs_diff(CYCLES) <= MOST_KEPT),
+            "{picks:?}"
         );
     }
 }
