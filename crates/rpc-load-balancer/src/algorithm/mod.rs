@@ -4,15 +4,18 @@
 //! |---|---|---|
 //! | [`CallDirect`] | the own node, whoever the members are | in tests, and where one node does it all |
 //! | [`LeastCpu`] | any of the members whose processors are the least busy | calls are few and heavy |
-//! | [`Random`] | any member, all alike | calls cost about the same; the default |
+//! | [`Random`] | any member, by weight | calls cost about the same; the default |
 //! | [`RoundRobin`] | one member after the other | the shares must be exactly even |
 //! | [`BoundedHash`] | the owner of the key, or the next one if it is too busy | calls of a key should meet, and some keys are hot |
 //! | [`HashRing`] | the owner of the key, the same as on Elixir nodes | calls of a key should meet |
 //! | [`Maglev`] | the owner of the key in a table of even shares | calls of a key should meet, and shares be even |
 //! | [`PowerOfTwo`] | the less busy of two random members | calls or members differ in speed |
 //!
+//! [`Maglev`] and [`Random`] heed weights; nobody picks a member of weight 0.
+//!
 //! Anything else is an implementation of [`Algorithm`].
 
+mod alias;
 mod background;
 mod bounded_hash;
 mod call_direct;

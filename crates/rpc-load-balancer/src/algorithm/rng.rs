@@ -54,6 +54,11 @@ impl Rng {
         scale(self.next_u64(), bound).0
     }
 
+    /// A number below `bound`, and a fraction of 2⁶⁴ that is as good as a fresh random number.
+    pub(super) fn below_with_rest(&self, bound: usize) -> (usize, u64) {
+        scale(self.next_u64(), bound)
+    }
+
     /// Two different numbers below `bound`, each pair as likely as the other. `None` when there
     /// are fewer than two.
     pub fn pair_below(&self, bound: usize) -> Option<(usize, usize)> {
@@ -61,6 +66,14 @@ impl Rng {
         let (first, rest) = scale(self.next_u64(), bound);
         let (second, _) = scale(rest, others);
         Some((first, if second < first { second } else { second + 1 }))
+    }
+
+    /// A random positive number of which the least is the more likely a member's, the greater its
+    /// weight: exactly in proportion to the weights.
+    pub(super) fn race(&self, weight: u32) -> f64 {
+        // Exponentially distributed. Never the logarithm of 0: half a step is added.
+        let uniform = ((self.next_u64() >> 11) as f64 + 0.5) / 2_f64.powi(53);
+        -uniform.ln() / f64::from(weight)
     }
 
     /// Up to `count` different numbers below `bound` in random order, every choice as likely as
