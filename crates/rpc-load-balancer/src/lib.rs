@@ -37,7 +37,7 @@ mod sync;
 
 pub use algorithm::{
     Algorithm, BoundedHash, CallDirect, HashRing, LeastCpu, Maglev, PowerOfTwo, Random, RoundRobin,
-    Selection,
+    Selection, WeightedRoundRobin,
 };
 pub use balancer::{Balancer, BalancerBuilder, MemberStatus};
 pub use beam_dist::{InvalidNodeName, NodeName};

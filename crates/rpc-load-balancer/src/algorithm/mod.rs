@@ -2,16 +2,17 @@
 //!
 //! | Algorithm | Picks | Choose it when |
 //! |---|---|---|
-//! | [`CallDirect`] | the own node, whoever the members are | in tests, and where one node does it all |
-//! | [`LeastCpu`] | any of the members whose processors are the least busy | calls are few and heavy |
-//! | [`Random`] | any member, by weight | calls cost about the same; the default |
-//! | [`RoundRobin`] | one member after the other | the shares must be exactly even |
 //! | [`BoundedHash`] | the owner of the key, or the next one if it is too busy | calls of a key should meet, and some keys are hot |
+//! | [`CallDirect`] | the own node, whoever the members are | in tests, and where one node does it all |
 //! | [`HashRing`] | the owner of the key, the same as on Elixir nodes | calls of a key should meet |
+//! | [`LeastCpu`] | any of the members whose processors are the least busy | calls are few and heavy |
 //! | [`Maglev`] | the owner of the key in a table of even shares | calls of a key should meet, and shares be even |
 //! | [`PowerOfTwo`] | the less busy of two random members | calls or members differ in speed |
+//! | [`Random`] | any member, by weight | calls cost about the same; the default |
+//! | [`RoundRobin`] | one member after the other | the shares must be exactly even |
+//! | [`WeightedRoundRobin`] | one member after the other, the heavier ones more often | the shares must be exactly as the weights |
 //!
-//! [`Maglev`] and [`Random`] heed weights; nobody picks a member of weight 0.
+//! [`Maglev`], [`Random`] and [`WeightedRoundRobin`] heed weights; nobody picks a member of weight 0.
 //!
 //! Anything else is an implementation of [`Algorithm`].
 
@@ -29,7 +30,9 @@ mod random;
 mod ring;
 mod rng;
 mod round_robin;
+mod schedule;
 mod selection;
+mod weighted_round_robin;
 
 pub use background::{Background, BackgroundTask};
 pub use bounded_hash::BoundedHash;
@@ -44,3 +47,4 @@ pub use ring::{AtomKeys, PointHash};
 pub use rng::Rng;
 pub use round_robin::RoundRobin;
 pub use selection::Selection;
+pub use weighted_round_robin::WeightedRoundRobin;
