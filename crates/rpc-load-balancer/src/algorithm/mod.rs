@@ -5,6 +5,7 @@
 //! | [`BoundedHash`] | the owner of the key, or the next one if it is too busy | calls of a key should meet, and some keys are hot |
 //! | [`CallDirect`] | the own node, whoever the members are | in tests, and where one node does it all |
 //! | [`HashRing`] | the owner of the key, the same as on Elixir nodes | calls of a key should meet |
+//! | [`LeastConnections`] | the least busy of all members | calls are long, or differ much in length |
 //! | [`LeastCpu`] | any of the members whose processors are the least busy | calls are few and heavy |
 //! | [`Maglev`] | the owner of the key in a table of even shares | calls of a key should meet, and shares be even |
 //! | [`PowerOfTwo`] | the less busy of two random members | calls or members differ in speed |
@@ -23,8 +24,10 @@ mod call_direct;
 mod cursor;
 mod definition;
 mod hash_ring;
+mod least_connections;
 mod least_cpu;
 mod maglev;
+mod order;
 mod power_of_two;
 mod random;
 mod ring;
@@ -39,6 +42,7 @@ pub use bounded_hash::BoundedHash;
 pub use call_direct::CallDirect;
 pub use definition::{Algorithm, NodeChange};
 pub use hash_ring::HashRing;
+pub use least_connections::LeastConnections;
 pub use least_cpu::LeastCpu;
 pub use maglev::Maglev;
 pub use power_of_two::PowerOfTwo;

@@ -73,7 +73,7 @@ pub(super) trait Held: Send + Sync {
 
 impl Lease {
     /// Takes a lease.
-    pub(super) fn on<A: Algorithm>(member: Arc<Member<A>>) -> Self {
+    pub(crate) fn on<A: Algorithm>(member: Arc<Member<A>>) -> Self {
         let lease = Self { member };
         // The lease is there already: should the algorithm panic, the count goes back.
         lease.member.acquired();

@@ -1,6 +1,6 @@
 //! How busy a member is.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// How busy a member is, and how often it was picked: two counts that were read at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,13 @@ impl Load {
         let difference =
             (apart(self.in_flight, other.in_flight) << 32) + apart(self.picks, other.picks);
         difference < 0
+    }
+
+    fn from_word(word: u64) -> Self {
+        Self {
+            in_flight: word as u32,
+            picks: (word / ONE_PICK) as u32,
+        }
     }
 
     /// The counts of two counters of the same member together.
@@ -52,23 +59,27 @@ impl LoadCounter {
 
     pub(super) fn read(&self) -> Load {
         // Acquire: see `release`.
-        let word = self.0.load(Ordering::Acquire);
-        Load {
-            in_flight: word as u32,
-            picks: (word / ONE_PICK) as u32,
-        }
+        Load::from_word(self.0.load(Ordering::Acquire))
+    }
+
+    /// Reads the counts in turn with those who change them: a change is either seen here, or the one
+    /// who makes it sees afterwards what was written before this.
+    pub(super) fn read_in_turn(&self) -> Load {
+        // An addition, of nothing, because all additions to a word have one order.
+        Load::from_word(self.0.fetch_add(0, Ordering::AcqRel))
     }
 
     /// Counts a pick and a call in flight.
     pub(super) fn acquire(&self) {
+        // Acquire, for those who read in turn; x86 makes no difference.
         self.0
-            .fetch_add(ONE_PICK + ONE_IN_FLIGHT, Ordering::Relaxed);
+            .fetch_add(ONE_PICK + ONE_IN_FLIGHT, Ordering::Acquire);
     }
 
     /// Counts the end of a call. Comes once after each [`acquire`](Self::acquire).
     pub(super) fn release(&self) {
-        // Release: whoever sees the count at zero sees what the calls did.
-        let before = self.0.fetch_sub(ONE_IN_FLIGHT, Ordering::Release);
+        // Release: whoever sees the count at zero sees what the calls did. Acquire: see above.
+        let before = self.0.fetch_sub(ONE_IN_FLIGHT, Ordering::AcqRel);
         debug_assert_ne!(before as u32, 0, "more releases than leases");
     }
 
@@ -150,5 +161,76 @@ mod tests {
         assert_eq!(mean_picks([4, u32::MAX - 1].into_iter()), 1);
         assert_eq!(mean_picks([10, 20, 60].into_iter()), 30);
         assert_eq!(mean_picks(std::iter::empty()), 0);
+    }
+}
+
+/// `RUSTFLAGS="--cfg rlb_loom" cargo test -p rpc-load-balancer --lib --release loom_`
+#[cfg(all(test, rlb_loom))]
+mod models {
+    use loom::{
+        sync::{Arc, atomic::AtomicBool},
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn loom_calls_of_several_threads_are_all_counted_and_all_ended() {
+        loom::model(|| {
+            let counter = Arc::new(LoadCounter::starting_at(u32::MAX));
+            let threads: Vec<_> = (0..2)
+                .map(|_| {
+                    let counter = Arc::clone(&counter);
+                    thread::spawn(move || {
+                        counter.acquire();
+                        assert!((1..=2).contains(&counter.read().in_flight));
+                        counter.release();
+                    })
+                })
+                .collect();
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            let (in_flight, picks) = (0, 1);
+            assert_eq!(counter.read(), Load { in_flight, picks });
+        });
+    }
+
+    #[test]
+    fn loom_who_sees_the_count_at_zero_sees_what_the_calls_did() {
+        loom::model(|| {
+            let counter = Arc::new(LoadCounter::default());
+            let done = Arc::new(AtomicBool::new(false));
+            counter.acquire();
+            let thread = {
+                let (counter, done) = (Arc::clone(&counter), Arc::clone(&done));
+                thread::spawn(move || {
+                    done.store(true, Ordering::Relaxed);
+                    counter.release();
+                })
+            };
+            if counter.read_in_turn().in_flight == 0 {
+                assert!(done.load(Ordering::Relaxed));
+            }
+            thread.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn loom_a_call_is_seen_in_turn_or_sees_what_was_written_before() {
+        loom::model(|| {
+            let counter = Arc::new(LoadCounter::default());
+            let written = Arc::new(AtomicBool::new(false));
+            let thread = {
+                let (counter, written) = (Arc::clone(&counter), Arc::clone(&written));
+                thread::spawn(move || {
+                    counter.acquire();
+                    written.load(Ordering::Relaxed)
+                })
+            };
+            written.store(true, Ordering::Relaxed);
+            let seen = counter.read_in_turn().in_flight == 1;
+            assert!(thread.join().unwrap() || seen);
+        });
     }
 }

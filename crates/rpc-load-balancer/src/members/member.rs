@@ -89,6 +89,13 @@ impl<A: Algorithm> Member<A> {
         self.load().picks
     }
 
+    /// Calls in flight, read in turn with those who change them: a selection or release is either
+    /// seen here, or its [hook](Algorithm::on_select) sees what was written before this. Only for
+    /// algorithms that read the load, which have one counter for each member.
+    pub(crate) fn in_flight_in_turn(&self) -> u32 {
+        self.load.read_in_turn().in_flight
+    }
+
     /// What the algorithm keeps for this member.
     pub fn state(&self) -> &A::State {
         &self.identity.state
@@ -145,5 +152,28 @@ impl<A: Algorithm> fmt::Debug for Member<A> {
             .field("node", self.node())
             .field("load", &self.load())
             .finish_non_exhaustive()
+    }
+}
+
+/// Members for models, which need no pool.
+#[cfg(all(test, rlb_loom))]
+pub(crate) mod models {
+    use super::*;
+    use crate::members::{Lease, numbered};
+
+    pub(crate) fn members_of<A: Algorithm>(
+        algorithm: &Arc<A>,
+        count: usize,
+    ) -> Vec<Arc<Member<A>>> {
+        let nodes = numbered(0..count).into_iter();
+        let member = |node: NodeName| {
+            let state = algorithm.state(&node, &[]);
+            Arc::new(Member::new(node, 0, 1, algorithm, state))
+        };
+        nodes.map(member).collect()
+    }
+
+    pub(crate) fn take_and_release<A: Algorithm>(member: &Arc<Member<A>>) {
+        drop(Lease::on(Arc::clone(member)));
     }
 }

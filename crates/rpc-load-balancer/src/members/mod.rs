@@ -19,6 +19,8 @@ pub(crate) use lane::own_lane;
 pub use lease::{Lease, Outcome, OutcomeKind};
 pub use load::Load;
 pub use member::Member;
+#[cfg(all(test, rlb_loom))]
+pub(crate) use member::models::{members_of, take_and_release};
 pub use pool::Pool;
 #[cfg(test)]
 pub(crate) use pool::numbered;

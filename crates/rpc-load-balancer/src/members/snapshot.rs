@@ -20,7 +20,7 @@ type Lane<A> = Box<[Arc<Member<A>>]>;
 
 impl<A: Algorithm> Snapshot<A> {
     /// The first one of a pool.
-    pub(super) fn empty(lanes: usize) -> Self {
+    pub(crate) fn empty(lanes: usize) -> Self {
         Self {
             version: 0,
             members: Lane::<A>::default(),
