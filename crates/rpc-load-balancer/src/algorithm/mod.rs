@@ -8,12 +8,14 @@
 //! | [`LeastConnections`] | the least busy of all members | calls are long, or differ much in length |
 //! | [`LeastCpu`] | any of the members whose processors are the least busy | calls are few and heavy |
 //! | [`Maglev`] | the owner of the key in a table of even shares | calls of a key should meet, and shares be even |
+//! | [`PeakEwma`] | of two random members the one that answers sooner | members or ways to them differ in speed |
 //! | [`PowerOfTwo`] | the less busy of two random members | calls or members differ in speed |
 //! | [`Random`] | any member, by weight | calls cost about the same; the default |
 //! | [`RoundRobin`] | one member after the other | the shares must be exactly even |
 //! | [`WeightedRoundRobin`] | one member after the other, the heavier ones more often | the shares must be exactly as the weights |
 //!
-//! [`Maglev`], [`Random`] and [`WeightedRoundRobin`] heed weights; nobody picks a member of weight 0.
+//! [`Maglev`], [`PeakEwma`], [`Random`] and [`WeightedRoundRobin`] heed weights; nobody picks a member
+//! of weight 0.
 //!
 //! Anything else is an implementation of [`Algorithm`].
 
@@ -24,10 +26,12 @@ mod call_direct;
 mod cursor;
 mod definition;
 mod hash_ring;
+mod latency;
 mod least_connections;
 mod least_cpu;
 mod maglev;
 mod order;
+mod peak_ewma;
 mod power_of_two;
 mod random;
 mod ring;
@@ -45,6 +49,7 @@ pub use hash_ring::HashRing;
 pub use least_connections::LeastConnections;
 pub use least_cpu::LeastCpu;
 pub use maglev::Maglev;
+pub use peak_ewma::PeakEwma;
 pub use power_of_two::PowerOfTwo;
 pub use random::Random;
 pub use ring::{AtomKeys, PointHash};

@@ -11,7 +11,8 @@
 //! the same law applied to picks, and keeps them within a few of each other. A newcomer starts at
 //! the mean of the others, so that it does not win every tie.
 //!
-//! Choose it when calls or members differ in speed, and for large pools.
+//! Choose it when calls or members differ in speed, and for large pools. It does not heed weights: a
+//! stronger member gets more because it is done sooner. [`PeakEwma`](super::PeakEwma) does.
 
 use super::{Algorithm, Rng, Selection};
 use crate::members::Snapshot;
