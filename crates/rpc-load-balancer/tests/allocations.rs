@@ -4,13 +4,18 @@
 use std::hint::black_box;
 
 use rpc_load_balancer::{
-    Algorithm, BoundedHash, HashRing, Maglev, NodeName, Pool, PowerOfTwo, Random, RoundRobin,
-    Selection, Term,
+    Algorithm, BoundedHash, Candidate, HashRing, LeastConnections, Maglev, NodeName, PeakEwma,
+    Pool, PowerOfTwo, Random, RoundRobin, Selection, Term, WeightedRoundRobin,
 };
 
 fn assert_selections_do_not_allocate(algorithm: impl Algorithm) {
+    assert_selections_among_do_not_allocate(32, algorithm);
+}
+
+fn assert_selections_among_do_not_allocate(members: u32, algorithm: impl Algorithm) {
     let pool = Pool::new(algorithm);
-    pool.update((0..32).map(|n| -> NodeName { format!("n{n}@host").parse().unwrap() }));
+    let node = |n| -> NodeName { format!("n{n}@host").parse().unwrap() };
+    pool.update((0..members).map(|n| Candidate::new(node(n), 1 + n % 3)));
     let key = Term::binary("key");
     let select = || black_box(pool.select(&Selection::with_key(&key))).unwrap();
     // The first selection of a thread sets up what the thread keeps.
@@ -54,6 +59,22 @@ fn a_selection_by_maglev_does_not_allocate() {
 #[test]
 fn a_selection_by_bounded_hash_does_not_allocate() {
     assert_selections_do_not_allocate(BoundedHash::new());
+}
+
+#[test]
+fn a_selection_by_weighted_round_robin_does_not_allocate() {
+    assert_selections_do_not_allocate(WeightedRoundRobin::new());
+}
+
+#[test]
+fn a_selection_of_the_least_busy_of_few_or_many_does_not_allocate() {
+    assert_selections_do_not_allocate(LeastConnections::new());
+    assert_selections_among_do_not_allocate(1_000, LeastConnections::new());
+}
+
+#[test]
+fn a_selection_by_latency_does_not_allocate() {
+    assert_selections_do_not_allocate(PeakEwma::new());
 }
 
 #[test]

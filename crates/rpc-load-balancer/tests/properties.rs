@@ -2,20 +2,21 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use proptest::prelude::*;
 use rpc_load_balancer::{
-    Algorithm, BoundedHash, HashRing, Lease, Maglev, NodeName, Pool, PowerOfTwo, Random,
-    RoundRobin, Selection, Term,
+    Algorithm, BoundedHash, Candidate, HashRing, Lease, LeastConnections, Maglev, NodeName,
+    PeakEwma, Pool, PowerOfTwo, Random, RoundRobin, Selection, Term, WeightedRoundRobin,
 };
 
 /// What can happen to a pool; numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
 enum Step {
-    Join(usize),
+    /// A node joins with a weight, or gets it.
+    Join(usize, u32),
     Leave(usize),
     Select,
     SelectNodes(usize),
@@ -24,7 +25,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        2 => (0..6_usize).prop_map(Step::Join),
+        2 => (0..6_usize, 0..4_u32).prop_map(|(number, weight)| Step::Join(number, weight)),
         2 => (0..6_usize).prop_map(Step::Leave),
         6 => Just(Step::Select),
         1 => (0..8_usize).prop_map(Step::SelectNodes),
@@ -40,7 +41,11 @@ fn node(number: usize) -> NodeName {
 /// Plays the steps and compares the pool with a model that is simple enough to be right.
 fn play(algorithm: impl Algorithm, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let pool = Pool::new(algorithm);
-    let mut members: BTreeSet<NodeName> = BTreeSet::new();
+    let mut members: BTreeMap<NodeName, u32> = BTreeMap::new();
+    let update = |members: &BTreeMap<NodeName, u32>, resting: Option<Candidate>| {
+        let weigh = |(node, &weight): (&NodeName, &u32)| Candidate::new(node.clone(), weight);
+        pool.update(members.iter().map(weigh).chain(resting));
+    };
     let mut leases: Vec<Lease> = Vec::new();
     for (number, step) in steps.into_iter().enumerate() {
         // Half of the selections are for a key.
@@ -50,17 +55,22 @@ fn play(algorithm: impl Algorithm, steps: Vec<Step>) -> Result<(), TestCaseError
             _ => Selection::with_key(&key),
         };
         match step {
-            Step::Join(number) => {
-                members.insert(node(number));
-                pool.update(members.iter().cloned());
+            // Who has no weight gets no calls, as if it were no member.
+            Step::Join(number, 0) => {
+                members.remove(&node(number));
+                update(&members, Some(Candidate::new(node(number), 0)));
+            }
+            Step::Join(number, weight) => {
+                members.insert(node(number), weight);
+                update(&members, None);
             }
             Step::Leave(number) => {
                 members.remove(&node(number));
-                pool.update(members.iter().cloned());
+                update(&members, None);
             }
             Step::Select => match pool.select(&selection) {
                 Some(lease) => {
-                    prop_assert!(members.contains(lease.node()));
+                    prop_assert!(members.contains_key(lease.node()));
                     leases.push(lease);
                 }
                 None => prop_assert!(members.is_empty()),
@@ -68,7 +78,7 @@ fn play(algorithm: impl Algorithm, steps: Vec<Step>) -> Result<(), TestCaseError
             Step::SelectNodes(count) => {
                 let selected = pool.select_nodes(count, &selection);
                 prop_assert_eq!(selected.len(), count.min(members.len()));
-                prop_assert!(selected.iter().all(|l| members.contains(l.node())));
+                prop_assert!(selected.iter().all(|l| members.contains_key(l.node())));
                 leases.extend(selected);
             }
             Step::Release(number) => {
@@ -78,7 +88,14 @@ fn play(algorithm: impl Algorithm, steps: Vec<Step>) -> Result<(), TestCaseError
             }
         }
         let snapshot = pool.snapshot();
-        prop_assert!(snapshot.members().iter().map(|m| m.node()).eq(&members));
+        prop_assert!(snapshot.weights().iter().eq(members.values()));
+        prop_assert!(
+            snapshot
+                .members()
+                .iter()
+                .map(|m| m.node())
+                .eq(members.keys())
+        );
         for member in snapshot.members() {
             let held = leases.iter().filter(|l| l.node() == member.node()).count();
             prop_assert_eq!(member.in_flight() as usize, held);
@@ -111,8 +128,23 @@ proptest! {
     }
 
     #[test]
+    fn weighted_round_robin_picks_members_only_and_counts_right(steps in steps()) {
+        play(WeightedRoundRobin::new(), steps)?;
+    }
+
+    #[test]
     fn power_of_two_picks_members_only_and_counts_right(steps in steps(), seed: u64) {
         play(PowerOfTwo::seeded(seed), steps)?;
+    }
+
+    #[test]
+    fn least_connections_picks_members_only_and_counts_right(steps in steps(), seed: u64) {
+        play(LeastConnections::seeded(seed), steps)?;
+    }
+
+    #[test]
+    fn peak_ewma_picks_members_only_and_counts_right(steps in steps(), seed: u64) {
+        play(PeakEwma::seeded(seed), steps)?;
     }
 }
 
@@ -188,4 +220,19 @@ fn counters_end_at_zero_when_members_change_under_selections_on_a_bounded_ring()
 #[test]
 fn counters_end_at_zero_when_members_change_under_selections_from_a_table() {
     change_so_often_under_load(Maglev::new(), 100);
+}
+
+#[test]
+fn counters_end_at_zero_when_members_change_under_weighted_round_robin_selections() {
+    change_under_load(WeightedRoundRobin::new());
+}
+
+#[test]
+fn counters_end_at_zero_when_members_change_under_selections_of_the_least_busy() {
+    change_under_load(LeastConnections::new());
+}
+
+#[test]
+fn counters_end_at_zero_when_members_change_under_selections_by_latency() {
+    change_under_load(PeakEwma::new());
 }
