@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, de};
 use super::options::Options;
 use crate::{
     algorithm::{
-        Algorithm, AtomKeys, BoundedHash, CallDirect, HashRing, LeastCpu, Maglev, PointHash,
-        PowerOfTwo, Random, RoundRobin,
+        Algorithm, AtomKeys, BoundedHash, CallDirect, HashRing, LeastConnections, LeastCpu, Maglev,
+        PeakEwma, PointHash, PowerOfTwo, Random, RoundRobin, WeightedRoundRobin,
     },
     balancer::Selector,
     members::Pool,
@@ -22,11 +22,14 @@ use crate::{
 /// | `bounded-hash` | `factor`, and those of `hash-ring` |
 /// | `call-direct` | |
 /// | `hash-ring` | `weight` (points of a member), `atom-keys` (`otp25`, `otp26`), `point-hash` (`phash2`, `sha256`) |
+/// | `least-connections` | `seed` |
 /// | `least-cpu` | `interval`, `initial-delay`, `timeout`, `max-age` (durations), `tolerance` (percentage points) |
 /// | `maglev` | `members` (how many to expect) |
+/// | `peak-ewma` | `decay`, `default-latency`, `failure-penalty` (durations), `seed` |
 /// | `power-of-two` | `seed` |
 /// | `random` | `seed` |
 /// | `round-robin` | |
+/// | `weighted-round-robin` | |
 ///
 /// Underscores serve as well as hyphens.
 ///
@@ -46,7 +49,7 @@ pub struct AlgorithmConfig(String);
 type Make = fn(&mut Options<'_>) -> Result<Arc<dyn Selector>, Error>;
 
 /// The algorithms there are.
-const ALGORITHMS: [(&str, Make); 8] = [
+const ALGORITHMS: [(&str, Make); 11] = [
     ("bounded-hash", |options| {
         let mut algorithm = BoundedHash::over(hash_ring(options)?);
         if let Some(factor) = options.take("factor")? {
@@ -56,6 +59,12 @@ const ALGORITHMS: [(&str, Make); 8] = [
     }),
     ("call-direct", |_| pool(CallDirect::new())),
     ("hash-ring", |options| pool(hash_ring(options)?)),
+    ("least-connections", |options| {
+        pool(match options.take("seed")? {
+            Some(seed) => LeastConnections::seeded(seed),
+            None => LeastConnections::new(),
+        })
+    }),
     ("least-cpu", |options| pool(least_cpu(options)?)),
     ("maglev", |options| {
         let mut algorithm = Maglev::new();
@@ -64,6 +73,7 @@ const ALGORITHMS: [(&str, Make); 8] = [
         }
         pool(algorithm)
     }),
+    ("peak-ewma", |options| pool(peak_ewma(options)?)),
     ("power-of-two", |options| {
         pool(match options.take("seed")? {
             Some(seed) => PowerOfTwo::seeded(seed),
@@ -77,6 +87,7 @@ const ALGORITHMS: [(&str, Make); 8] = [
         })
     }),
     ("round-robin", |_| pool(RoundRobin::new())),
+    ("weighted-round-robin", |_| pool(WeightedRoundRobin::new())),
 ];
 
 impl AlgorithmConfig {
@@ -156,6 +167,26 @@ fn least_cpu(options: &mut Options<'_>) -> Result<LeastCpu, Error> {
     Ok(algorithm)
 }
 
+fn peak_ewma(options: &mut Options<'_>) -> Result<PeakEwma, Error> {
+    type Set = fn(PeakEwma, Duration) -> PeakEwma;
+
+    let durations: [(_, Set); 3] = [
+        ("decay", PeakEwma::decay),
+        ("default-latency", PeakEwma::default_latency),
+        ("failure-penalty", PeakEwma::failure_penalty),
+    ];
+    let mut algorithm = match options.take("seed")? {
+        Some(seed) => PeakEwma::seeded(seed),
+        None => PeakEwma::new(),
+    };
+    for (key, set) in durations {
+        if let Some(duration) = options.duration(key)? {
+            algorithm = set(algorithm, duration);
+        }
+    }
+    Ok(algorithm)
+}
+
 impl FromStr for AlgorithmConfig {
     type Err = Error;
 
@@ -206,6 +237,7 @@ mod tests {
             "least-cpu:interval=2s,initial_delay=0s,timeout=500ms,max-age=1m,tolerance=2.5",
             "random:seed=7",
             "maglev:members=100",
+            "peak-ewma:decay=5s,default-latency=1ms,failure_penalty=0s,seed=1",
         ] {
             assert!(text.parse::<AlgorithmConfig>().is_ok(), "{text}");
         }
