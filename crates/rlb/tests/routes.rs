@@ -76,6 +76,24 @@ fn a_node_that_says_nothing() {
 }
 
 #[test]
+fn a_peer_that_says_nothing_leaves_time_for_the_others() {
+    let cluster = Cluster::new();
+    let _w1 = cluster.node(W1, &["--join", "pool"]);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let silent = "silent@127.0.0.1";
+    let address = format!("{silent}={}", listener.local_addr().unwrap());
+    let peers = ["--peer", silent, "--peer", W1, "--address", &address];
+    let timeout = ["--timeout", "4s"];
+    for command in [&["members", "pool"][..], &["select", "pool"]] {
+        let ended = cluster.run(&[command, &peers, &timeout].concat());
+        assert_eq!(ended.line(), W1);
+        assert!(ended.stderr.contains("do not answer"), "{ended:?}");
+    }
+    let nodes = cluster.run(&[&["nodes"], &peers[..], &timeout].concat());
+    assert!(nodes.line().starts_with(W1), "{nodes:?}");
+}
+
+#[test]
 fn a_node_that_refuses() {
     let address = answering(b"\0\x0csnot_allowed");
     let ended = run(with_cookie(&[

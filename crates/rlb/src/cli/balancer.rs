@@ -3,7 +3,10 @@
 use beam_node::{Error, Node, NodeName, Peer};
 use beam_term::{Atom, Term};
 use rpc_load_balancer::{Balancer, config::AlgorithmConfig};
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 
 use super::{cluster::ClientOptions, function::term, name::alias};
 use crate::failure::Failure;
@@ -82,8 +85,9 @@ pub(super) async fn discover(client: &ClientOptions) -> Result<Node, Failure> {
     let node = client.start_discovering().await?;
     let deadline = Instant::now() + client.timeout;
     connect(&node, &client.node.peers, deadline).await?;
+    // One that does not answer leaves time for the others.
     let left = deadline.saturating_duration_since(Instant::now());
-    if let Err(error) = node.settled(left).await {
+    if let Err(error) = node.settled(left / 2).await {
         tracing::warn!(
             "there may be more nodes and members than are known: {}",
             error.message
@@ -102,12 +106,16 @@ pub(super) fn require_peer(peers: &[NodeName]) -> Result<(), Failure> {
 }
 
 /// Connects to all that can be reached of the given peers, which must be one at least.
+///
+/// Once one is connected, the others have half of the time left, so that one that does not answer leaves time for what those
+/// that do are asked.
 pub(super) async fn connect(
     node: &Node,
     peers: &[NodeName],
     deadline: Instant,
 ) -> Result<Vec<Peer>, Failure> {
     let left = deadline.saturating_duration_since(Instant::now());
+    let half_time = deadline - left / 2;
     let mut attempts = JoinSet::new();
     for peer in peers {
         let peer = node.peer(peer)?;
@@ -115,7 +123,15 @@ pub(super) async fn connect(
     }
     let mut connected = Vec::new();
     let mut failures = Vec::new();
-    while let Some(attempt) = attempts.join_next().await {
+    loop {
+        let attempt = tokio::select! {
+            attempt = attempts.join_next() => attempt,
+            () = sleep_until(half_time), if !connected.is_empty() => {
+                tracing::warn!("going on without {} peers that do not answer", attempts.len());
+                None
+            }
+        };
+        let Some(attempt) = attempt else { break };
         match attempt {
             Ok(Ok(peer)) => connected.push(peer),
             Ok(Err(error)) => failures.push(Failure::from(error)),
