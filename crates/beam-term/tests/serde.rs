@@ -90,6 +90,71 @@ struct Meters(u64);
 struct Marker;
 
 #[test]
+fn units_inside_of_results_come_back_as_they_were() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Nothing;
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Wrapped(());
+    fn comes_back<T>(value: T)
+    where
+        T: std::fmt::Debug + PartialEq + Serialize + serde::de::DeserializeOwned,
+    {
+        let encoded = to_bytes(&value).unwrap();
+        assert_eq!(from_bytes::<T>(encoded).as_ref(), Ok(&value));
+    }
+    comes_back(Ok::<_, ()>(Wrapped(())));
+    comes_back(Ok::<_, ()>(Nothing));
+    comes_back(Ok::<_, ()>(None::<()>));
+    comes_back(Err::<u8, _>(Wrapped(())));
+    comes_back(Ok::<_, u8>(Ok::<_, u8>(())));
+}
+
+#[test]
+fn another_enum_named_result_comes_back_as_it_was() {
+    mod plain {
+        #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        pub(super) enum Result {
+            Ok(u8),
+            Err { code: u8 },
+            Pending,
+            Unit(()),
+        }
+    }
+    mod renamed {
+        #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        pub(super) enum Result {
+            Ok(u8),
+            Error,
+        }
+    }
+    use plain::Result::{Err, Ok, Pending, Unit};
+    for value in [Ok(1), Err { code: 2 }, Pending, Unit(())] {
+        let encoded = to_bytes(&value).unwrap();
+        assert_eq!(from_bytes::<plain::Result>(encoded).unwrap(), value);
+    }
+    for value in [renamed::Result::Ok(1), renamed::Result::Error] {
+        let encoded = to_bytes(&value).unwrap();
+        assert_eq!(from_bytes::<renamed::Result>(encoded).unwrap(), value);
+    }
+}
+
+#[test]
+fn a_number_that_an_f32_cannot_hold_is_refused() {
+    for number in [
+        "1.0e300",
+        "-1.0e39",
+        "1000000000000000000000000000000000000000",
+    ] {
+        let term: Term = number.parse().unwrap();
+        assert!(from_term::<f32>(&term).is_err(), "{number}");
+        assert!(from_term::<f64>(&term).is_ok(), "{number}");
+    }
+    assert_eq!(from_bytes(to_bytes(&f32::MAX).unwrap()), Ok(f32::MAX));
+    assert_eq!(from_term(&Term::from(7)), Ok(7.0_f32));
+}
+
+#[test]
 fn numbers_are_numbers() {
     both_ways(-5_i8, Term::from(-5));
     both_ways(u64::MAX, Term::from(u64::MAX));

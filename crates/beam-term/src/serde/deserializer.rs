@@ -3,6 +3,7 @@
 use std::str;
 
 use serde::{
+    Deserialize,
     de::{self, Error, IntoDeserializer, Visitor},
     forward_to_deserialize_any,
 };
@@ -269,7 +270,17 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.deserialize_f64(visitor)
+        let offset = self.reader.position();
+        let value: f64 = f64::deserialize(self)?;
+        // Beyond the range, the conversion gives an infinity, which no term is.
+        if (value as f32).is_finite() {
+            visitor.visit_f64(value)
+        } else {
+            Err(DecodeError::Malformed {
+                reason: "a number that is out of the range of an f32",
+                offset,
+            })
+        }
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {

@@ -21,6 +21,8 @@
 //! | struct variants | `{variant, #{…}}` | as structs |
 //! | `Result<T, E>` | `{ok, Value}`, `{error, E}` | |
 //! | `Result<(), ()>` | `ok`, `error` | `{ok, ok}` and the like |
+//! | `Result<Option<T>, E>` | as `Result` | `ok` for `Ok(None)` |
+//! | another enum named `Result` | as `Result`, where its variants are `Ok` and `Err` | |
 //! | [`Term`], [`Atom`](crate::Atom), [`Pid`](crate::Pid), [`RawTerm`](crate::RawTerm), … | themselves | |
 //!
 //! The key `__struct__` of a struct of Elixir is passed over when a struct is read. An atom is text only as the key of a
@@ -30,8 +32,18 @@
 //!
 //! A type that asks for whatever there is (`deserialize_any`) gets the natural shape: `true` and `false` as booleans, `nil`
 //! and `undefined` as unit, other atoms as text, tuples as sequences, binaries as text if they are UTF-8, identifiers and
-//! funs as they print. That is how serde reads untagged and internally tagged enums and flattened fields; kinds that the
-//! natural shape does not tell apart are lost in these, even for a [`Term`].
+//! funs as they print.
+//!
+//! What does not come back as it was, or is sent in another form than one may expect:
+//!
+//! - `Some(None)` comes back as `None`, as one `nil` is like the other, and so does `Ok(Some(()))` as `Ok(None)`: a bare `ok`
+//!   has no value. Make it an enum of your own.
+//! - serde reads what is inside of untagged and internally tagged enums, and flattened fields, by the natural shape. Kinds
+//!   that it does not tell apart are lost there, even for a [`Term`]; newtype variants, `Result` and `()` do not decode there.
+//!   An enum without these attributes has no such bounds.
+//! - serde hands over a struct with `#[serde(flatten)]`, and a newtype variant of an internally tagged enum that holds a map,
+//!   as a map with text for keys: they are sent with **binaries** as keys, and read with either. Where Erlang or Elixir
+//!   expects atoms, put the inner struct into a field, or write the fields out.
 //!
 //! With other formats, such as JSON, the types of this crate take the natural shape, too.
 //!
@@ -54,6 +66,7 @@
 //!
 //! [`Term`]: crate::Term
 
+mod bare;
 mod compound;
 mod convert;
 mod deserializer;

@@ -1,13 +1,13 @@
 //! Reading the variants of enums.
 
 use serde::de::{
-    DeserializeSeed, Deserializer as _, EnumAccess, Error, IntoDeserializer, VariantAccess,
-    Visitor, value::UnitDeserializer,
+    DeserializeSeed, Deserializer as _, EnumAccess, Error, IntoDeserializer, VariantAccess, Visitor,
 };
 
 use crate::{
     Atom, DecodeError, Reader,
     serde::{
+        bare::BareUnit,
         deserializer::Deserializer,
         elements::{Elements, Unread},
         room::Room,
@@ -18,18 +18,24 @@ use crate::{
 pub(super) struct Variant<'r> {
     reader: &'r mut Reader,
     tag: Atom,
-    is_result: bool,
+    /// The names of the variants, if it is a `Result`.
+    of_result: Option<&'static [&'static str]>,
     /// How many elements follow the tag, and their room; none if the atom is bare.
     elements: Option<(usize, Room)>,
 }
 
 impl<'r> Variant<'r> {
     /// A bare atom.
-    pub(super) fn bare(reader: &'r mut Reader, tag: Atom, name: &str, variants: &[&str]) -> Self {
+    pub(super) fn bare(
+        reader: &'r mut Reader,
+        tag: Atom,
+        name: &str,
+        variants: &'static [&'static str],
+    ) -> Self {
         Self {
             reader,
             tag,
-            is_result: is_result(name, variants),
+            of_result: of_result(name, variants),
             elements: None,
         }
     }
@@ -41,14 +47,20 @@ impl<'r> Variant<'r> {
         tag: Atom,
         elements: usize,
         name: &str,
-        variants: &[&str],
+        variants: &'static [&'static str],
     ) -> Self {
         Self {
             reader,
             tag,
-            is_result: is_result(name, variants),
+            of_result: of_result(name, variants),
             elements: Some((elements, room)),
         }
+    }
+
+    /// Whether the tag stands for this variant of a `Result`, as the [serializer](crate::serde::serializer) has it.
+    fn has(&self, variant: &str) -> bool {
+        let variants = self.of_result.unwrap_or_default();
+        variants.contains(&variant) && !variants.contains(&self.tag.as_str())
     }
 
     /// The room of the elements, if there are as many as the variant has.
@@ -78,8 +90,8 @@ impl<'de> EnumAccess<'de> for Variant<'_> {
         seed: V,
     ) -> Result<(V::Value, Self), DecodeError> {
         let name = match self.tag.as_str() {
-            "ok" if self.is_result => "Ok",
-            "error" if self.is_result => "Err",
+            "ok" if self.has("Ok") => "Ok",
+            "error" if self.has("Err") => "Err",
             name => name,
         };
         let value = seed.deserialize(name.into_deserializer())?;
@@ -104,8 +116,8 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
         self,
         seed: T,
     ) -> Result<T::Value, DecodeError> {
-        if self.is_result && self.elements.is_none() {
-            return seed.deserialize(UnitDeserializer::new());
+        if self.of_result.is_some() && self.elements.is_none() {
+            return seed.deserialize(BareUnit);
         }
         let room = self.expect(1)?;
         seed.deserialize(Deserializer::within(self.reader, room))
@@ -133,7 +145,8 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
     }
 }
 
-/// Whether an enum is `std::result::Result`, of which serde tells the names only.
-fn is_result(name: &str, variants: &[&str]) -> bool {
-    name == "Result" && variants == ["Ok", "Err"]
+/// The variants of `std::result::Result`, or of another enum of that name: serde tells the names only, and who serializes one
+/// is told of no other variants than the one that it is.
+fn of_result(name: &str, variants: &'static [&'static str]) -> Option<&'static [&'static str]> {
+    (name == "Result").then_some(variants)
 }
