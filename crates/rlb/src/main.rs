@@ -9,6 +9,7 @@ mod format;
 mod json;
 mod logging;
 mod printer;
+mod secret;
 mod signals;
 mod summary;
 mod tally;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use beam_node::{Listen, Node, NodeBuilder, NodeName};
 
 use super::name::{check_forms, node_name, unique_name};
-use crate::{failure::Failure, printer::pass_on};
+use crate::{failure::Failure, printer::pass_on, secret::Secret};
 
 /// Who this node is, and whom it knows.
 #[derive(clap::Args)]
@@ -21,7 +21,7 @@ pub(super) struct NodeOptions {
     /// Without this option, the cookie is that of --cookie-file, else of the environment variable
     /// RLB_COOKIE, else of ~/.erlang.cookie.
     #[arg(long, value_name = "TEXT", conflicts_with = "cookie_file")]
-    cookie: Option<String>,
+    cookie: Option<Secret>,
 
     /// File with the cookie, readable by its owner only
     #[arg(long, value_name = "PATH")]

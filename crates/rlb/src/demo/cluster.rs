@@ -6,9 +6,10 @@ use beam_node::{EpmdServer, Node, NodeName};
 use beam_term::Term;
 use rpc_load_balancer::{Balancer, RoundRobin};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::worker::{Surroundings, Worker};
-use crate::failure::Failure;
+use crate::{failure::Failure, secret::Secret};
 
 /// The balancer that the workers are members of.
 pub(super) const BALANCER: &str = "demo";
@@ -20,7 +21,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Cluster {
     epmd: EpmdServer,
-    cookie: String,
+    cookie: Secret,
     node: Node,
     workers: VecDeque<Worker>,
     started: u16,
@@ -118,9 +119,16 @@ impl Cluster {
 }
 
 /// A secret of this run, so that no other node gets in.
-fn random_cookie() -> Result<String, Failure> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
+fn random_cookie() -> Result<Secret, Failure> {
+    let mut bytes = Zeroizing::new([0; 16]);
+    getrandom::fill(&mut *bytes)
         .map_err(|error| Failure::internal(format!("no random number for a cookie: {error}")))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    // Sized before it is filled: growing would leave copies behind.
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in *bytes {
+        for digit in [byte >> 4, byte & 0xF] {
+            text.extend(char::from_digit(digit.into(), 16));
+        }
+    }
+    Ok(text.into())
 }

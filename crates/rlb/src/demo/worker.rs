@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::cluster::BALANCER;
-use crate::{failure::Failure, printer::notes_in_json};
+use crate::{failure::Failure, printer::notes_in_json, secret::Secret};
 
 /// A process that runs `rlb node`; killed when this is dropped.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Worker {
 pub(super) struct Surroundings<'a> {
     pub(super) peer: &'a NodeName,
     pub(super) epmd_port: u16,
-    pub(super) cookie: &'a str,
+    pub(super) cookie: &'a Secret,
 }
 
 /// How long a worker may take to be ready.
@@ -49,7 +49,7 @@ impl Worker {
             // It has the same stderr.
             .args(notes_in_json().then_some("--json"))
             // The list of processes does not show it there.
-            .env("RLB_COOKIE", around.cookie)
+            .env("RLB_COOKIE", around.cookie.as_ref())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
