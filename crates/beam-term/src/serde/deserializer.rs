@@ -4,8 +4,7 @@ use std::str;
 
 use serde::{
     Deserialize,
-    de::{self, Error, IntoDeserializer, Visitor},
-    forward_to_deserialize_any,
+    de::{self, Visitor},
 };
 
 use crate::{
@@ -16,6 +15,7 @@ use crate::{
         handoff::{self, Handed, RAW_TERM, TERM},
         pairs::Pairs,
         room::Room,
+        text::{charlist, utf8},
         variant::Variant,
     },
 };
@@ -471,58 +471,4 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
 pub(super) enum Structs {
     AsTheyAre,
     WithoutTheirName,
-}
-
-/// A byte of a binary that is read as a sequence.
-pub(super) struct Byte(pub(super) u8);
-
-impl<'de> de::Deserializer<'de> for Byte {
-    type Error = DecodeError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_u8(self.0)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        match name {
-            TERM | RAW_TERM => Err(DecodeError::custom("expected a list, found a binary")),
-            _ => visitor.visit_newtype_struct(self),
-        }
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string
-        bytes byte_buf option unit unit_struct seq tuple
-        tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-impl<'de> IntoDeserializer<'de, DecodeError> for Byte {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-fn utf8(bytes: &[u8], offset: usize) -> Result<&str, DecodeError> {
-    str::from_utf8(bytes).map_err(|_| DecodeError::Malformed {
-        reason: "text that is not UTF-8",
-        offset,
-    })
-}
-
-fn charlist(reader: &mut Reader) -> Result<String, DecodeError> {
-    let mut text = String::new();
-    reader.for_each(|reader| {
-        let offset = reader.position();
-        let character = char::from_u32(reader.integer()?);
-        text.push(character.ok_or(DecodeError::IntegerOutOfRange { offset })?);
-        Ok(())
-    })?;
-    Ok(text)
 }

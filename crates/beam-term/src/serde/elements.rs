@@ -6,10 +6,7 @@ use serde::de::{DeserializeSeed, Error, SeqAccess, Visitor};
 use crate::{
     DecodeError, Reader,
     decode::ListHead,
-    serde::{
-        deserializer::{Byte, Deserializer},
-        room::Room,
-    },
+    serde::{byte::Byte, deserializer::Deserializer, room::Room},
 };
 
 /// The elements of a tuple, of a list in any of its forms, or of a binary.

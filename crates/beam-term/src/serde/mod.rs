@@ -67,6 +67,7 @@
 //! [`Term`]: crate::Term
 
 mod bare;
+mod byte;
 mod compound;
 mod convert;
 mod deserializer;
@@ -79,6 +80,7 @@ mod pass;
 mod path;
 mod room;
 mod serializer;
+mod text;
 mod variant;
 
 pub use convert::{from_bytes, from_term, to_bytes, to_term};

@@ -60,7 +60,6 @@ impl Display for Truncated<'_> {
     }
 }
 
-/// In decimal, or in base 16 beyond 16,384 bits.
 /// As in Erlang: in quotes where it must be.
 impl Display for Atom {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -68,6 +67,7 @@ impl Display for Atom {
     }
 }
 
+/// In decimal, or in base 16 beyond 16,384 bits.
 impl Display for Integer {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if let Some(small) = self.as_i64() {
