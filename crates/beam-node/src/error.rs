@@ -10,7 +10,7 @@ use crate::{Function, connect::ConnectError};
 /// Why something failed: a [`Code`] to branch on, a message to read, and [`Details`].
 ///
 /// The codes and their meaning are those of the Elixir library `rpc_load_balancer`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Error {
     /// What kind of failure this is.
@@ -275,6 +275,21 @@ impl fmt::Display for Error {
             write!(f, " (balancer {balancer})")?;
         }
         Ok(())
+    }
+}
+
+/// The same as its [`Display`](fmt::Display), for programs whose `main` returns an error; with `#`,
+/// all details.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
+        f.debug_struct("Error")
+            .field("code", &self.code)
+            .field("message", &self.message)
+            .field("details", &self.details)
+            .finish()
     }
 }
 
