@@ -176,7 +176,8 @@ impl Node {
     pub fn peers(&self) -> Vec<PeerStatus> {
         let mut peers: Vec<PeerStatus> = self
             .state
-            .links()
+            .links
+            .all()
             .into_iter()
             .map(|link| PeerStatus {
                 name: link.peer.clone(),

@@ -63,7 +63,7 @@ pub(crate) async fn supervise(node: Arc<NodeState>) {
             served.end(Ended::Stopped);
         }
     }
-    for link in node.links() {
+    for link in node.links.all() {
         link.close(DownReason::ShutDown);
     }
 }

@@ -54,13 +54,14 @@ async fn welcome(
 ) {
     let handshake = timeout(node.handshake_timeout(), handshake(&node, stream, address));
     let result = tokio::select! {
+        biased;
         () = node.stop.cancelled() => return,
         result = handshake => result,
     };
     drop(unauthenticated);
     match result {
         Ok(Ok((slot, established, wire))) => {
-            let link = node.link_established(&slot, established);
+            let link = node.establish(&slot, established);
             wire.run(&node, &slot, &link);
         }
         Ok(Err(Failed { peer, reason })) => match (peer, &reason) {

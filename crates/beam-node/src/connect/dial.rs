@@ -20,6 +20,7 @@ pub(crate) async fn dial(
 ) -> Result<Arc<Link>, ConnectError> {
     let patience = node.handshake_timeout();
     let attempt = tokio::select! {
+        biased;
         () = node.stop.cancelled() => return Err(ConnectError::ShutDown),
         () = give_way.cancelled() => Err(ConnectError::Handshake(HandshakeError::SimultaneousLost {
             peer: slot.name().clone(),
@@ -28,7 +29,7 @@ pub(crate) async fn dial(
     };
     match attempt {
         Ok((established, wire)) => {
-            let link = node.link_established(slot, established);
+            let link = node.establish(slot, established);
             wire.run(node, slot, &link);
             Ok(link)
         }

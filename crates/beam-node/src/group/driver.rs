@@ -73,8 +73,8 @@ impl ScopeDriver {
         if wires.links.get(&link.peer).is_some_and(is_live) {
             self.feed(&mut wires, |scope| scope.link_down(&link.peer));
             wires.links.remove(&link.peer);
-            wires.monitors.retain(|_, (over, _)| *over != link.id);
         }
+        wires.monitors.retain(|_, (over, _)| *over != link.id);
     }
 
     /// A message to the scope.
@@ -160,6 +160,18 @@ impl ScopeDriver {
             self.rescheduled.notify_one();
         }
         result
+    }
+
+    /// The link over which the scope talks to a peer.
+    #[cfg(test)]
+    pub(crate) fn wired(&self, peer: &NodeName) -> Option<u64> {
+        self.wires().links.get(peer).map(|link| link.id)
+    }
+
+    /// How many monitors the scope holds.
+    #[cfg(test)]
+    pub(crate) fn monitors(&self) -> usize {
+        self.wires().monitors.len()
     }
 
     fn wires(&self) -> MutexGuard<'_, Wires> {

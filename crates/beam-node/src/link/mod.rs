@@ -1,6 +1,8 @@
 //! A link: the live connection to a peer, and what goes over it.
 
 mod dispatch;
+mod life;
+mod links;
 mod outbox;
 mod requests;
 mod task;
@@ -23,6 +25,7 @@ use crate::{
     identity::{Gauge, Identity},
 };
 
+pub(crate) use links::Links;
 pub(crate) use outbox::{Lane, Outbox, Rejected};
 pub(crate) use requests::{Request, Sent};
 pub(crate) use task::run;

@@ -33,7 +33,7 @@ pub(crate) async fn run(
     let reason = Wire::new(&node, &link, stream, received).run().await;
     // The first reason counts: who closed the link knows better than who saw the effect.
     link.close(reason);
-    node.link_ended(&slot, &link);
+    node.withdraw(&slot, &link);
 }
 
 /// The socket and the buffers on both sides of it.

@@ -26,7 +26,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Slot {
     name: NodeName,
-    link: ArcSwapOption<Link>,
+    live: ArcSwapOption<Link>,
+    turn: Mutex<()>,
     dialling: Mutex<Option<Dialling>>,
     /// Changes whenever a link comes or goes.
     changed: watch::Sender<()>,
@@ -47,7 +48,8 @@ impl Slot {
     pub(crate) fn new(name: NodeName) -> Self {
         Self {
             name,
-            link: ArcSwapOption::empty(),
+            live: ArcSwapOption::empty(),
+            turn: Mutex::default(),
             dialling: Mutex::new(None),
             changed: watch::Sender::new(()),
         }
@@ -59,12 +61,12 @@ impl Slot {
 
     /// The live link, if there is one.
     pub(crate) fn live(&self) -> Option<Arc<Link>> {
-        self.link.load_full()
+        self.live.load_full()
     }
 
     /// Whether there is a live link.
     pub(crate) fn is_live(&self) -> bool {
-        self.link.load().is_some()
+        self.live.load().is_some()
     }
 
     /// The live link, made by dialling where there is none.
@@ -103,17 +105,12 @@ impl Slot {
         }
     }
 
-    /// Makes `link` the live one, and gives the one that it replaces.
-    pub(crate) fn establish(&self, link: &Arc<Link>) -> Option<Arc<Link>> {
-        let old = self.link.swap(Some(Arc::clone(link)));
-        self.changed.send_replace(());
-        old
-    }
-
-    /// Forgets `link` if it is still the live one.
-    pub(crate) fn lost(&self, link: &Arc<Link>) {
-        self.link.compare_and_swap(link, None);
-        self.changed.send_replace(());
+    /// Waits for the turn to change which link is live, and what follows from that.
+    pub(crate) fn turn(&self) -> Turn<'_> {
+        Turn {
+            slot: self,
+            _lock: self.turn.lock().unwrap_or_else(PoisonError::into_inner),
+        }
     }
 
     /// Waits until the peer has a live link, for at most `patience`.
@@ -180,6 +177,30 @@ impl Slot {
 
     fn dialling(&self) -> MutexGuard<'_, Option<Dialling>> {
         self.dialling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The turn to change which link of a peer is live. Only one task at a time has it, and none waits
+/// while it does.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    slot: &'a Slot,
+    _lock: MutexGuard<'a, ()>,
+}
+
+impl Turn<'_> {
+    /// Makes `link` the live one.
+    pub(crate) fn set_live(&self, link: &Arc<Link>) {
+        self.slot.live.store(Some(Arc::clone(link)));
+        self.slot.changed.send_replace(());
+    }
+
+    /// Forgets `link` if it is the live one.
+    pub(crate) fn forget(&self, link: &Link) {
+        if self.slot.live().is_some_and(|live| live.id == link.id) {
+            self.slot.live.store(None);
+            self.slot.changed.send_replace(());
+        }
     }
 }
 

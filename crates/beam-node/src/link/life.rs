@@ -1,0 +1,95 @@
+//! The life of a link: from its handshake to its end, as peers, groups and users see it.
+//!
+//! A link is first published and then withdrawn, each in one step of the [`Turn`] of its peer's
+//! slot. So there is never more than one link of a peer to be seen, all parts of the node see the
+//! same one, and what they are told of one link is over before they are told of the next.
+
+use std::sync::Arc;
+
+use beam_dist::handshake::Established;
+
+use super::Link;
+use crate::{
+    event::{DownReason, Event},
+    peer::{Slot, Turn},
+    state::NodeState,
+};
+
+impl NodeState {
+    /// Publishes a link after its handshake, in the place of the one that there may be.
+    pub(crate) fn establish(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        established: Established,
+    ) -> Arc<Link> {
+        // Those who wait for the link must not find everything settled before it is seen.
+        let question = self.settling.question();
+        let link = Arc::new(Link::new(
+            self.fresh_link_id(),
+            established,
+            Arc::clone(&self.identity),
+        ));
+        let turn = slot.turn();
+        if let Some(old) = slot.live() {
+            // What the old link announced must be gone before the new one announces.
+            old.close(DownReason::Replaced);
+            self.withdraw_in(&turn, &old);
+        }
+        self.links.insert(&link);
+        turn.set_live(&link);
+        tracing::info!(peer = %link.peer, hidden = !link.visible, "connected");
+        self.emit(Event::Up {
+            peer: link.peer.clone(),
+            hidden: !link.visible,
+        });
+        self.groups.link_up(&link);
+        if let Some(discovery) = &self.discovery {
+            discovery.ask(self, Arc::clone(slot), question);
+        }
+        // Whoever stopped the node may have looked for links before this one was there.
+        if self.is_closed() {
+            link.close(DownReason::ShutDown);
+        }
+        link
+    }
+
+    /// Withdraws a link that was closed: from here on nobody finds it, and those who wait for an
+    /// answer over it wait no longer. A second time does nothing.
+    pub(crate) fn withdraw(&self, slot: &Slot, link: &Link) {
+        self.withdraw_in(&slot.turn(), link);
+    }
+
+    fn withdraw_in(&self, turn: &Turn<'_>, link: &Link) {
+        if !self.links.remove(link) {
+            return;
+        }
+        // Whoever learns that a call is lost, or that the peer is gone, must not find it among the
+        // members of a group, or connected, any more.
+        self.groups.link_down(link);
+        turn.forget(link);
+        link.fail();
+        self.release_processes(link);
+        let reason = link.reason();
+        tracing::info!(peer = %link.peer, %reason, "disconnected");
+        self.emit(Event::Down {
+            peer: link.peer.clone(),
+            reason,
+        });
+    }
+
+    /// Ends what processes of this node had to do with a link: those of its peer that watched
+    /// them, and the calls that came over it.
+    fn release_processes(&self, link: &Link) {
+        for process in self.processes.all() {
+            process.unwatch(|watcher| watcher.link().id == link.id);
+            if let Some(served) = process.served()
+                && served.came_over(link.id)
+            {
+                served.cancelled.cancel();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
