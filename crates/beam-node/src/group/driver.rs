@@ -69,8 +69,7 @@ impl ScopeDriver {
     pub(crate) fn link_down(&self, link: &Link) {
         let mut wires = self.wires();
         // A newer link to the same peer stays.
-        let is_live = |live: &Arc<Link>| live.id == link.id;
-        if wires.links.get(&link.peer).is_some_and(is_live) {
+        if wires.is_wired(link) {
             self.feed(&mut wires, |scope| scope.link_down(&link.peer));
             wires.links.remove(&link.peer);
         }
@@ -79,18 +78,21 @@ impl ScopeDriver {
 
     /// A message to the scope.
     pub(crate) fn deliver(&self, link: &Link, message: &RawTerm) {
-        self.feed(&mut self.wires(), |scope| {
-            scope.message(&link.peer, message)
-        });
+        let mut wires = self.wires();
+        if wires.is_wired(link) {
+            self.feed(&mut wires, |scope| scope.message(&link.peer, message));
+        }
     }
 
     /// A monitor of the scope fired.
     pub(crate) fn monitor_fired(&self, link: &Link, id: MonitorId) {
         let mut wires = self.wires();
-        wires.monitors.remove(&id);
-        self.feed(&mut wires, |scope| {
-            scope.down(&link.peer, id, Instant::now())
-        });
+        if wires.is_wired(link) {
+            wires.monitors.remove(&id);
+            self.feed(&mut wires, |scope| {
+                scope.down(&link.peer, id, Instant::now())
+            });
+        }
     }
 
     pub(crate) fn join(&self, group: &Term, pid: &Pid) -> Result<(), InvalidGroup> {
@@ -180,6 +182,13 @@ impl ScopeDriver {
 }
 
 impl Wires {
+    /// Whether the scope talks to the peer over this link. What still comes over another one was
+    /// said before what comes over this one, or over the last one that there was.
+    fn is_wired(&self, link: &Link) -> bool {
+        let wired = self.links.get(&link.peer);
+        wired.is_some_and(|wired| wired.id == link.id)
+    }
+
     fn perform(&mut self, action: Action) {
         match action {
             Action::Send { peer, to, message } => {

@@ -55,6 +55,9 @@ impl NodeState {
 
     /// Withdraws a link that was closed: from here on nobody finds it, and those who wait for an
     /// answer over it wait no longer. A second time does nothing.
+    ///
+    /// The task of the link may be in the middle of a message, so it does the last of this by
+    /// [`NodeState::release_processes`].
     pub(crate) fn withdraw(&self, slot: &Slot, link: &Link) {
         self.withdraw_in(&slot.turn(), link);
     }
@@ -79,7 +82,7 @@ impl NodeState {
 
     /// Ends what processes of this node had to do with a link: those of its peer that watched
     /// them, and the calls that came over it.
-    fn release_processes(&self, link: &Link) {
+    pub(super) fn release_processes(&self, link: &Link) {
         for process in self.processes.all() {
             process.unwatch(|watcher| watcher.link().id == link.id);
             if let Some(served) = process.served()

@@ -242,6 +242,11 @@ impl Link {
         self.closing.cancel();
     }
 
+    /// Whether the link is about to end, or has ended. What comes over it then is ignored.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.reason.get().is_some()
+    }
+
     /// Why the link ended, or is about to.
     pub(crate) fn reason(&self) -> DownReason {
         self.reason.get().cloned().unwrap_or(DownReason::Closed)
@@ -249,7 +254,6 @@ impl Link {
 
     /// Rejects what is still to be sent, and fails every request that waits for an answer.
     pub(crate) fn fail(&self) {
-        self.closing.cancel();
         self.outbox.close();
         self.fail_requests();
     }

@@ -34,6 +34,8 @@ pub(crate) async fn run(
     // The first reason counts: who closed the link knows better than who saw the effect.
     link.close(reason);
     node.withdraw(&slot, &link);
+    // Whoever withdrew the link before did not see what came of the last message.
+    node.release_processes(&link);
 }
 
 /// The socket and the buffers on both sides of it.
@@ -87,7 +89,7 @@ impl<'a> Wire<'a> {
     async fn exchange(&mut self) -> Result<(), DownReason> {
         // What came in one piece with the end of the handshake.
         self.dispatch()?;
-        loop {
+        while !self.link.is_closing() {
             let (mut reader, mut writer) = self.stream.split();
             tokio::select! {
                 read = read_some(&mut reader, &mut self.received), if !self.link.outbox.is_overdue() => {
@@ -109,13 +111,15 @@ impl<'a> Wire<'a> {
                     self.refill();
                 }
                 () = sleep_until(self.clock.deadline().into()) => self.tick()?,
-                () = self.link.closing.cancelled() => return Ok(()),
+                () = self.link.closing.cancelled() => {}
             }
         }
+        Ok(())
     }
 
+    /// Handles the messages that are there, until the link is closed.
     fn dispatch(&mut self) -> Result<(), DownReason> {
-        loop {
+        while !self.link.is_closing() {
             match self.decoder.decode(&mut self.received) {
                 Ok(Some(FrameEvent::Message(message))) => {
                     dispatch::dispatch(self.node, self.link, message)
@@ -129,6 +133,7 @@ impl<'a> Wire<'a> {
                 Err(error) => return Err(DownReason::Protocol(error.to_string())),
             }
         }
+        Ok(())
     }
 
     /// Takes the next batch once the last one is written.

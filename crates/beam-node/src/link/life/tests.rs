@@ -1,18 +1,20 @@
 //! Links that come and go at the same time, without sockets.
 
-use std::{sync::Barrier, thread};
+use std::{sync::Barrier, thread, time::Duration};
 
 use beam_dist::{
-    Cookie, Creation, Flags, NodeName,
+    Cookie, Creation, Flags, Message, NodeName,
+    control::{Control, Monitor, SpawnOptions, SpawnRequest, Target},
     handshake::{
         Acceptor, AcceptorEvent, Challenge, Decision, Identity, Initiator, InitiatorEvent,
         take_packet,
     },
 };
+use beam_term::{Atom, Pid, RawTerm, Reference, Term};
 use bytes::BytesMut;
 
 use super::*;
-use crate::{Epmd, Listen, Node};
+use crate::{CallContext, Epmd, Listen, Node, link::dispatch::dispatch};
 
 async fn node() -> (Node, Arc<NodeState>) {
     let node = Node::builder("m@127.0.0.1")
@@ -101,4 +103,113 @@ async fn a_link_that_comes_after_the_end_of_the_node_is_closed() {
 
     assert!(link.closing.is_cancelled());
     assert_eq!(link.reason(), DownReason::ShutDown);
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_message_that_a_replaced_link_was_busy_with() {
+    let (node, state) = node().await;
+    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
+    let established = handshake(&state, &peer);
+    node.export("m", "wait", async |context: CallContext| {
+        context.cancelled().await;
+    })
+    .unwrap();
+    let slot = state.slot(&peer);
+    let old = state.establish(&slot, established.clone());
+    let new = state.establish(&slot, established);
+    assert_eq!(old.reason(), DownReason::Replaced);
+    assert_eq!(state.groups.wired(&peer), Some(new.id));
+    let holders = Arc::strong_count(&old);
+
+    for message in [monitor(&peer), call(&peer)] {
+        dispatch(&state, &old, message);
+    }
+    assert!(Arc::strong_count(&old) > holders);
+    assert_eq!(node.serving(), 1);
+    state.release_processes(&old);
+
+    // The call was cancelled, and nothing holds the link any more.
+    let ended = async {
+        while node.serving() > 0 || Arc::strong_count(&old) > holders {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ended)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_a_replaced_link_brings_of_groups_is_ignored() {
+    let (node, state) = node().await;
+    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
+    let established = handshake(&state, &peer);
+    let slot = state.slot(&peer);
+    let group = Term::atom("g");
+    let scope = Term::from(pid(&peer, 1));
+    let sync = Term::tuple([
+        Term::atom("$gen_cast"),
+        Term::tuple([Term::atom("sync"), scope.clone(), Term::nil()]),
+    ]);
+    let join = Term::tuple([
+        Term::atom("join"),
+        scope,
+        group.clone(),
+        Term::from(pid(&peer, 2)),
+    ]);
+    let deliver = |link: &Link, message: &Term| {
+        let message = RawTerm::serialize(message).unwrap();
+        state.groups.deliver(link, &message);
+        node.members(&group).len()
+    };
+
+    let old = state.establish(&slot, established.clone());
+    let new = state.establish(&slot, established);
+    assert_eq!(deliver(&new, &sync), 0);
+    assert_eq!(deliver(&old, &join), 0);
+    assert_eq!(deliver(&new, &join), 1);
+}
+
+fn pid(peer: &NodeName, id: u32) -> Pid {
+    Pid {
+        node: peer.as_atom().clone(),
+        id,
+        serial: 0,
+        creation: 7,
+    }
+}
+
+fn monitor(peer: &NodeName) -> Message {
+    Message {
+        control: Control::Monitor(Monitor {
+            from: pid(peer, 1),
+            to: Target::Name(Atom::from_static("net_kernel")),
+            reference: reference(peer, 1),
+        }),
+        payload: None,
+    }
+}
+
+/// Runs `m:wait/0`.
+fn call(peer: &NodeName) -> Message {
+    Message {
+        control: Control::SpawnRequest(SpawnRequest {
+            request: reference(peer, 2),
+            from: pid(peer, 1),
+            group_leader: pid(peer, 1),
+            module: Atom::from_static("m"),
+            function: Atom::from_static("wait"),
+            arity: 0,
+            options: SpawnOptions {
+                monitor: true,
+                ..SpawnOptions::default()
+            },
+            token: None,
+        }),
+        payload: Some(RawTerm::serialize(&Term::nil()).unwrap()),
+    }
+}
+
+fn reference(peer: &NodeName, id: u32) -> Reference {
+    Reference::new(peer.as_atom().clone(), 7, &[id, 0, 0]).unwrap()
 }
