@@ -70,7 +70,7 @@ impl NodeState {
         // members of a group, or connected, any more.
         self.groups.link_down(link);
         turn.forget(link);
-        link.fail();
+        link.fail_requests();
         self.release_processes(link);
         let reason = link.reason();
         tracing::info!(peer = %link.peer, %reason, "disconnected");

@@ -236,13 +236,15 @@ impl Link {
         })
     }
 
-    /// Asks the link to end; the first reason stays.
+    /// Asks the link to end; the first reason stays. From here on it takes nothing more to send,
+    /// and what comes over it is ignored. Its task withdraws it.
     pub(crate) fn close(&self, reason: DownReason) {
         let _ = self.reason.set(reason);
+        self.outbox.close();
         self.closing.cancel();
     }
 
-    /// Whether the link is about to end, or has ended. What comes over it then is ignored.
+    /// Whether the link is about to end, or has ended.
     pub(crate) fn is_closing(&self) -> bool {
         self.reason.get().is_some()
     }
@@ -250,12 +252,6 @@ impl Link {
     /// Why the link ended, or is about to.
     pub(crate) fn reason(&self) -> DownReason {
         self.reason.get().cloned().unwrap_or(DownReason::Closed)
-    }
-
-    /// Rejects what is still to be sent, and fails every request that waits for an answer.
-    pub(crate) fn fail(&self) {
-        self.outbox.close();
-        self.fail_requests();
     }
 
     /// How many calls of this node wait for an answer over this link.

@@ -241,8 +241,14 @@ impl Outbox {
         self.lanes().owed > self.owed_limit
     }
 
-    /// Drops everything that is queued and rejects what comes later.
+    /// Rejects what comes later. What is queued can still be sent.
     pub(crate) fn close(&self) {
+        self.lanes().closed = true;
+        self.emptied.notify_waiters();
+    }
+
+    /// Drops what is queued, and rejects what comes later.
+    pub(crate) fn discard(&self) {
         let mut lanes = self.lanes();
         // What was taken can still be reported as written.
         let Lanes { queued, owed, .. } = *lanes;

@@ -30,12 +30,24 @@ pub(crate) async fn run(
     stream: TcpStream,
     received: BytesMut,
 ) {
-    let reason = Wire::new(&node, &link, stream, received).run().await;
-    // The first reason counts: who closed the link knows better than who saw the effect.
-    link.close(reason);
+    let mut wire = Wire::new(&node, &link, stream, received);
+    if let Err(reason) = wire.exchange().await {
+        // The first reason counts: who closed the link knows better than who saw the effect.
+        link.close(reason);
+    }
     node.withdraw(&slot, &link);
     // Whoever withdrew the link before did not see what came of the last message.
     node.release_processes(&link);
+    if is_in_order(&link.reason()) {
+        let _ = timeout(FLUSH_PATIENCE, wire.flush()).await;
+    }
+    link.outbox.discard();
+}
+
+/// Whether a link ends by a decision of this node that does not concern the peer: what was sent
+/// before it is still delivered.
+fn is_in_order(end: &DownReason) -> bool {
+    matches!(end, DownReason::Disconnected | DownReason::ShutDown)
 }
 
 /// The socket and the buffers on both sides of it.
@@ -71,17 +83,6 @@ impl<'a> Wire<'a> {
                 TickPolicy::new(node.net_ticktime),
                 Instant::now().into_std(),
             ),
-        }
-    }
-
-    async fn run(mut self) -> DownReason {
-        match self.exchange().await {
-            Ok(()) => {
-                // A close of ours: what was sent before it is still delivered.
-                let _ = timeout(FLUSH_PATIENCE, self.flush()).await;
-                DownReason::Disconnected
-            }
-            Err(reason) => reason,
         }
     }
 

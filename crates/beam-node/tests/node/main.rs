@@ -3,5 +3,6 @@
 
 mod calls;
 mod limits;
+mod links;
 mod protocol;
 mod support;

@@ -134,6 +134,23 @@ async fn those_who_wait_for_room_are_told_of_the_end() {
 }
 
 #[test]
+fn what_was_queued_before_the_end_is_sent_unless_it_is_discarded() {
+    for discarded in [false, true] {
+        let outbox = Outbox::new(LIMIT);
+        assert_eq!(outbox.push_whole(Lane::Ordered, b"first"), Ok(()));
+        outbox.close();
+        for lane in [Lane::Free, Lane::Result, Lane::Ordered, Lane::Owed] {
+            assert_eq!(outbox.push_whole(lane, b"x"), Err(Rejected::Closed));
+        }
+        if discarded {
+            outbox.discard();
+        }
+        assert_eq!(next(&outbox).is_empty(), discarded);
+        assert_eq!(outbox.push_whole(Lane::Free, b"x"), Err(Rejected::Closed));
+    }
+}
+
+#[test]
 fn what_is_owed_is_taken_beyond_any_limit_but_twice_its_own() {
     let outbox = Outbox::new(1);
     let owed = vec![0; LEAST_OWED_LIMIT];

@@ -1,0 +1,3 @@
+//! The life of connections.
+
+mod ending;
