@@ -4,9 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use beam_dist::{
     NodeName,
-    handshake::{
-        Acceptor, AcceptorEvent, Challenge, Decision, Established, HandshakeError, simultaneous,
-    },
+    handshake::{Acceptor, AcceptorEvent, Challenge, Decision, HandshakeError, simultaneous},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -14,8 +12,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ConnectError, Wire, exchange::Exchange};
-use crate::{peer::Slot, state::NodeState};
+use super::{ConnectError, Handshaken, Side, Socket, exchange::Exchange};
+use crate::state::NodeState;
 
 /// How long to wait after the operating system refused to accept, for example for want of file
 /// descriptors.
@@ -60,18 +58,24 @@ async fn welcome(
     };
     drop(unauthenticated);
     match result {
-        Ok(Ok((slot, established, wire))) => {
-            let link = node.establish(&slot, established);
-            wire.run(&node, &slot, &link);
+        Ok(Ok((handshaken, socket))) => {
+            let slot = node.slot(&handshaken.established.peer);
+            match node.establish(&slot, handshaken) {
+                Some(link) => socket.run(&node, &slot, &link),
+                None => {
+                    tracing::debug!(peer = %slot.name(), %address, "kept the link made meanwhile");
+                }
+            }
         }
-        Ok(Err(Failed { peer, reason })) => match (peer, &reason) {
-            // Part of the protocol, and no failure: the own attempt goes on.
-            (_, ConnectError::Handshake(HandshakeError::Refused { .. })) => {}
-            (Some(peer), _) => {
+        Ok(Err(Failed { peer, reason })) => match peer {
+            Some(peer) if is_given_up(&reason) => {
+                tracing::debug!(%peer, %address, %reason, "no link came of a connection");
+            }
+            Some(peer) => {
                 tracing::warn!(%peer, %address, %reason, "refused a connection");
                 node.refused(&peer, &reason);
             }
-            (None, _) => tracing::warn!(%address, %reason, "refused a connection"),
+            None => tracing::warn!(%address, %reason, "refused a connection"),
         },
         Err(_elapsed) => {
             tracing::warn!(%address, "refused a connection: its handshake took too long");
@@ -85,19 +89,30 @@ struct Failed {
     reason: ConnectError,
 }
 
+/// Whether a connection was given up in good order, by either side: mostly because the nodes have
+/// made another one meanwhile.
+fn is_given_up(reason: &ConnectError) -> bool {
+    matches!(
+        reason,
+        ConnectError::Handshake(
+            HandshakeError::Refused { .. }
+                | HandshakeError::AliveRefused { .. }
+                | HandshakeError::Closed { .. }
+        )
+    )
+}
+
 async fn handshake(
     node: &Arc<NodeState>,
     stream: TcpStream,
     address: SocketAddr,
-) -> Result<(Arc<Slot>, Established, Wire), Failed> {
+) -> Result<(Handshaken, Socket), Failed> {
     let mut claimed = None;
-    match steps(node, stream, address, &mut claimed).await {
-        Ok((established, wire)) => Ok((node.slot(&established.peer), established, wire)),
-        Err(reason) => Err(Failed {
-            peer: claimed,
-            reason,
-        }),
-    }
+    let result = steps(node, stream, address, &mut claimed).await;
+    result.map_err(|reason| Failed {
+        peer: claimed,
+        reason,
+    })
 }
 
 async fn steps(
@@ -105,11 +120,12 @@ async fn steps(
     stream: TcpStream,
     address: SocketAddr,
     claimed: &mut Option<NodeName>,
-) -> Result<(Established, Wire), ConnectError> {
+) -> Result<(Handshaken, Socket), ConnectError> {
     let challenge =
         Challenge::random().map_err(|error| ConnectError::Entropy(error.to_string()))?;
     let mut acceptor = Acceptor::new(node.introduction(), node.cookie.clone(), challenge);
     let mut exchange = Exchange::new(stream, &address);
+    let mut disowned = None;
     loop {
         let Some(packet) = exchange.receive().await? else {
             return Err(acceptor.eof().into());
@@ -117,10 +133,10 @@ async fn steps(
         let event = acceptor.receive(&packet);
         let event = match event {
             Ok(AcceptorEvent::Decide(peer)) => {
-                *claimed = Some(peer.name.clone());
-                acceptor
-                    .decide(decide(node, &peer.name))
-                    .map(|()| AcceptorEvent::Continue)
+                let decision;
+                (decision, disowned) = decide(node, &peer.name);
+                *claimed = Some(peer.name);
+                acceptor.decide(decision).map(|()| AcceptorEvent::Continue)
             }
             // This node gives no names: a peer without one is told so.
             Ok(AcceptorEvent::NameMe { .. }) => acceptor
@@ -128,32 +144,36 @@ async fn steps(
                 .map(|()| AcceptorEvent::Continue),
             event => event,
         };
-        let sent = exchange.send(acceptor.outgoing()).await;
-        match event? {
-            AcceptorEvent::Established(established) => {
-                sent?;
-                return Ok((established, exchange.into_wire()));
-            }
-            _ => sent?,
+        // A peer that has the last packet counts on the link, which is to be seen here by then.
+        if let Ok(AcceptorEvent::Established(established)) = event {
+            let handshaken = Handshaken {
+                established,
+                made_by: Side::Peer,
+                disowned,
+            };
+            return Ok((handshaken, exchange.into_socket(acceptor.outgoing())));
         }
+        // What there is to say to a peer that is refused is said before the connection goes.
+        let sent = exchange.send(acceptor.outgoing()).await;
+        event?;
+        sent?;
     }
 }
 
-/// What this node thinks of a peer that connects, given its own attempts and links.
-fn decide(node: &Arc<NodeState>, peer: &NodeName) -> Decision {
+/// What this node thinks of a peer that connects, given its own attempts and links; and the link
+/// that there is, if the peer is asked about one.
+///
+/// Nobody has shown the cookie yet, so that nothing changes by it: an attempt of this node goes on.
+fn decide(node: &Arc<NodeState>, peer: &NodeName) -> (Decision, Option<u64>) {
     if node.draining.is_cancelled() {
-        return Decision::NotAllowed;
+        return (Decision::NotAllowed, None);
     }
     let slot = node.slot(peer);
-    if slot.live().is_some() {
-        return Decision::Alive;
+    if let Some(live) = slot.live() {
+        return (Decision::Alive, Some(live.id));
     }
-    if !slot.is_dialling() {
-        return Decision::Ok;
+    match slot.is_dialling() {
+        true => (simultaneous(node.name(), peer), None),
+        false => (Decision::Ok, None),
     }
-    let decision = simultaneous(node.name(), peer);
-    if decision == Decision::OkSimultaneous {
-        slot.give_way();
-    }
-    decision
 }

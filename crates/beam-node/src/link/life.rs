@@ -6,31 +6,38 @@
 
 use std::sync::Arc;
 
-use beam_dist::handshake::Established;
-
 use super::Link;
 use crate::{
+    connect::Handshaken,
     event::{DownReason, Event},
     peer::{Slot, Turn},
     state::NodeState,
 };
 
 impl NodeState {
-    /// Publishes a link after its handshake, in the place of the one that there may be.
+    /// Publishes a link after its handshake, in the place of the one that there may be; `None` where
+    /// that one stays.
     pub(crate) fn establish(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
-        established: Established,
-    ) -> Arc<Link> {
+        handshaken: Handshaken,
+    ) -> Option<Arc<Link>> {
         // Those who wait for the link must not find everything settled before it is seen.
         let question = self.settling.question();
+        let turn = slot.turn();
+        let old = slot.live();
+        if old
+            .as_ref()
+            .is_some_and(|old| self.outlasts(old, &handshaken))
+        {
+            return None;
+        }
         let link = Arc::new(Link::new(
             self.fresh_link_id(),
-            established,
+            handshaken,
             Arc::clone(&self.identity),
         ));
-        let turn = slot.turn();
-        if let Some(old) = slot.live() {
+        if let Some(old) = old {
             // What the old link announced must be gone before the new one announces.
             old.close(DownReason::Replaced);
             self.withdraw_in(&turn, &old);
@@ -50,7 +57,24 @@ impl NodeState {
         if self.is_closed() {
             link.close(DownReason::ShutDown);
         }
-        link
+        Some(link)
+    }
+
+    /// Whether a live link stays when another connection with its peer came through the handshake.
+    ///
+    /// It does if the nodes made the two at the same time and it is the one with precedence: whatever
+    /// the order in which each node gets here with them, both keep the same one. A peer that knows
+    /// nothing of the live link, or was started anew, replaces it.
+    fn outlasts(&self, live: &Link, other: &Handshaken) -> bool {
+        let Handshaken {
+            established,
+            made_by,
+            disowned,
+        } = other;
+        live.creation == established.peer_creation
+            && *disowned != Some(live.id)
+            && live.made_by.has_precedence(self.name(), &live.peer)
+            && !made_by.has_precedence(self.name(), &live.peer)
     }
 
     /// Withdraws a link that was closed: from here on nobody finds it, and those who wait for an

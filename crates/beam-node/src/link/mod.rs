@@ -13,7 +13,6 @@ use beam_dist::{
     Creation, Flags, NodeName,
     control::{Control, Recipient, SendTo},
     frame::{Encoded, FrameEncodeError, FrameEncoder, FrameLimits},
-    handshake::Established,
 };
 use beam_term::{EncodeError, Pid, Writer};
 use bytes::{Bytes, BytesMut};
@@ -21,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     call::Pending,
+    connect::{Handshaken, Side},
     event::DownReason,
     identity::{Gauge, Identity},
 };
@@ -40,6 +40,7 @@ pub(crate) struct Link {
     pub(crate) id: u64,
     pub(crate) peer: NodeName,
     pub(crate) creation: Creation,
+    pub(crate) made_by: Side,
     /// What both sides understand.
     pub(crate) flags: Flags,
     /// Whether both sides are visible.
@@ -83,13 +84,19 @@ pub(crate) enum Payload<'a> {
 }
 
 impl Link {
-    pub(crate) fn new(id: u64, established: Established, identity: Arc<Identity>) -> Self {
+    pub(crate) fn new(id: u64, handshaken: Handshaken, identity: Arc<Identity>) -> Self {
+        let Handshaken {
+            established,
+            made_by,
+            ..
+        } = handshaken;
         let limits = FrameLimits::from(&identity.limits);
         Self {
             id,
             visible: established.is_visible(),
             peer: established.peer,
             creation: established.peer_creation,
+            made_by,
             flags: established.flags,
             outbox: Outbox::new(identity.limits.outgoing_bytes_per_peer),
             encoder: FrameEncoder::new(established.flags, limits),

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{Link, dispatch, outbox::Taken};
-use crate::{event::DownReason, peer::Slot, state::NodeState};
+use crate::{connect::Socket, event::DownReason, peer::Slot, state::NodeState};
 
 /// How much room one read is given.
 const READ_BYTES: usize = 64 * 1024;
@@ -23,14 +23,8 @@ const READ_BYTES: usize = 64 * 1024;
 const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs a link to its end, and cleans up after it.
-pub(crate) async fn run(
-    node: Arc<NodeState>,
-    slot: Arc<Slot>,
-    link: Arc<Link>,
-    stream: TcpStream,
-    received: BytesMut,
-) {
-    let mut wire = Wire::new(&node, &link, stream, received);
+pub(crate) async fn run(node: Arc<NodeState>, slot: Arc<Slot>, link: Arc<Link>, socket: Socket) {
+    let mut wire = Wire::new(&node, &link, socket);
     if let Err(reason) = wire.exchange().await {
         // The first reason counts: who closed the link knows better than who saw the effect.
         link.close(reason);
@@ -63,12 +57,12 @@ struct Wire<'a> {
 }
 
 impl<'a> Wire<'a> {
-    fn new(
-        node: &'a Arc<NodeState>,
-        link: &'a Arc<Link>,
-        stream: TcpStream,
-        received: BytesMut,
-    ) -> Self {
+    fn new(node: &'a Arc<NodeState>, link: &'a Arc<Link>, socket: Socket) -> Self {
+        let Socket {
+            stream,
+            received,
+            unsent,
+        } = socket;
         let limits = &node.identity.limits;
         Self {
             node,
@@ -77,7 +71,7 @@ impl<'a> Wire<'a> {
             decoder: FrameDecoder::new(link.flags, FrameLimits::from(limits))
                 .with_term_limits(limits.into()),
             received,
-            batch: BytesMut::new(),
+            batch: unsent,
             taken: Taken::default(),
             clock: LinkClock::new(
                 TickPolicy::new(node.net_ticktime),

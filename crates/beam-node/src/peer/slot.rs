@@ -11,7 +11,6 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     connect::{self, ConnectError},
@@ -28,21 +27,14 @@ pub(crate) struct Slot {
     name: NodeName,
     live: ArcSwapOption<Link>,
     turn: Mutex<()>,
-    dialling: Mutex<Option<Dialling>>,
+    /// The attempt of this node to connect, while there is one. All who want a link wait for it.
+    dialling: Mutex<Option<watch::Receiver<Outcome>>>,
     /// Changes whenever a link comes or goes.
     changed: watch::Sender<()>,
 }
 
 /// What an attempt came to, once it is over.
 type Outcome = Option<Result<Arc<Link>, ConnectError>>;
-
-/// An attempt of this node to connect, shared by all who wait for it.
-#[derive(Debug)]
-struct Dialling {
-    outcome: watch::Receiver<Outcome>,
-    /// Tells the attempt to make way for one that the peer made.
-    give_way: CancellationToken,
-}
 
 impl Slot {
     pub(crate) fn new(name: NodeName) -> Self {
@@ -82,27 +74,26 @@ impl Slot {
         }
         let started = Instant::now();
         let mut outcome = self.dial(node)?;
-        match timeout_at(deadline, outcome.wait_for(Option::is_some)).await {
-            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(ConnectError::ShutDown)),
-            Ok(Err(_abandoned)) => Err(ConnectError::ShutDown),
-            Err(_elapsed) => Err(ConnectError::TimedOut {
-                node: self.name.clone(),
-                after: in_millis(deadline.duration_since(started)),
-            }),
-        }
+        let link = async {
+            tokio::select! {
+                biased;
+                outcome = outcome.wait_for(Option::is_some) => match outcome.as_deref() {
+                    Ok(Some(result)) => result.clone(),
+                    Ok(None) | Err(_) => Err(ConnectError::ShutDown),
+                },
+                link = self.await_link() => Ok(link),
+            }
+        };
+        let timed_out = |_elapsed| ConnectError::TimedOut {
+            node: self.name.clone(),
+            after: in_millis(deadline.duration_since(started)),
+        };
+        timeout_at(deadline, link).await.map_err(timed_out)?
     }
 
     /// Whether this node is dialling the peer right now.
     pub(crate) fn is_dialling(&self) -> bool {
         self.dialling().is_some()
-    }
-
-    /// Lets an attempt of the peer pass before our own. What waited for ours then gets the link
-    /// that the peer makes.
-    pub(crate) fn give_way(&self) {
-        if let Some(dialling) = &*self.dialling() {
-            dialling.give_way.cancel();
-        }
     }
 
     /// Waits for the turn to change which link is live, and what follows from that.
@@ -113,19 +104,24 @@ impl Slot {
         }
     }
 
-    /// Waits until the peer has a live link, for at most `patience`.
-    pub(crate) async fn await_link(&self, patience: Duration) -> Option<Arc<Link>> {
+    /// Whether a link comes or goes from now on.
+    pub(crate) fn changes(&self) -> Changes {
+        Changes(self.changed.subscribe())
+    }
+
+    /// Waits until the peer has a live link.
+    pub(crate) async fn await_link(&self) -> Arc<Link> {
         let mut changed = self.changed.subscribe();
-        let found = async {
-            loop {
-                changed.mark_unchanged();
-                if let Some(link) = self.live() {
-                    return Some(link);
-                }
-                changed.changed().await.ok()?;
+        loop {
+            changed.mark_unchanged();
+            if let Some(link) = self.live() {
+                return link;
             }
-        };
-        tokio::time::timeout(patience, found).await.ok().flatten()
+            if changed.changed().await.is_err() {
+                // The sender is a part of this slot.
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Waits until there is no live link.
@@ -144,27 +140,19 @@ impl Slot {
         node: &Arc<NodeState>,
     ) -> Result<watch::Receiver<Outcome>, ConnectError> {
         let mut dialling = self.dialling();
-        if let Some(dialling) = &*dialling {
-            return Ok(dialling.outcome.clone());
+        if let Some(outcome) = &*dialling {
+            return Ok(outcome.clone());
         }
         if self.name == *node.name() {
             return Err(ConnectError::OwnName(self.name.clone()));
         }
         let (done, outcome) = watch::channel(None);
-        let give_way = CancellationToken::new();
-        *dialling = Some(Dialling {
-            outcome: outcome.clone(),
-            give_way: give_way.clone(),
-        });
+        *dialling = Some(outcome.clone());
         let (slot, node) = (Arc::clone(self), Arc::clone(node));
         node.spawn({
             let node = Arc::clone(&node);
             async move {
-                // A link that the peer made meanwhile serves as well.
-                let result = match slot.live() {
-                    Some(link) => Ok(link),
-                    None => connect::dial(&node, &slot, give_way).await,
-                };
+                let result = connect::dial(&node, &slot).await;
                 *slot.dialling() = None;
                 if let Err(reason) = &result {
                     node.refused(&slot.name, reason);
@@ -175,8 +163,19 @@ impl Slot {
         Ok(outcome)
     }
 
-    fn dialling(&self) -> MutexGuard<'_, Option<Dialling>> {
+    fn dialling(&self) -> MutexGuard<'_, Option<watch::Receiver<Outcome>>> {
         self.dialling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What has happened to the link of a peer since it was asked for.
+#[derive(Debug)]
+pub(crate) struct Changes(watch::Receiver<()>);
+
+impl Changes {
+    /// Whether a link came or went.
+    pub(crate) fn happened(&self) -> bool {
+        self.0.has_changed().unwrap_or(false)
     }
 }
 

@@ -6,15 +6,15 @@ use beam_dist::{
     Cookie, Creation, Flags, Message, NodeName,
     control::{Control, Monitor, SpawnOptions, SpawnRequest, Target},
     handshake::{
-        Acceptor, AcceptorEvent, Challenge, Decision, Identity, Initiator, InitiatorEvent,
-        take_packet,
+        Acceptor, AcceptorEvent, Challenge, Decision, Established, Identity, Initiator,
+        InitiatorEvent, take_packet,
     },
 };
 use beam_term::{Atom, Pid, RawTerm, Reference, Term};
 use bytes::BytesMut;
 
 use super::*;
-use crate::{CallContext, Epmd, Listen, Node, link::dispatch::dispatch};
+use crate::{CallContext, Epmd, Listen, Node, connect::Side, link::dispatch::dispatch};
 
 async fn node() -> (Node, Arc<NodeState>) {
     let node = Node::builder("m@127.0.0.1")
@@ -27,6 +27,22 @@ async fn node() -> (Node, Arc<NodeState>) {
         .unwrap();
     let state = Arc::clone(&node.peer("a@127.0.0.1").unwrap().node);
     (node, state)
+}
+
+/// A link of a connection that the peer made.
+fn establish(state: &Arc<NodeState>, slot: &Arc<Slot>, established: &Established) -> Arc<Link> {
+    state
+        .establish(slot, connection(established, Side::Peer))
+        .unwrap()
+}
+
+/// A connection with a peer, made by this side.
+fn connection(established: &Established, made_by: Side) -> Handshaken {
+    Handshaken {
+        established: established.clone(),
+        made_by,
+        disowned: None,
+    }
 }
 
 /// What a handshake that `peer` began with `node` comes to.
@@ -73,7 +89,7 @@ async fn of_links_made_at_once_all_parts_of_the_node_see_the_same() {
             scope.spawn(|| {
                 for _ in 0..ROUNDS {
                     barrier.wait();
-                    let link = state.establish(&slot, established.clone());
+                    let link = establish(&state, &slot, &established);
                     barrier.wait();
                     let live = slot.live().map(|live| live.id);
                     assert!(live.is_some());
@@ -93,13 +109,43 @@ async fn of_links_made_at_once_all_parts_of_the_node_see_the_same() {
 }
 
 #[tokio::test]
+async fn of_connections_made_by_both_sides_the_one_of_the_greater_name_stays() {
+    let (_node, state) = node().await;
+    for (peer, kept) in [("a@127.0.0.1", Side::ThisNode), ("p@127.0.0.1", Side::Peer)] {
+        let peer = peer.parse().unwrap();
+        let established = handshake(&state, &peer);
+        let slot = state.slot(&peer);
+        for order in [[Side::ThisNode, Side::Peer], [Side::Peer, Side::ThisNode]] {
+            for side in order {
+                state.establish(&slot, connection(&established, side));
+            }
+            let live = slot.live().unwrap();
+            assert_eq!(live.made_by, kept, "{peer} {order:?}");
+            // A peer that knows nothing of it replaces it all the same.
+            let other = match kept {
+                Side::ThisNode => Side::Peer,
+                Side::Peer => Side::ThisNode,
+            };
+            let anew = Handshaken {
+                disowned: Some(live.id),
+                ..connection(&established, other)
+            };
+            let anew = state.establish(&slot, anew).unwrap();
+            assert_eq!(live.reason(), DownReason::Replaced);
+            anew.close(DownReason::Closed);
+            state.withdraw(&slot, &anew);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_link_that_comes_after_the_end_of_the_node_is_closed() {
     let (node, state) = node().await;
     let peer = "p@127.0.0.1".parse().unwrap();
     let established = handshake(&state, &peer);
     node.shutdown().await.unwrap();
 
-    let link = state.establish(&state.slot(&peer), established);
+    let link = establish(&state, &state.slot(&peer), &established);
 
     assert!(link.closing.is_cancelled());
     assert_eq!(link.reason(), DownReason::ShutDown);
@@ -115,8 +161,8 @@ async fn nothing_is_left_of_a_message_that_a_replaced_link_was_busy_with() {
     })
     .unwrap();
     let slot = state.slot(&peer);
-    let old = state.establish(&slot, established.clone());
-    let new = state.establish(&slot, established);
+    let old = establish(&state, &slot, &established);
+    let new = establish(&state, &slot, &established);
     assert_eq!(old.reason(), DownReason::Replaced);
     assert_eq!(state.groups.wired(&peer), Some(new.id));
     let holders = Arc::strong_count(&old);
@@ -163,8 +209,8 @@ async fn what_a_replaced_link_brings_of_groups_is_ignored() {
         node.members(&group).len()
     };
 
-    let old = state.establish(&slot, established.clone());
-    let new = state.establish(&slot, established);
+    let old = establish(&state, &slot, &established);
+    let new = establish(&state, &slot, &established);
     assert_eq!(deliver(&new, &sync), 0);
     assert_eq!(deliver(&old, &join), 0);
     assert_eq!(deliver(&new, &join), 1);

@@ -1,3 +1,4 @@
 //! The life of connections.
 
 mod ending;
+mod simultaneous;
