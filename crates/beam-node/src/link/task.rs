@@ -13,13 +13,16 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Link, dispatch, outbox::Taken};
+use super::{
+    Link, dispatch,
+    outbox::{Outbox, Taken},
+};
 use crate::{connect::Socket, event::DownReason, peer::Slot, state::NodeState};
 
 /// How much room one read is given.
 const READ_BYTES: usize = 64 * 1024;
 
-/// How long an ending link may take to send what is queued.
+/// How long an ending link may take to send what is queued, and the peer to read it.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs a link to its end, and cleans up after it.
@@ -33,7 +36,7 @@ pub(crate) async fn run(node: Arc<NodeState>, slot: Arc<Slot>, link: Arc<Link>, 
     // Whoever withdrew the link before did not see what came of the last message.
     node.release_processes(&link);
     if is_in_order(&link.reason()) {
-        let _ = timeout(FLUSH_PATIENCE, wire.flush()).await;
+        let _ = timeout(FLUSH_PATIENCE, wire.finish()).await;
     }
     link.outbox.discard();
 }
@@ -51,8 +54,7 @@ struct Wire<'a> {
     stream: TcpStream,
     decoder: FrameDecoder,
     received: BytesMut,
-    batch: BytesMut,
-    taken: Taken,
+    queue: Queue,
     clock: LinkClock,
 }
 
@@ -71,8 +73,10 @@ impl<'a> Wire<'a> {
             decoder: FrameDecoder::new(link.flags, FrameLimits::from(limits))
                 .with_term_limits(limits.into()),
             received,
-            batch: unsent,
-            taken: Taken::default(),
+            queue: Queue {
+                batch: unsent,
+                taken: Taken::default(),
+            },
             clock: LinkClock::new(
                 TickPolicy::new(node.net_ticktime),
                 Instant::now().into_std(),
@@ -94,16 +98,16 @@ impl<'a> Wire<'a> {
                     self.clock.received(Instant::now().into_std());
                     self.dispatch()?;
                 }
-                written = writer.write_buf(&mut self.batch), if !self.batch.is_empty() => {
+                written = writer.write_buf(&mut self.queue.batch), if !self.queue.batch.is_empty() => {
                     written.map_err(io_error)?;
                     self.clock.sent(Instant::now().into_std());
-                    self.refill();
+                    self.queue.refill(&self.link.outbox);
                 }
-                () = self.link.outbox.filled(), if self.batch.is_empty() => {
+                () = self.link.outbox.filled(), if self.queue.batch.is_empty() => {
                     // Others that are ready to run may have something to send as well: one write
                     // for all of them is what makes many small calls cheap.
                     tokio::task::yield_now().await;
-                    self.refill();
+                    self.queue.refill(&self.link.outbox);
                 }
                 () = sleep_until(self.clock.deadline().into()) => self.tick()?,
                 () = self.link.closing.cancelled() => {}
@@ -131,14 +135,6 @@ impl<'a> Wire<'a> {
         Ok(())
     }
 
-    /// Takes the next batch once the last one is written.
-    fn refill(&mut self) {
-        if self.batch.is_empty() {
-            self.link.outbox.written(std::mem::take(&mut self.taken));
-            self.taken = self.link.outbox.take(&mut self.batch);
-        }
-    }
-
     /// Sends a tick or gives the peer up, whichever the clock says.
     fn tick(&mut self) -> Result<(), DownReason> {
         let now = Instant::now().into_std();
@@ -146,8 +142,8 @@ impl<'a> Wire<'a> {
             Tick::Wait => {}
             Tick::Send => {
                 // What waits to be written is as good as a tick.
-                if self.batch.is_empty() {
-                    self.batch.extend_from_slice(&TICK);
+                if self.queue.batch.is_empty() {
+                    self.queue.batch.extend_from_slice(&TICK);
                 }
                 self.clock.sent(now);
             }
@@ -156,15 +152,52 @@ impl<'a> Wire<'a> {
         Ok(())
     }
 
-    async fn flush(&mut self) -> io::Result<()> {
-        loop {
-            while !self.batch.is_empty() {
-                self.stream.write_buf(&mut self.batch).await?;
+    /// Sends what is queued, and waits until the peer has closed its side as well.
+    ///
+    /// What the peer says meanwhile is read and dropped: with input that nobody has read, the
+    /// operating system resets a connection that is closed, and what the peer has not received by
+    /// then is lost.
+    async fn finish(&mut self) -> io::Result<()> {
+        let (mut reader, mut writer) = self.stream.split();
+        let (queue, outbox) = (&mut self.queue, &self.link.outbox);
+        let send = async {
+            loop {
+                while !queue.batch.is_empty() {
+                    writer.write_buf(&mut queue.batch).await?;
+                }
+                queue.refill(outbox);
+                if queue.batch.is_empty() {
+                    return writer.shutdown().await;
+                }
             }
-            self.refill();
-            if self.batch.is_empty() {
-                return self.stream.shutdown().await;
+        };
+        let received = &mut self.received;
+        let drop_input = async {
+            loop {
+                received.clear();
+                if read_some(&mut reader, received).await? == 0 {
+                    return Ok(());
+                }
             }
+        };
+        tokio::try_join!(send, drop_input).map(drop)
+    }
+}
+
+/// What is being written.
+#[derive(Debug, Default)]
+struct Queue {
+    batch: BytesMut,
+    /// What of it the outbox waits to be told of.
+    taken: Taken,
+}
+
+impl Queue {
+    /// Takes the next batch once the last one is written.
+    fn refill(&mut self, outbox: &Outbox) {
+        if self.batch.is_empty() {
+            outbox.written(std::mem::take(&mut self.taken));
+            self.taken = outbox.take(&mut self.batch);
         }
     }
 }

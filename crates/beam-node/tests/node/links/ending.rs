@@ -5,7 +5,7 @@ use std::{future::IntoFuture, time::Duration};
 use beam_node::{Cause, Code, ConnectError, DownReason};
 use beam_term::Term;
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 use crate::support::{Cluster, down, eventually, within};
 
@@ -48,4 +48,41 @@ async fn a_connection_that_was_closed_is_gone_at_once_and_delivers_what_was_sent
     sent.sort_unstable();
     assert_eq!(sent, ["execute_call", "execute_cast"]);
     peer.closed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_reach_a_peer_that_is_slow_to_read_and_goes_on_talking() {
+    const RESULT: usize = 3_000_000;
+    let cluster = Cluster::new();
+    let a = cluster.start("a").await;
+    let mut events = a.events();
+    a.export("large", "result", async |count: usize| {
+        Bytes::from(vec![7; count])
+    })
+    .unwrap();
+    let mut peer = cluster.raw_peer(&a, "raw").await;
+    let request = peer.reference(1);
+    let size = Term::from(RESULT as i64);
+    peer.call(&request, ("large", "result"), [size]).await;
+    peer.spawn_reply().await;
+    eventually(|| a.serving() == 0).await;
+
+    let stop = tokio::spawn(async move { a.shutdown().await });
+    assert_eq!(down(&mut events, peer.name()).await, DownReason::ShutDown);
+    const TICK: [u8; 4] = [0; 4];
+    for _ in 0..100 {
+        // The connection may be gone, but for what was sent over it.
+        let _ = peer.socket().write_all(&TICK).await;
+        tokio::task::yield_now().await;
+    }
+
+    let (exit, reason) = peer.monitor_exit().await;
+    assert_eq!(exit.reference, request);
+    let [_, _, Term::Binary(result)] = reason.as_tuple().unwrap() else {
+        panic!("{reason:?}")
+    };
+    assert_eq!(result.len(), RESULT);
+    peer.closed().await;
+    drop(peer);
+    within(stop).await.unwrap().unwrap();
 }
