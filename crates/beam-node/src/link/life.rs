@@ -42,9 +42,11 @@ impl NodeState {
             old.close(DownReason::Replaced);
             self.withdraw_in(&turn, &old);
         }
+        // Logging runs code of users. What that does if it fails must not leave a link behind that
+        // no task reads.
+        tracing::info!(peer = %link.peer, hidden = !link.visible, "connected");
         self.links.insert(&link);
         turn.set_live(&link);
-        tracing::info!(peer = %link.peer, hidden = !link.visible, "connected");
         self.emit(Event::Up {
             peer: link.peer.clone(),
             hidden: !link.visible,
@@ -78,17 +80,17 @@ impl NodeState {
     }
 
     /// Withdraws a link that was closed: from here on nobody finds it, and those who wait for an
-    /// answer over it wait no longer. A second time does nothing.
+    /// answer over it wait no longer. `false` if that was done before.
     ///
-    /// The task of the link may be in the middle of a message, so it does the last of this by
+    /// The task of the link may be in the middle of a message meanwhile, and does the last of this by
     /// [`NodeState::release_processes`].
-    pub(crate) fn withdraw(&self, slot: &Slot, link: &Link) {
-        self.withdraw_in(&slot.turn(), link);
+    pub(crate) fn withdraw(&self, slot: &Slot, link: &Link) -> bool {
+        self.withdraw_in(&slot.turn(), link)
     }
 
-    fn withdraw_in(&self, turn: &Turn<'_>, link: &Link) {
+    fn withdraw_in(&self, turn: &Turn<'_>, link: &Link) -> bool {
         if !self.links.remove(link) {
-            return;
+            return false;
         }
         // Whoever learns that a call is lost, or that the peer is gone, must not find it among the
         // members of a group, or connected, any more.
@@ -97,11 +99,12 @@ impl NodeState {
         link.fail_requests();
         self.release_processes(link);
         let reason = link.reason();
-        tracing::info!(peer = %link.peer, %reason, "disconnected");
         self.emit(Event::Down {
             peer: link.peer.clone(),
-            reason,
+            reason: reason.clone(),
         });
+        tracing::info!(peer = %link.peer, %reason, "disconnected");
+        true
     }
 
     /// Ends what processes of this node had to do with a link: those of its peer that watched

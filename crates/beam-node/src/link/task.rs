@@ -27,18 +27,52 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs a link to its end, and cleans up after it.
 pub(crate) async fn run(node: Arc<NodeState>, slot: Arc<Slot>, link: Arc<Link>, socket: Socket) {
+    let mut end = End {
+        node: &node,
+        slot: &slot,
+        link: &link,
+        is_made: false,
+    };
     let mut wire = Wire::new(&node, &link, socket);
-    if let Err(reason) = wire.exchange().await {
-        // The first reason counts: who closed the link knows better than who saw the effect.
-        link.close(reason);
-    }
-    node.withdraw(&slot, &link);
-    // Whoever withdrew the link before did not see what came of the last message.
-    node.release_processes(&link);
+    // A close of this node has given its reason already.
+    let reason = wire.exchange().await.err().unwrap_or_else(|| link.reason());
+    end.make(reason);
     if is_in_order(&link.reason()) {
         let _ = timeout(FLUSH_PATIENCE, wire.finish()).await;
     }
-    link.outbox.discard();
+}
+
+/// The end of a link, which comes however its task ends.
+struct End<'a> {
+    node: &'a NodeState,
+    slot: &'a Slot,
+    link: &'a Link,
+    is_made: bool,
+}
+
+impl End<'_> {
+    fn make(&mut self, reason: DownReason) {
+        self.is_made = true;
+        // The first reason counts: who closed the link knows better than who saw the effect.
+        self.link.close(reason);
+        if !self.node.withdraw(self.slot, self.link) {
+            // Whoever did so before did not see what came of the last message.
+            self.node.release_processes(self.link);
+        }
+    }
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        if !self.is_made {
+            // The task was torn down, if not by a panic, then with its runtime.
+            self.make(match std::thread::panicking() {
+                true => DownReason::Panicked,
+                false => DownReason::ShutDown,
+            });
+        }
+        self.link.outbox.discard();
+    }
 }
 
 /// Whether a link ends by a decision of this node that does not concern the peer: what was sent

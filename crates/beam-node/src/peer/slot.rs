@@ -79,7 +79,8 @@ impl Slot {
                 biased;
                 outcome = outcome.wait_for(Option::is_some) => match outcome.as_deref() {
                     Ok(Some(result)) => result.clone(),
-                    Ok(None) | Err(_) => Err(ConnectError::ShutDown),
+                    // The attempt was torn down.
+                    Ok(None) | Err(_) => Err(ConnectError::Lost(self.name.clone())),
                 },
                 link = self.await_link() => Ok(link),
             }
@@ -152,8 +153,9 @@ impl Slot {
         node.spawn({
             let node = Arc::clone(&node);
             async move {
+                let attempt = Attempt(&slot);
                 let result = connect::dial(&node, &slot).await;
-                *slot.dialling() = None;
+                drop(attempt);
                 if let Err(reason) = &result {
                     node.refused(&slot.name, reason);
                 }
@@ -165,6 +167,15 @@ impl Slot {
 
     fn dialling(&self) -> MutexGuard<'_, Option<watch::Receiver<Outcome>>> {
         self.dialling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An attempt to connect under way. However it ends, another one can begin.
+struct Attempt<'a>(&'a Slot);
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        *self.0.dialling() = None;
     }
 }
 
