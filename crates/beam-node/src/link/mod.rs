@@ -27,6 +27,7 @@ use crate::{
 
 pub(crate) use links::Links;
 pub(crate) use outbox::{Lane, Outbox, Rejected};
+use requests::Lost;
 pub(crate) use requests::{Request, Sent};
 pub(crate) use task::run;
 
@@ -199,20 +200,25 @@ impl Link {
 
     /// Sends what is owed to the peer: a small answer, never refused for want of room.
     pub(crate) fn answer(&self, control: &Control, payload: Payload<'_>) {
-        self.owe(Lane::Owed, control, payload);
+        let _ = self.owe(Lane::Owed, control, payload);
     }
 
     /// Sends the reply to a request, ahead of the answer that comes later in the free lane.
     pub(crate) fn reply(&self, control: &Control) {
-        self.owe(Lane::Reply, control, Payload::None);
+        let _ = self.owe(Lane::Reply, control, Payload::None);
     }
 
-    fn owe(&self, lane: Lane, control: &Control, payload: Payload<'_>) {
+    fn owe(&self, lane: Lane, control: &Control, payload: Payload<'_>) -> Result<(), Lost> {
         match self.send(lane, control, payload) {
-            Ok(()) | Err(SendError::Closed) => {}
-            Err(SendError::Full) => self.close(DownReason::NotReading),
+            Ok(()) => Ok(()),
+            Err(SendError::Closed) => Err(Lost),
+            Err(SendError::Full) => {
+                self.close(DownReason::NotReading);
+                Err(Lost)
+            }
             Err(SendError::Encode(error)) => {
                 tracing::error!(peer = %self.peer, %error, "failed to encode an answer");
+                Ok(())
             }
         }
     }

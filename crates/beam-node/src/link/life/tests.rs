@@ -186,6 +186,21 @@ async fn nothing_is_left_of_a_message_that_a_replaced_link_was_busy_with() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_a_sign_of_life_from_a_link_that_is_lost() {
+    let (_node, state) = node().await;
+    let peer = "p@127.0.0.1".parse().unwrap();
+    let established = handshake(&state, &peer);
+    let slot = state.slot(&peer);
+    let link = establish(&state, &slot, &established);
+    link.close(DownReason::Closed);
+    state.withdraw(&slot, &link);
+
+    let probe = tokio::time::timeout(Duration::from_secs(30), link.probe());
+
+    assert!(probe.await.unwrap().is_err());
+}
+
+#[tokio::test]
 async fn what_a_replaced_link_brings_of_groups_is_ignored() {
     let (node, state) = node().await;
     let peer: NodeName = "p@127.0.0.1".parse().unwrap();
