@@ -197,6 +197,29 @@ fn large_messages_get_ahead_however_many_small_ones_there_are() {
 }
 
 #[test]
+fn only_so_many_large_messages_are_sent_at_a_time() {
+    const MESSAGES: usize = 3 * INTERLEAVED;
+    const FRAGMENTS: usize = 3;
+    let outbox = Outbox::new(usize::MAX);
+    let encoder = encoder();
+    for _ in 0..MESSAGES {
+        outbox
+            .push_large(Lane::Free, large(&encoder, FRAGMENTS))
+            .unwrap();
+    }
+    let mut lanes = outbox.lanes();
+    let (mut ended, mut most) = (0, 0);
+    let mut batch = BytesMut::new();
+    while lanes.take_free(&mut batch, &mut Taken::default()) {
+        ended = MESSAGES - lanes.free.len();
+        let begun = lanes.free.iter().filter(|row| row.len() < FRAGMENTS);
+        most = most.max(begun.count());
+    }
+    assert_eq!(ended, MESSAGES);
+    assert_eq!(most, INTERLEAVED);
+}
+
+#[test]
 fn the_memory_of_a_burst_is_freed() {
     let outbox = Outbox::new(usize::MAX);
     let mut batch = BytesMut::new();

@@ -216,3 +216,23 @@ async fn nodes_that_flood_each_other_with_casts_do_not_wait_for_each_other() {
         assert!(flood.unwrap() < PATIENCE);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_large_messages_at_once_do_not_exceed_what_a_peer_assembles() {
+    const CASTS: usize = 200;
+    const CAST: usize = 200_000;
+    let cluster = Cluster::new();
+    let a = start(&cluster, usize::MAX).await;
+    let mut peer = cluster.raw_peer(&a, "raw").await;
+    peer.assemble_at_most(32);
+    const { assert!(CASTS * CAST > MORE_THAN_BUFFERED) };
+    for _ in 0..CASTS {
+        a.cast(peer.name(), ("m", "f"), (bytes(CAST),))
+            .await
+            .unwrap();
+    }
+    // Most of them are queued by now.
+    for _ in 0..CASTS {
+        peer.spawn_request().await;
+    }
+}
