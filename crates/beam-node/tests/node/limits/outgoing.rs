@@ -50,8 +50,17 @@ async fn bytes_that_wait_for_one_peer_are_limited() {
         "{error:?}"
     );
     assert!(!error.may_have_run());
-    let call = a.call::<Term, _>(peer.name(), ("m", "f"), (bytes(CAST),));
-    assert_eq!(within(call).await.unwrap_err().code, Code::TooManyRequests);
+    // The operating system may make room for a few more.
+    loop {
+        let call = a.call::<Term, _>(peer.name(), ("m", "f"), (bytes(CAST),));
+        let error = within(call.timeout(Duration::ZERO)).await.unwrap_err();
+        if error.code == Code::TooManyRequests {
+            break;
+        }
+        assert_eq!(error.code, Code::RequestTimeout);
+        sent += 1;
+        assert!(sent * CAST < MORE_THAN_BUFFERED, "no limit was reached");
+    }
     assert_eq!(a.calling(), 0);
     cast(other.name().as_ref()).await.unwrap();
 
