@@ -25,7 +25,7 @@ impl NodeState {
         // Those who wait for the link must not find everything settled before it is seen.
         let question = self.settling.question();
         let turn = slot.turn();
-        let old = slot.live();
+        let old = turn.published();
         if old
             .as_ref()
             .is_some_and(|old| self.outlasts(old, &handshaken))
@@ -73,7 +73,8 @@ impl NodeState {
             made_by,
             disowned,
         } = other;
-        live.creation == established.peer_creation
+        !live.is_closing()
+            && live.creation == established.peer_creation
             && *disowned != Some(live.id)
             && live.made_by.has_precedence(self.name(), &live.peer)
             && !made_by.has_precedence(self.name(), &live.peer)

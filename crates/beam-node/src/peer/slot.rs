@@ -51,14 +51,15 @@ impl Slot {
         &self.name
     }
 
-    /// The live link, if there is one.
+    /// The live link, if there is one. One that was closed is none, though it may not be withdrawn.
     pub(crate) fn live(&self) -> Option<Arc<Link>> {
-        self.live.load_full()
+        self.live.load_full().filter(|link| !link.is_closing())
     }
 
     /// Whether there is a live link.
     pub(crate) fn is_live(&self) -> bool {
-        self.live.load().is_some()
+        let live = self.live.load();
+        live.as_ref().is_some_and(|link| !link.is_closing())
     }
 
     /// The live link, made by dialling where there is none.
@@ -199,6 +200,11 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    /// The link that was published and not withdrawn, even if it was closed.
+    pub(crate) fn published(&self) -> Option<Arc<Link>> {
+        self.slot.live.load_full()
+    }
+
     /// Makes `link` the live one.
     pub(crate) fn set_live(&self, link: &Arc<Link>) {
         self.slot.live.store(Some(Arc::clone(link)));
@@ -207,7 +213,7 @@ impl Turn<'_> {
 
     /// Forgets `link` if it is the live one.
     pub(crate) fn forget(&self, link: &Link) {
-        if self.slot.live().is_some_and(|live| live.id == link.id) {
+        if self.published().is_some_and(|live| live.id == link.id) {
             self.slot.live.store(None);
             self.slot.changed.send_replace(());
         }

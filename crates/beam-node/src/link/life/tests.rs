@@ -186,6 +186,38 @@ async fn nothing_is_left_of_a_message_that_a_replaced_link_was_busy_with() {
 }
 
 #[tokio::test]
+async fn a_link_that_was_closed_is_replaced_before_its_task_has_withdrawn_it() {
+    let (node, state) = node().await;
+    let mut events = node.events();
+    let peer: NodeName = "a@127.0.0.1".parse().unwrap();
+    let established = handshake(&state, &peer);
+    let slot = state.slot(&peer);
+    let made_here = connection(&established, Side::ThisNode);
+    let old = state.establish(&slot, made_here).unwrap();
+
+    old.close(DownReason::Closed);
+    assert!(slot.live().is_none() && !slot.is_live());
+    let new = establish(&state, &slot, &established);
+
+    assert_eq!(slot.live().map(|live| live.id), Some(new.id));
+    assert!(!state.withdraw(&slot, &old));
+    let hidden = true;
+    for expected in [
+        Event::Up {
+            peer: peer.clone(),
+            hidden,
+        },
+        Event::Down {
+            peer: peer.clone(),
+            reason: DownReason::Closed,
+        },
+        Event::Up { peer, hidden },
+    ] {
+        assert_eq!(events.next().await, Some(expected));
+    }
+}
+
+#[tokio::test]
 async fn nobody_waits_for_a_sign_of_life_from_a_link_that_is_lost() {
     let (_node, state) = node().await;
     let peer = "p@127.0.0.1".parse().unwrap();
