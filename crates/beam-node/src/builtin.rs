@@ -81,7 +81,8 @@ fn connected(node: &Weak<NodeState>, wanted: impl Fn(bool) -> bool) -> Vec<Atom>
     let Some(node) = node.upgrade() else {
         return Vec::new();
     };
-    node.links()
+    node.links
+        .all()
         .iter()
         .filter(|link| wanted(link.visible))
         .map(|link| link.peer.as_atom().clone())

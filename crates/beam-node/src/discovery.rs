@@ -170,7 +170,7 @@ impl Learned {
 }
 
 fn some_connected(node: &Arc<NodeState>) -> Vec<Arc<Slot>> {
-    let mut links = node.links();
+    let mut links = node.links.all();
     fastrand::shuffle(&mut links);
     links.truncate(ASKED_AT_A_TIME);
     links.iter().map(|link| node.slot(&link.peer)).collect()

@@ -60,6 +60,9 @@ pub enum DownReason {
     /// The operating system reported an error.
     #[error("{0}")]
     Io(String),
+    /// This node panicked over something that the peer sent.
+    #[error("this node panicked over what the peer sent")]
+    Panicked,
     /// This node disconnected.
     #[error("disconnected by this node")]
     Disconnected,

@@ -163,11 +163,14 @@ impl Node {
 
     /// Closes the connection to a node; `false` if there was none.
     ///
-    /// Calls that wait for an answer fail with `service_unavailable`.
+    /// It is gone at once: calls that wait for an answer fail with `service_unavailable`, and the
+    /// next call connects anew. What was sent before still has a few seconds to reach the peer.
     pub fn disconnect(&self, node: &NodeName) -> bool {
-        let link = self.state.slot(node).live();
+        let slot = self.state.slot(node);
+        let link = slot.live();
         if let Some(link) = &link {
             link.close(DownReason::Disconnected);
+            self.state.withdraw(&slot, link);
         }
         link.is_some()
     }
@@ -176,7 +179,8 @@ impl Node {
     pub fn peers(&self) -> Vec<PeerStatus> {
         let mut peers: Vec<PeerStatus> = self
             .state
-            .links()
+            .links
+            .all()
             .into_iter()
             .map(|link| PeerStatus {
                 name: link.peer.clone(),

@@ -68,7 +68,7 @@ pub(crate) fn supervise(node: Arc<NodeState>) -> impl Future<Output = ()> + use<
                 served.end(Ended::Stopped);
             }
         }
-        for link in node.links() {
+        for link in node.links.all() {
             link.close(DownReason::ShutDown);
         }
         if timeout(LAST_PATIENCE, node.tasks_ended()).await.is_err() {

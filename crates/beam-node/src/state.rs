@@ -10,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-use beam_dist::{
-    Cookie, Flags, NodeName,
-    handshake::{self, Established},
-};
+use beam_dist::{Cookie, Flags, NodeName, handshake};
 use beam_term::Term;
 use tokio::{
     sync::{Semaphore, broadcast},
@@ -25,11 +22,11 @@ use crate::{
     Peer,
     connect::ConnectError,
     discovery::Discovery,
-    event::{DownReason, Event},
+    event::Event,
     export::Exports,
     group::ScopeDriver,
     identity::Identity,
-    link::Link,
+    link::Links,
     peer::Slot,
     process::{Process, Processes},
     resolve::Resolver,
@@ -59,6 +56,7 @@ pub(crate) struct NodeState {
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) discovery: Option<Discovery>,
     pub(crate) settling: Settling,
+    pub(crate) links: Links,
     /// Connections that have not shown the cookie.
     pub(crate) unauthenticated: Arc<Semaphore>,
     /// Ends every task of the node.
@@ -69,7 +67,6 @@ pub(crate) struct NodeState {
     pub(crate) ended: CancellationToken,
     tasks: TaskTracker,
     slots: Mutex<HashMap<NodeName, Weak<Slot>>>,
-    links: Mutex<HashMap<u64, Arc<Link>>>,
     next_link: AtomicU64,
 }
 
@@ -133,7 +130,7 @@ impl NodeState {
             ended: CancellationToken::new(),
             tasks: TaskTracker::new(),
             slots: Mutex::default(),
-            links: Mutex::default(),
+            links: Links::default(),
             next_link: AtomicU64::new(1),
             identity,
             processes,
@@ -193,72 +190,9 @@ impl NodeState {
         slot
     }
 
-    /// The live links.
-    pub(crate) fn links(&self) -> Vec<Arc<Link>> {
-        lock(&self.links).values().cloned().collect()
-    }
-
-    /// A link after its handshake: from here on peers and groups see it.
-    pub(crate) fn link_established(
-        self: &Arc<Self>,
-        slot: &Arc<Slot>,
-        established: Established,
-    ) -> Arc<Link> {
-        // Those who wait for the link must not find everything settled before it is seen.
-        let question = self.settling.question();
-        let id = self.next_link.fetch_add(1, Ordering::Relaxed);
-        let link = Arc::new(Link::new(id, established, Arc::clone(&self.identity)));
-        let turn = slot.turn();
-        lock(&self.links).insert(id, Arc::clone(&link));
-        if let Some(old) = slot.establish(&link) {
-            // What the old link announced must be gone before the new one announces.
-            old.close(DownReason::Replaced);
-            self.clean_up(slot, &old);
-        }
-        tracing::info!(peer = %link.peer, hidden = !link.visible, "connected");
-        self.emit(Event::Up {
-            peer: link.peer.clone(),
-            hidden: !link.visible,
-        });
-        self.groups.link_up(&link);
-        drop(turn);
-        // Whoever stopped the node may have looked for links before this one was there.
-        if self.is_closed() {
-            link.close(DownReason::ShutDown);
-        }
-        if let Some(discovery) = &self.discovery {
-            discovery.ask(self, Arc::clone(slot), question);
-        }
-        link
-    }
-
-    /// Cleans up after a link; a second time does nothing.
-    pub(crate) fn link_ended(&self, slot: &Slot, link: &Arc<Link>) {
-        let _turn = slot.turn();
-        self.clean_up(slot, link);
-    }
-
-    fn clean_up(&self, slot: &Slot, link: &Arc<Link>) {
-        if lock(&self.links).remove(&link.id).is_none() {
-            return;
-        }
-        slot.lost(link);
-        self.groups.link_down(link);
-        link.fail();
-        for process in self.processes.all() {
-            process.unwatch(|watcher| watcher.link().id == link.id);
-            if let Some(served) = process.served()
-                && served.came_over(link.id)
-            {
-                served.cancelled.cancel();
-            }
-        }
-        let reason = link.reason();
-        tracing::info!(peer = %link.peer, %reason, "disconnected");
-        self.emit(Event::Down {
-            peer: link.peer.clone(),
-            reason,
-        });
+    /// A number that no link of this node has had.
+    pub(crate) fn fresh_link_id(&self) -> u64 {
+        self.next_link.fetch_add(1, Ordering::Relaxed)
     }
 
     /// An attempt to connect failed.
@@ -297,7 +231,7 @@ impl NodeState {
         self.tasks.wait().await;
     }
 
-    fn emit(&self, event: Event) {
+    pub(crate) fn emit(&self, event: Event) {
         // Nobody may be listening.
         let _ = self.events.send(event);
     }

@@ -20,6 +20,7 @@ pub struct Initiator {
     cookie: Cookie,
     challenge: Challenge,
     outgoing: Option<Bytes>,
+    proved: bool,
     state: State,
 }
 
@@ -39,6 +40,7 @@ impl Initiator {
             cookie,
             challenge,
             outgoing,
+            proved: false,
             state: State::Status,
         }
     }
@@ -74,6 +76,7 @@ impl Initiator {
             cookie,
             challenge,
             outgoing,
+            proved: false,
             state: State::Status,
         })
     }
@@ -118,6 +121,12 @@ impl Initiator {
             }
             _ => Err(HandshakeError::OutOfTurn),
         }
+    }
+
+    /// Whether the proof that the own node knows the cookie was made. Once it is sent, the peer may
+    /// take the link for established, whatever becomes of this side.
+    pub fn has_proved(&self) -> bool {
+        self.proved
     }
 
     /// What it means that the peer closed the connection now.
@@ -200,6 +209,7 @@ impl Initiator {
             digest: Digest::of(&self.cookie, packet.challenge),
         };
         self.outgoing = Some(reply.encode());
+        self.proved = true;
         self.state = State::Ack {
             identity: own.clone(),
             peer: Identity {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use beam_dist::{
     NodeName,
-    handshake::{Acceptor, AcceptorEvent, Challenge, Decision, Established, HandshakeError},
+    handshake::{Acceptor, AcceptorEvent, Challenge, Decision, HandshakeError},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -12,11 +12,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ConnectError, Wire, exchange::Exchange};
-use crate::{
-    peer::{Accepting, Slot},
-    state::NodeState,
-};
+use super::{ConnectError, Handshaken, Side, Socket, exchange::Exchange};
+use crate::{peer::Accepting, state::NodeState};
 
 /// How long to wait after the operating system refused to accept, for example for want of file
 /// descriptors.
@@ -55,39 +52,31 @@ async fn welcome(
 ) {
     let handshake = timeout(node.handshake_timeout(), handshake(&node, stream, address));
     let result = tokio::select! {
+        biased;
         () = node.stop.cancelled() => return,
         result = handshake => result,
     };
     drop(unauthenticated);
     match result {
-        Ok(Ok(Accepted {
-            slot,
-            established,
-            wire,
-            // It is under way until its link is seen.
-            accepting: _accepting,
-        })) => {
-            let link = node.link_established(&slot, established);
-            wire.run(&node, &slot, &link);
-        }
-        Ok(Err(Failed {
-            peer,
-            reason,
-            was_alive,
-        })) => match (peer, &reason) {
-            // Part of the protocol, and no failure: the own attempt goes on.
-            (_, ConnectError::Handshake(HandshakeError::Refused { .. })) => {}
-            // So is that the peer gives its attempt up for another one.
-            (Some(peer), reason)
-                if is_gone(reason) && (was_alive || node.slot(&peer).is_live_or_dialling()) =>
-            {
-                tracing::debug!(%peer, %address, %reason, "the peer gave an attempt to connect up");
+        // The handshake is over when its link is published.
+        Ok(Ok((handshaken, socket, _accepting))) => {
+            let slot = node.slot(&handshaken.established.peer);
+            match node.establish(&slot, handshaken) {
+                Some(link) => socket.run(&node, &slot, &link),
+                None => {
+                    tracing::debug!(peer = %slot.name(), %address, "kept the link made meanwhile");
+                }
             }
-            (Some(peer), _) => {
+        }
+        Ok(Err(Failed { peer, reason })) => match peer {
+            Some(peer) if is_given_up(&reason) => {
+                tracing::debug!(%peer, %address, %reason, "no link came of a connection");
+            }
+            Some(peer) => {
                 tracing::warn!(%peer, %address, %reason, "refused a connection");
                 node.refused(&peer, &reason);
             }
-            (None, _) => tracing::warn!(%address, %reason, "refused a connection"),
+            None => tracing::warn!(%address, %reason, "refused a connection"),
         },
         Err(_elapsed) => {
             tracing::warn!(%address, "refused a connection: its handshake took too long");
@@ -95,15 +84,39 @@ async fn welcome(
     }
 }
 
-/// Whether a handshake failed for no other reason than that the peer ended it.
-fn is_gone(reason: &ConnectError) -> bool {
+/// A handshake that succeeded, and what stands for it.
+type Accepted = (Handshaken, Socket, Option<Accepting>);
+
+/// A handshake that came to nothing, with the name that the peer claimed.
+struct Failed {
+    peer: Option<NodeName>,
+    reason: ConnectError,
+}
+
+/// Whether a connection was given up in good order, by either side: mostly because the nodes have
+/// made another one meanwhile.
+fn is_given_up(reason: &ConnectError) -> bool {
     matches!(
         reason,
-        ConnectError::Io { .. }
-            | ConnectError::Handshake(
-                HandshakeError::Closed { .. } | HandshakeError::AliveRefused { .. }
-            )
+        ConnectError::Handshake(
+            HandshakeError::Refused { .. }
+                | HandshakeError::AliveRefused { .. }
+                | HandshakeError::Closed { .. }
+        )
     )
+}
+
+async fn handshake(
+    node: &Arc<NodeState>,
+    stream: TcpStream,
+    address: SocketAddr,
+) -> Result<Accepted, Failed> {
+    let mut claimed = None;
+    let result = steps(node, stream, address, &mut claimed).await;
+    result.map_err(|reason| Failed {
+        peer: claimed.or_else(|| named(&reason)),
+        reason,
+    })
 }
 
 /// The peer, where its introduction was refused already.
@@ -115,54 +128,17 @@ fn named(reason: &ConnectError) -> Option<NodeName> {
     }
 }
 
-/// A handshake that succeeded.
-struct Accepted {
-    slot: Arc<Slot>,
-    established: Established,
-    wire: Wire,
-    accepting: Option<Accepting>,
-}
-
-/// A handshake that came to nothing, with the name that the peer claimed.
-struct Failed {
-    peer: Option<NodeName>,
-    reason: ConnectError,
-    /// Whether there was a link with the peer.
-    was_alive: bool,
-}
-
-async fn handshake(
-    node: &Arc<NodeState>,
-    stream: TcpStream,
-    address: SocketAddr,
-) -> Result<Accepted, Failed> {
-    let (mut claimed, mut accepting) = (None, None);
-    match steps(node, stream, address, &mut claimed, &mut accepting).await {
-        Ok((established, wire)) => Ok(Accepted {
-            slot: node.slot(&established.peer),
-            established,
-            wire,
-            accepting,
-        }),
-        Err(reason) => Err(Failed {
-            was_alive: claimed.is_some() && accepting.is_none(),
-            peer: claimed.or_else(|| named(&reason)),
-            reason,
-        }),
-    }
-}
-
 async fn steps(
     node: &Arc<NodeState>,
     stream: TcpStream,
     address: SocketAddr,
     claimed: &mut Option<NodeName>,
-    accepting: &mut Option<Accepting>,
-) -> Result<(Established, Wire), ConnectError> {
+) -> Result<Accepted, ConnectError> {
     let challenge =
         Challenge::random().map_err(|error| ConnectError::Entropy(error.to_string()))?;
     let mut acceptor = Acceptor::new(node.introduction(), node.cookie.clone(), challenge);
     let mut exchange = Exchange::new(stream, &address);
+    let (mut disowned, mut accepting) = (None, None);
     loop {
         let Some(packet) = exchange.receive().await? else {
             return Err(acceptor.eof().into());
@@ -170,9 +146,9 @@ async fn steps(
         let event = acceptor.receive(&packet);
         let event = match event {
             Ok(AcceptorEvent::Decide(peer)) => {
-                *claimed = Some(peer.name.clone());
                 let decision;
-                (decision, *accepting) = decide(node, &peer.name);
+                (decision, disowned, accepting) = decide(node, &peer.name);
+                *claimed = Some(peer.name);
                 acceptor.decide(decision).map(|()| AcceptorEvent::Continue)
             }
             // This node gives no names: a peer without one is told so.
@@ -181,21 +157,35 @@ async fn steps(
                 .map(|()| AcceptorEvent::Continue),
             event => event,
         };
-        let sent = exchange.send(acceptor.outgoing()).await;
-        match event? {
-            AcceptorEvent::Established(established) => {
-                sent?;
-                return Ok((established, exchange.into_wire()));
-            }
-            _ => sent?,
+        // A peer that has the last packet counts on the link, which is to be seen here by then.
+        if let Ok(AcceptorEvent::Established(established)) = event {
+            let handshaken = Handshaken {
+                established,
+                made_by: Side::Peer,
+                disowned,
+            };
+            let socket = exchange.into_socket(acceptor.outgoing());
+            return Ok((handshaken, socket, accepting));
         }
+        // What there is to say to a peer that is refused is said before the connection goes.
+        let sent = exchange.send(acceptor.outgoing()).await;
+        event?;
+        sent?;
     }
 }
 
-/// What this node thinks of a peer that connects.
-fn decide(node: &Arc<NodeState>, peer: &NodeName) -> (Decision, Option<Accepting>) {
+/// What this node thinks of a peer that connects, given its own attempts and links; and the link
+/// that there is, if the peer is asked about one.
+///
+/// Nobody has shown the cookie yet, so that nothing changes by it: an attempt of this node goes on.
+fn decide(node: &Arc<NodeState>, peer: &NodeName) -> (Decision, Option<u64>, Option<Accepting>) {
     if node.draining.is_cancelled() {
-        return (Decision::NotAllowed, None);
+        return (Decision::NotAllowed, None, None);
     }
-    node.slot(peer).decide(node.name())
+    let slot = node.slot(peer);
+    if let Some(live) = slot.live() {
+        return (Decision::Alive, Some(live.id), None);
+    }
+    let (decision, accepting) = slot.accept(node.name());
+    (decision, None, accepting)
 }

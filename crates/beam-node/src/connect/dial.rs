@@ -1,62 +1,74 @@
 //! Connecting to a peer.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc, time::Duration};
 
-use beam_dist::handshake::{Challenge, Established, HandshakeError, Initiator, InitiatorEvent};
-use tokio::{net::TcpStream, time::timeout_at};
-use tokio_util::sync::CancellationToken;
+use beam_dist::handshake::{Challenge, HandshakeError, Initiator, InitiatorEvent};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout, timeout_at},
+};
 
-use super::{ConnectError, Wire, exchange::Exchange};
+use super::{ConnectError, Handshaken, Side, Socket, exchange::Exchange};
 use crate::{deadline, link::Link, peer::Slot, state::NodeState};
+
+/// How long to wait for the attempt of a peer that has precedence, before the own one is made anew.
+const PRECEDENCE: Duration = Duration::from_millis(500);
 
 /// Connects to a peer and starts the link.
 ///
-/// When the peer connects at the same time and its attempt takes precedence, as `give_way` or the
-/// peer's own status says, the link that it makes is the result.
+/// The peer may connect at the same time: a link that it makes serves as well. An attempt is given
+/// up for a link that is there, and never for less, as whoever connects in the name of the peer may
+/// be a stranger.
 pub(crate) async fn dial(
     node: &Arc<NodeState>,
     slot: &Arc<Slot>,
-    give_way: CancellationToken,
 ) -> Result<Arc<Link>, ConnectError> {
-    let patience = node.handshake_timeout();
-    let attempt = tokio::select! {
-        // Nothing is begun once the node is stopped.
+    tokio::select! {
         biased;
-        () = node.stop.cancelled() => return Err(ConnectError::ShutDown),
-        () = give_way.cancelled() => Err(ConnectError::Handshake(HandshakeError::SimultaneousLost {
-            peer: slot.name().clone(),
-        })),
-        attempt = attempt(node, slot) => attempt,
-    };
-    match attempt {
-        Ok((established, wire)) => {
-            let link = node.link_established(slot, established);
-            wire.run(node, slot, &link);
-            Ok(link)
-        }
-        Err(
-            lost @ ConnectError::Handshake(
-                HandshakeError::SimultaneousLost { .. } | HandshakeError::AliveRefused { .. },
-            ),
-        ) => {
-            let made_by_peer = async {
-                tokio::select! {
-                    link = slot.await_link(patience) => link,
-                    // It is under way already.
-                    () = give_way.cancelled() => slot.await_accepted(patience).await,
-                }
-            };
-            match node.stop.run_until_cancelled(made_by_peer).await {
-                Some(link) => link.ok_or(lost),
-                None => Err(ConnectError::ShutDown),
-            }
-        }
-        Err(error) => Err(error),
+        () = node.stop.cancelled() => Err(ConnectError::ShutDown),
+        result = attempts(node, slot) => result,
     }
 }
 
-async fn attempt(node: &NodeState, slot: &Slot) -> Result<(Established, Wire), ConnectError> {
+async fn attempts(node: &Arc<NodeState>, slot: &Arc<Slot>) -> Result<Arc<Link>, ConnectError> {
     let deadline = deadline::after(node.handshake_timeout());
+    loop {
+        let changes = slot.changes();
+        if let Some(link) = slot.live() {
+            return Ok(link);
+        }
+        let error = match attempt(node, slot, deadline).await {
+            Ok((handshaken, socket)) => match node.establish(slot, handshaken) {
+                Some(link) => {
+                    socket.run(node, slot, &link);
+                    return Ok(link);
+                }
+                None => linked(slot),
+            },
+            Err(error) => error,
+        };
+        let is_lost = matches!(
+            error,
+            ConnectError::Handshake(HandshakeError::SimultaneousLost { .. })
+        );
+        if is_lost {
+            // The attempt of the peer may come to nothing, while its own node can be reached.
+            let patience = PRECEDENCE.min(deadline.saturating_duration_since(Instant::now()));
+            let _ = timeout(patience, slot.await_link()).await;
+        }
+        // An attempt that met with another link says nothing of the peer, even if that is gone.
+        let is_inconclusive = is_lost || changes.happened();
+        if !is_inconclusive || Instant::now() >= deadline {
+            return slot.live().ok_or(error);
+        }
+    }
+}
+
+async fn attempt(
+    node: &NodeState,
+    slot: &Slot,
+    deadline: Instant,
+) -> Result<(Handshaken, Socket), ConnectError> {
     let peer = slot.name();
     if peer.is_long() != node.name().is_long() {
         return Err(ConnectError::NameForm {
@@ -64,7 +76,7 @@ async fn attempt(node: &NodeState, slot: &Slot) -> Result<(Established, Wire), C
             peer: peer.clone(),
         });
     }
-    let stream = node.resolver.connect(peer, deadline).await?;
+    let stream = unless_linked(slot, node.resolver.connect(peer, deadline)).await?;
     let timed_out = |_elapsed| ConnectError::TimedOut {
         node: peer.clone(),
         after: node.handshake_timeout(),
@@ -78,7 +90,7 @@ async fn handshake(
     node: &NodeState,
     slot: &Slot,
     stream: TcpStream,
-) -> Result<(Established, Wire), ConnectError> {
+) -> Result<(Handshaken, Socket), ConnectError> {
     let challenge =
         Challenge::random().map_err(|error| ConnectError::Entropy(error.to_string()))?;
     let mut initiator = Initiator::new(
@@ -88,31 +100,58 @@ async fn handshake(
         challenge,
     );
     let mut exchange = Exchange::new(stream, slot.name());
+    let _handshake = unless_linked(slot, async { Ok(slot.begin().await) }).await?;
+    exchange.send(initiator.outgoing()).await?;
+    // The peer has a link from when it sees the proof of the cookie. Up to then the attempt can be
+    // given up; after that, which of two links stays is for `establish` to say, as it is there.
+    let mut proved = false;
     loop {
-        exchange.send(initiator.outgoing()).await?;
-        let Some(packet) = exchange.receive().await? else {
+        let received = match proved {
+            true => exchange.receive().await?,
+            false => unless_linked(slot, exchange.receive()).await?,
+        };
+        let Some(packet) = received else {
             return Err(initiator.eof().into());
         };
-        match initiator.receive(&packet) {
-            Ok(InitiatorEvent::Continue) => {}
+        let step = match initiator.receive(&packet) {
+            Ok(InitiatorEvent::Continue) => Ok(()),
             // A link that the peer still has to this name is one that this node knows nothing of,
             // from before a restart or a cut.
-            Ok(InitiatorEvent::Alive) => {
-                if let Err(error) = initiator.confirm(slot.live().is_none()) {
-                    let _ = exchange.send(initiator.outgoing()).await;
-                    return Err(error.into());
-                }
-            }
+            Ok(InitiatorEvent::Alive) => initiator.confirm(!slot.is_live()),
             Ok(InitiatorEvent::Established(established)) => {
-                exchange.send(initiator.outgoing()).await?;
-                return Ok((established, exchange.into_wire()));
+                let handshaken = Handshaken {
+                    established,
+                    made_by: Side::ThisNode,
+                    disowned: None,
+                };
+                return Ok((handshaken, exchange.into_socket(initiator.outgoing())));
             }
-            Err(error) => {
-                // What there is to say to the peer is said before the connection goes.
-                let _ = exchange.send(initiator.outgoing()).await;
-                return Err(error.into());
-            }
-            Ok(_) => return Err(HandshakeError::OutOfTurn.into()),
-        }
+            Ok(_) => Err(HandshakeError::OutOfTurn),
+            Err(error) => Err(error),
+        };
+        let outgoing = initiator.outgoing();
+        proved = initiator.has_proved();
+        let sent = exchange.send(outgoing).await;
+        // What there is to say to the peer is said before the connection goes.
+        step?;
+        sent?;
     }
+}
+
+/// Does a part of an attempt, or gives the attempt up for a link that the peer makes meanwhile.
+async fn unless_linked<T>(
+    slot: &Slot,
+    part: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    tokio::select! {
+        biased;
+        _link = slot.await_link() => Err(linked(slot)),
+        done = part => done,
+    }
+}
+
+fn linked(slot: &Slot) -> ConnectError {
+    ConnectError::Handshake(HandshakeError::AliveRefused {
+        peer: slot.name().clone(),
+    })
 }

@@ -23,10 +23,13 @@ pub(super) struct Exchange {
     with: String,
 }
 
-/// A socket behind a completed handshake, with the bytes that came after it.
-pub(crate) struct Wire {
-    stream: TcpStream,
-    received: BytesMut,
+/// A socket behind a completed handshake.
+pub(crate) struct Socket {
+    pub(crate) stream: TcpStream,
+    /// What came after the handshake.
+    pub(crate) received: BytesMut,
+    /// What is to be sent before anything else.
+    pub(crate) unsent: BytesMut,
 }
 
 impl Exchange {
@@ -68,10 +71,12 @@ impl Exchange {
         }
     }
 
-    pub(super) fn into_wire(self) -> Wire {
-        Wire {
+    /// The socket for a link, with the last packet of the handshake, which is still to be sent.
+    pub(super) fn into_socket(self, last: Option<Bytes>) -> Socket {
+        Socket {
             stream: self.stream,
             received: self.received,
+            unsent: last.as_deref().unwrap_or_default().into(),
         }
     }
 
@@ -83,15 +88,14 @@ impl Exchange {
     }
 }
 
-impl Wire {
+impl Socket {
     /// Starts the task of a link.
     pub(crate) fn run(self, node: &Arc<NodeState>, slot: &Arc<Slot>, link: &Arc<Link>) {
         node.spawn(link::run(
             Arc::clone(node),
             Arc::clone(slot),
             Arc::clone(link),
-            self.stream,
-            self.received,
+            self,
         ));
     }
 }

@@ -4,8 +4,14 @@ mod accept;
 mod dial;
 mod error;
 mod exchange;
+mod handshaken;
 mod io_error;
 
 pub use error::ConnectError;
 pub use io_error::IoError;
-pub(crate) use {accept::serve, dial::dial, exchange::Wire};
+pub(crate) use {
+    accept::serve,
+    dial::dial,
+    exchange::Socket,
+    handshaken::{Handshaken, Side},
+};

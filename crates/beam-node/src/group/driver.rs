@@ -72,18 +72,17 @@ impl ScopeDriver {
     pub(crate) fn link_down(&self, link: &Link) {
         let mut wires = self.wires();
         // A newer link to the same peer stays.
-        if wires.is_live(link) {
+        if wires.is_wired(link) {
             self.feed(&mut wires, |scope| scope.link_down(&link.peer));
             wires.links.remove(&link.peer);
-            wires.monitors.retain(|_, (over, _)| *over != link.id);
         }
+        wires.monitors.retain(|_, (over, _)| *over != link.id);
     }
 
     /// A message to the scope.
     pub(crate) fn deliver(&self, link: &Link, message: &RawTerm) {
         let mut wires = self.wires();
-        // What came before a newer link must not be taken for news.
-        if wires.is_live(link) {
+        if wires.is_wired(link) {
             self.feed(&mut wires, |scope| scope.message(&link.peer, message));
         }
     }
@@ -91,8 +90,8 @@ impl ScopeDriver {
     /// A monitor of the scope fired.
     pub(crate) fn monitor_fired(&self, link: &Link, id: MonitorId) {
         let mut wires = self.wires();
-        wires.monitors.remove(&id);
-        if wires.is_live(link) {
+        if wires.is_wired(link) {
+            wires.monitors.remove(&id);
             self.feed(&mut wires, |scope| {
                 scope.down(&link.peer, id, Instant::now())
             });
@@ -203,16 +202,29 @@ impl ScopeDriver {
         result
     }
 
+    /// The link over which the scope talks to a peer.
+    #[cfg(test)]
+    pub(crate) fn wired(&self, peer: &NodeName) -> Option<u64> {
+        self.wires().links.get(peer).map(|link| link.id)
+    }
+
+    /// How many monitors the scope holds.
+    #[cfg(test)]
+    pub(crate) fn monitors(&self) -> usize {
+        self.wires().monitors.len()
+    }
+
     fn wires(&self) -> MutexGuard<'_, Wires> {
         self.wires.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Wires {
-    /// Whether this is the link that the scope knows of.
-    fn is_live(&self, link: &Link) -> bool {
-        let live = self.links.get(&link.peer);
-        live.is_some_and(|live| live.id == link.id)
+    /// Whether the scope talks to the peer over this link. What still comes over another one was
+    /// said before what comes over this one, or over the last one that there was.
+    fn is_wired(&self, link: &Link) -> bool {
+        let wired = self.links.get(&link.peer);
+        wired.is_some_and(|wired| wired.id == link.id)
     }
 
     fn perform(&mut self, action: Action) {

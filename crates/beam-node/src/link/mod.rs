@@ -1,6 +1,8 @@
 //! A link: the live connection to a peer, and what goes over it.
 
 mod dispatch;
+mod life;
+mod links;
 mod outbox;
 mod requests;
 mod task;
@@ -11,7 +13,6 @@ use beam_dist::{
     Creation, Flags, NodeName,
     control::{Control, Recipient, SendTo},
     frame::{Encoded, FrameEncodeError, FrameEncoder, FrameLimits},
-    handshake::Established,
 };
 use beam_term::{EncodeError, Pid, Writer};
 use bytes::{Bytes, BytesMut};
@@ -19,11 +20,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     call::Pending,
+    connect::{Handshaken, Side},
     event::DownReason,
     identity::{Gauge, Identity},
 };
 
+pub(crate) use links::Links;
 pub(crate) use outbox::{Lane, Outbox, Rejected};
+use requests::Lost;
 pub(crate) use requests::{Request, Sent};
 pub(crate) use task::run;
 
@@ -37,6 +41,7 @@ pub(crate) struct Link {
     pub(crate) id: u64,
     pub(crate) peer: NodeName,
     pub(crate) creation: Creation,
+    pub(crate) made_by: Side,
     /// What both sides understand.
     pub(crate) flags: Flags,
     /// Whether both sides are visible.
@@ -80,13 +85,19 @@ pub(crate) enum Payload<'a> {
 }
 
 impl Link {
-    pub(crate) fn new(id: u64, established: Established, identity: Arc<Identity>) -> Self {
+    pub(crate) fn new(id: u64, handshaken: Handshaken, identity: Arc<Identity>) -> Self {
+        let Handshaken {
+            established,
+            made_by,
+            ..
+        } = handshaken;
         let limits = FrameLimits::from(&identity.limits);
         Self {
             id,
             visible: established.is_visible(),
             peer: established.peer,
             creation: established.peer_creation,
+            made_by,
             flags: established.flags,
             outbox: Outbox::new(identity.limits.outgoing_bytes_per_peer),
             encoder: FrameEncoder::new(established.flags, limits),
@@ -189,20 +200,25 @@ impl Link {
 
     /// Sends what is owed to the peer: a small answer, never refused for want of room.
     pub(crate) fn answer(&self, control: &Control, payload: Payload<'_>) {
-        self.owe(Lane::Owed, control, payload);
+        let _ = self.owe(Lane::Owed, control, payload);
     }
 
     /// Sends the reply to a request, ahead of the answer that comes later in the free lane.
     pub(crate) fn reply(&self, control: &Control) {
-        self.owe(Lane::Reply, control, Payload::None);
+        let _ = self.owe(Lane::Reply, control, Payload::None);
     }
 
-    fn owe(&self, lane: Lane, control: &Control, payload: Payload<'_>) {
+    fn owe(&self, lane: Lane, control: &Control, payload: Payload<'_>) -> Result<(), Lost> {
         match self.send(lane, control, payload) {
-            Ok(()) | Err(SendError::Closed) => {}
-            Err(SendError::Full) => self.close(DownReason::NotReading),
+            Ok(()) => Ok(()),
+            Err(SendError::Closed) => Err(Lost),
+            Err(SendError::Full) => {
+                self.close(DownReason::NotReading);
+                Err(Lost)
+            }
             Err(SendError::Encode(error)) => {
                 tracing::error!(peer = %self.peer, %error, "failed to encode an answer");
+                Ok(())
             }
         }
     }
@@ -233,22 +249,22 @@ impl Link {
         })
     }
 
-    /// Asks the link to end; the first reason stays.
+    /// Asks the link to end; the first reason stays. From here on it takes nothing more to send,
+    /// and what comes over it is ignored. Its task withdraws it.
     pub(crate) fn close(&self, reason: DownReason) {
         let _ = self.reason.set(reason);
+        self.outbox.close();
         self.closing.cancel();
+    }
+
+    /// Whether the link is about to end, or has ended.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.reason.get().is_some()
     }
 
     /// Why the link ended, or is about to.
     pub(crate) fn reason(&self) -> DownReason {
         self.reason.get().cloned().unwrap_or(DownReason::Closed)
-    }
-
-    /// Rejects what is still to be sent, and fails every request that waits for an answer.
-    pub(crate) fn fail(&self) {
-        self.closing.cancel();
-        self.outbox.close();
-        self.fail_requests();
     }
 
     /// How many calls of this node wait for an answer over this link.

@@ -88,7 +88,7 @@ struct Lanes {
     ready: BytesMut,
     /// Messages of the ordered lane behind a large one of the same lane.
     ordered: VecDeque<(Lane, Encoded)>,
-    /// Large messages that take turns.
+    /// Large messages, of which the first [`INTERLEAVED`] take turns.
     free: VecDeque<Fragments>,
     queued: usize,
     /// The size of the message that was queued without fitting, as long as more than the limit is
@@ -115,6 +115,11 @@ const IDLE_BYTES: usize = 64 * 1024;
 /// How many bytes one write is prepared from. Large messages give way to small ones at this
 /// interval.
 const BATCH_BYTES: usize = 256 * 1024;
+
+/// How many large messages of the free lane are sent at the same time. So many the receiver has to
+/// assemble side by side, beside one of the ordered lane, however many are queued; it gives up a peer
+/// that begins more than it allows.
+const INTERLEAVED: usize = 32;
 
 impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
@@ -241,8 +246,14 @@ impl Outbox {
         self.lanes().owed > self.owed_limit
     }
 
-    /// Drops everything that is queued and rejects what comes later.
+    /// Rejects what comes later. What is queued can still be sent.
     pub(crate) fn close(&self) {
+        self.lanes().closed = true;
+        self.emptied.notify_waiters();
+    }
+
+    /// Drops what is queued, and rejects what comes later.
+    pub(crate) fn discard(&self) {
         let mut lanes = self.lanes();
         // What was taken can still be reported as written.
         let Lanes { queued, owed, .. } = *lanes;
@@ -331,7 +342,8 @@ impl Lanes {
         let (bytes, done) = take_fragment(&mut fragments, batch);
         taken.queued += bytes;
         if !done {
-            self.free.push_back(fragments);
+            let behind = self.free.len().min(INTERLEAVED - 1);
+            self.free.insert(behind, fragments);
         }
         true
     }

@@ -173,7 +173,7 @@ impl Link {
         let (sender, answer) = oneshot::channel();
         let id = self.pending().insert(Request::Probe(sender));
         let probe = Probe { link: self, id };
-        self.monitor(id, &Target::Name(Atom::from_static(PROBE_NAME)));
+        self.monitor(id, &Target::Name(Atom::from_static(PROBE_NAME)))?;
         let answered = answer.await;
         drop(probe);
         answered.map_err(|_closed| Lost)
@@ -185,7 +185,8 @@ impl Link {
             id,
             target: target.clone(),
         });
-        self.monitor(request, &target);
+        // A link that is lost is soon the scope's no longer.
+        let _ = self.monitor(request, &target);
         request
     }
 
@@ -271,15 +272,14 @@ impl Link {
         id.reference(&self.identity.atom, self.identity.creation.get())
     }
 
-    fn monitor(&self, id: RequestId, target: &Target) {
-        self.answer(
-            &Control::Monitor(Monitor {
-                from: self.identity.caller.clone(),
-                to: target.clone(),
-                reference: self.reference(id),
-            }),
-            Payload::None,
-        );
+    /// Sends a monitor. After the end of the link nobody would ever answer it.
+    fn monitor(&self, id: RequestId, target: &Target) -> Result<(), Lost> {
+        let control = Control::Monitor(Monitor {
+            from: self.identity.caller.clone(),
+            to: target.clone(),
+            reference: self.reference(id),
+        });
+        self.owe(Lane::Owed, &control, Payload::None)
     }
 
     fn demonitor(&self, id: RequestId, target: &Target) {

@@ -16,7 +16,7 @@ use crate::{
     state::NodeState,
 };
 
-pub(crate) use slot::{Accepting, Slot};
+pub(crate) use slot::{Accepting, Slot, Turn};
 
 /// Another node that this one can call, connected or not.
 ///

@@ -14,7 +14,6 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     connect::{self, ConnectError},
@@ -29,50 +28,29 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Slot {
     name: NodeName,
-    link: ArcSwapOption<Link>,
-    attempts: Mutex<Attempts>,
+    live: ArcSwapOption<Link>,
     turn: Mutex<()>,
-    /// Changes whenever a link comes or goes, or an attempt of the peer ends.
+    /// The attempt of this node to connect, while there is one. All who want a link wait for it.
+    dialling: Mutex<Option<watch::Receiver<Outcome>>>,
+    handshakes: Mutex<Handshakes>,
+    /// Changes whenever a handshake that the peer began ends.
+    accepted: watch::Sender<()>,
+    /// Changes whenever a link comes or goes.
     changed: watch::Sender<()>,
 }
 
-/// The attempts to connect that are under way.
-#[derive(Debug, Default)]
-struct Attempts {
-    /// That of this node.
-    dialling: Option<Dialling>,
-    /// How many the peer makes that were let pass.
-    accepting: usize,
-}
-
-/// An attempt of the peer that was let pass; it is under way until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Accepting(Arc<Slot>);
-
 /// What an attempt came to, once it is over.
 type Outcome = Option<Result<Arc<Link>, ConnectError>>;
-
-/// An attempt of this node to connect, shared by all who wait for it.
-#[derive(Debug)]
-struct Dialling {
-    outcome: watch::Receiver<Outcome>,
-    /// Tells the attempt to make way for one that the peer made.
-    give_way: CancellationToken,
-    /// Whether the peer may know of the attempt. Before that it waits for those of the peer.
-    begun: bool,
-}
-
-/// How long an own attempt waits for one of the peer, which then serves as well. It takes a few
-/// round trips, unless somebody who has no cookie wants to keep this node from connecting.
-const ACCEPTING_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Slot {
     pub(crate) fn new(name: NodeName) -> Self {
         Self {
             name,
-            link: ArcSwapOption::empty(),
-            attempts: Mutex::default(),
+            live: ArcSwapOption::empty(),
             turn: Mutex::default(),
+            dialling: Mutex::new(None),
+            handshakes: Mutex::default(),
+            accepted: watch::Sender::new(()),
             changed: watch::Sender::new(()),
         }
     }
@@ -81,14 +59,15 @@ impl Slot {
         &self.name
     }
 
-    /// The live link, if there is one.
+    /// The live link, if there is one. One that was closed is none, though it may not be withdrawn.
     pub(crate) fn live(&self) -> Option<Arc<Link>> {
-        self.link.load_full()
+        self.live.load_full().filter(|link| !link.is_closing())
     }
 
     /// Whether there is a live link.
     pub(crate) fn is_live(&self) -> bool {
-        self.link.load().is_some()
+        let live = self.live.load();
+        live.as_ref().is_some_and(|link| !link.is_closing())
     }
 
     /// The live link, made by dialling where there is none.
@@ -104,98 +83,87 @@ impl Slot {
         }
         let started = Instant::now();
         let mut outcome = self.dial(node)?;
-        match timeout_at(deadline, outcome.wait_for(Option::is_some)).await {
-            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(ConnectError::ShutDown)),
-            Ok(Err(_abandoned)) => Err(ConnectError::ShutDown),
-            Err(_elapsed) => Err(ConnectError::TimedOut {
-                node: self.name.clone(),
-                after: in_millis(deadline.duration_since(started)),
-            }),
-        }
+        let link = async {
+            tokio::select! {
+                biased;
+                outcome = outcome.wait_for(Option::is_some) => match outcome.as_deref() {
+                    Ok(Some(result)) => result.clone(),
+                    // The attempt was torn down.
+                    Ok(None) | Err(_) => Err(ConnectError::Lost(self.name.clone())),
+                },
+                link = self.await_link() => Ok(link),
+            }
+        };
+        let timed_out = |_elapsed| ConnectError::TimedOut {
+            node: self.name.clone(),
+            after: in_millis(deadline.duration_since(started)),
+        };
+        timeout_at(deadline, link).await.map_err(timed_out)?
     }
 
-    /// What to say to an attempt of the peer, given the live link and the own attempt. One that
-    /// may pass is under way until what comes with the decision is dropped.
+    /// What to say to a peer that begins a handshake, and what stands for that handshake if it goes
+    /// on.
     ///
-    /// Where both have made an attempt, one of them gives way. What waited for the own one then
-    /// gets the link that the peer makes.
-    pub(crate) fn decide(self: &Arc<Self>, own: &NodeName) -> (Decision, Option<Accepting>) {
-        let mut attempts = self.attempts();
-        if self.live().is_some() {
-            return (Decision::Alive, None);
-        }
-        let decision = match &attempts.dialling {
-            Some(dialling) if dialling.begun => simultaneous(own, &self.name),
-            _ => Decision::Ok,
+    /// As long as the peer cannot know of an attempt of this node, it may be one that leads nowhere,
+    /// as the peer may not listen.
+    pub(crate) fn accept(self: &Arc<Self>, own: &NodeName) -> (Decision, Option<Accepting>) {
+        let mut handshakes = self.handshakes();
+        let decision = match handshakes.began_own {
+            true => simultaneous(own, &self.name),
+            false => Decision::Ok,
         };
         if decision == Decision::Nok {
             return (decision, None);
         }
-        if decision == Decision::OkSimultaneous
-            && let Some(dialling) = &attempts.dialling
-        {
-            dialling.give_way.cancel();
-        }
-        attempts.accepting += 1;
+        handshakes.accepting += 1;
         (decision, Some(Accepting(Arc::clone(self))))
     }
 
-    /// Whether there is a link, or an attempt of this node to make it.
-    pub(crate) fn is_live_or_dialling(&self) -> bool {
-        self.attempts().dialling.is_some() || self.live().is_some()
-    }
-
-    /// Held while a link comes or goes, so that all who are told of several links to one peer are
-    /// told in the same order.
-    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes `link` the live one, and gives the one that it replaces.
-    pub(crate) fn establish(&self, link: &Arc<Link>) -> Option<Arc<Link>> {
-        let old = self.link.swap(Some(Arc::clone(link)));
-        self.changed.send_replace(());
-        old
-    }
-
-    /// Forgets `link` if it is still the live one.
-    pub(crate) fn lost(&self, link: &Arc<Link>) {
-        self.link.compare_and_swap(link, None);
-        self.changed.send_replace(());
-    }
-
-    /// Waits until the peer has a live link, for at most `patience`.
-    pub(crate) async fn await_link(&self, patience: Duration) -> Option<Arc<Link>> {
-        let mut changed = self.changed.subscribe();
-        let found = async {
+    /// Begins a handshake of this node, once those that the peer has begun are over: both would come
+    /// to a link otherwise, at different moments, and one of the two would not last.
+    ///
+    /// The wait has a bound, because whoever connects in the name of the peer may be a stranger.
+    pub(crate) async fn begin(&self) -> OwnHandshake<'_> {
+        let mut accepted = self.accepted.subscribe();
+        let over = async {
             loop {
-                changed.mark_unchanged();
-                if let Some(link) = self.live() {
-                    return Some(link);
+                accepted.mark_unchanged();
+                if self.handshakes().accepting == 0 || accepted.changed().await.is_err() {
+                    return;
                 }
-                changed.changed().await.ok()?;
             }
         };
-        timeout(patience, found).await.ok().flatten()
+        let _ = timeout(ACCEPTING_PATIENCE, over).await;
+        self.handshakes().began_own = true;
+        OwnHandshake(self)
     }
 
-    /// Waits until the attempts of the peer that are under way have led to a live link, or to none,
-    /// for at most `patience`.
-    pub(crate) async fn await_accepted(&self, patience: Duration) -> Option<Arc<Link>> {
+    /// Waits for the turn to change which link is live, and what follows from that.
+    pub(crate) fn turn(&self) -> Turn<'_> {
+        Turn {
+            slot: self,
+            _lock: self.turn.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Whether a link comes or goes from now on.
+    pub(crate) fn changes(&self) -> Changes {
+        Changes(self.changed.subscribe())
+    }
+
+    /// Waits until the peer has a live link.
+    pub(crate) async fn await_link(&self) -> Arc<Link> {
         let mut changed = self.changed.subscribe();
-        let accepted = async {
-            loop {
-                changed.mark_unchanged();
-                // An attempt is under way until its link is live.
-                let is_over = self.attempts().accepting == 0;
-                let link = self.live();
-                if is_over || link.is_some() {
-                    return link;
-                }
-                changed.changed().await.ok()?;
+        loop {
+            changed.mark_unchanged();
+            if let Some(link) = self.live() {
+                return link;
             }
-        };
-        timeout(patience, accepted).await.ok().flatten()
+            if changed.changed().await.is_err() {
+                // The sender is a part of this slot.
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Waits until there is no live link.
@@ -213,29 +181,22 @@ impl Slot {
         self: &Arc<Self>,
         node: &Arc<NodeState>,
     ) -> Result<watch::Receiver<Outcome>, ConnectError> {
-        let mut attempts = self.attempts();
-        if let Some(dialling) = &attempts.dialling {
-            return Ok(dialling.outcome.clone());
+        let mut dialling = self.dialling();
+        if let Some(outcome) = &*dialling {
+            return Ok(outcome.clone());
         }
         if self.name == *node.name() {
             return Err(ConnectError::OwnName(self.name.clone()));
         }
         let (done, outcome) = watch::channel(None);
-        let give_way = CancellationToken::new();
-        attempts.dialling = Some(Dialling {
-            outcome: outcome.clone(),
-            give_way: give_way.clone(),
-            begun: false,
-        });
+        *dialling = Some(outcome.clone());
         let (slot, node) = (Arc::clone(self), Arc::clone(node));
         node.spawn({
             let node = Arc::clone(&node);
             async move {
-                let result = match slot.begin().await {
-                    Some(link) => Ok(link),
-                    None => connect::dial(&node, &slot, give_way).await,
-                };
-                slot.attempts().dialling = None;
+                let attempt = Attempt(&slot);
+                let result = connect::dial(&node, &slot).await;
+                drop(attempt);
                 if let Err(reason) = &result {
                     node.refused(&slot.name, reason);
                 }
@@ -245,52 +206,98 @@ impl Slot {
         Ok(outcome)
     }
 
-    /// Begins the own attempt, unless one that the peer has made before leads to a link.
-    ///
-    /// Both would succeed otherwise, at different moments: what one side sends over the first link
-    /// is lost when the other side takes the second one for the live one.
-    async fn begin(&self) -> Option<Arc<Link>> {
-        let mut changed = self.changed.subscribe();
-        let decided = async {
-            loop {
-                changed.mark_unchanged();
-                if let Some(decided) = self.try_begin(0) {
-                    return decided;
-                }
-                // The sender lives as long as this does.
-                let _ = changed.changed().await;
-            }
-        };
-        match timeout(ACCEPTING_PATIENCE, decided).await {
-            Ok(decided) => decided,
-            Err(_elapsed) => self.try_begin(usize::MAX).flatten(),
-        }
+    fn handshakes(&self) -> MutexGuard<'_, Handshakes> {
+        self.handshakes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the live link, else begins the own attempt if the peer makes at most so many.
-    fn try_begin(&self, accepting: usize) -> Option<Option<Arc<Link>>> {
-        let mut attempts = self.attempts();
-        if let Some(link) = self.live() {
-            return Some(Some(link));
-        }
-        if attempts.accepting > accepting {
-            return None;
-        }
-        if let Some(dialling) = &mut attempts.dialling {
-            dialling.begun = true;
-        }
-        Some(None)
-    }
-
-    fn attempts(&self) -> MutexGuard<'_, Attempts> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn dialling(&self) -> MutexGuard<'_, Option<watch::Receiver<Outcome>>> {
+        self.dialling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// An attempt to connect under way. However it ends, another one can begin.
+struct Attempt<'a>(&'a Slot);
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        *self.0.dialling() = None;
+    }
+}
+
+/// The handshakes that are under way with a peer.
+#[derive(Debug, Default)]
+struct Handshakes {
+    /// Whether this node began one. There is one at a time, as there is one attempt.
+    began_own: bool,
+    /// How many the peer began, or whoever claims to be it.
+    accepting: usize,
+}
+
+/// A handshake that this node has begun.
+#[must_use = "it is over when this is dropped"]
+pub(crate) struct OwnHandshake<'a>(&'a Slot);
+
+impl Drop for OwnHandshake<'_> {
+    fn drop(&mut self) {
+        self.0.handshakes().began_own = false;
+    }
+}
+
+/// A handshake that the peer has begun. It is over when its link is published, or none comes of it.
+#[derive(Debug)]
+#[must_use = "it is over when this is dropped"]
+pub(crate) struct Accepting(Arc<Slot>);
+
 impl Drop for Accepting {
     fn drop(&mut self) {
-        self.0.attempts().accepting -= 1;
-        self.0.changed.send_replace(());
+        self.0.handshakes().accepting -= 1;
+        self.0.accepted.send_replace(());
+    }
+}
+
+/// How long an own handshake waits for those of the peer: longer than these take, unless somebody
+/// wants to keep this node from connecting.
+const ACCEPTING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What has happened to the link of a peer since it was asked for.
+#[derive(Debug)]
+pub(crate) struct Changes(watch::Receiver<()>);
+
+impl Changes {
+    /// Whether a link came or went.
+    pub(crate) fn happened(&self) -> bool {
+        self.0.has_changed().unwrap_or(false)
+    }
+}
+
+/// The turn to change which link of a peer is live. Only one task at a time has it, and none waits
+/// while it does.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    slot: &'a Slot,
+    _lock: MutexGuard<'a, ()>,
+}
+
+impl Turn<'_> {
+    /// The link that was published and not withdrawn, even if it was closed.
+    pub(crate) fn published(&self) -> Option<Arc<Link>> {
+        self.slot.live.load_full()
+    }
+
+    /// Makes `link` the live one.
+    pub(crate) fn set_live(&self, link: &Arc<Link>) {
+        self.slot.live.store(Some(Arc::clone(link)));
+        self.slot.changed.send_replace(());
+    }
+
+    /// Forgets `link` if it is the live one.
+    pub(crate) fn forget(&self, link: &Link) {
+        if self.published().is_some_and(|live| live.id == link.id) {
+            self.slot.live.store(None);
+            self.slot.changed.send_replace(());
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod calls;
 mod connections;
 mod groups;
 mod limits;
+mod links;
 mod protocol;
 mod published;
 mod shutdown;

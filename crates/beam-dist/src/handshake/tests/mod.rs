@@ -141,7 +141,9 @@ fn an_acceptor_that_does_not_have_the_cookie_is_noticed_by_the_initiator() {
     let (mut initiated, mut accepted) = (initiator("a@h", "b@h"), acceptor("b@h"));
     accept(&mut accepted, initiated.outgoing()).unwrap();
     accepted.decide(Decision::Ok).unwrap();
+    assert!(!initiated.has_proved());
     initiate(&mut initiated, accepted.outgoing()).unwrap();
+    assert!(initiated.has_proved());
 
     let forged = packet::Ack {
         digest: challenge::Digest::of(&cookie("other"), 1),

@@ -28,7 +28,12 @@ fn large(encoder: &FrameEncoder, fragments: usize) -> Fragments {
         priority: false,
         token: None,
     });
-    let payload = Bytes::from(vec![106; (fragments - 1) * frame::FRAGMENT_BYTES + 1]);
+    // A list of empty lists, one byte each.
+    let size = (fragments - 1) * frame::FRAGMENT_BYTES + 1;
+    let mut payload = vec![106; size];
+    payload[0] = 108;
+    payload[1..5].copy_from_slice(&(size as u32 - 6).to_be_bytes());
+    let payload = Bytes::from(payload);
     match encoder.encode_bytes(&control, &payload, &mut BytesMut::new()) {
         Ok(frame::Encoded::Fragmented(row)) if row.len() == fragments => row,
         other => panic!("{other:?}"),
@@ -134,6 +139,23 @@ async fn those_who_wait_for_room_are_told_of_the_end() {
 }
 
 #[test]
+fn what_was_queued_before_the_end_is_sent_unless_it_is_discarded() {
+    for discarded in [false, true] {
+        let outbox = Outbox::new(LIMIT);
+        assert_eq!(outbox.push_whole(Lane::Ordered, b"first"), Ok(()));
+        outbox.close();
+        for lane in [Lane::Free, Lane::Result, Lane::Ordered, Lane::Owed] {
+            assert_eq!(outbox.push_whole(lane, b"x"), Err(Rejected::Closed));
+        }
+        if discarded {
+            outbox.discard();
+        }
+        assert_eq!(next(&outbox).is_empty(), discarded);
+        assert_eq!(outbox.push_whole(Lane::Free, b"x"), Err(Rejected::Closed));
+    }
+}
+
+#[test]
 fn what_is_owed_is_taken_beyond_any_limit_but_twice_its_own() {
     let outbox = Outbox::new(1);
     let owed = vec![0; LEAST_OWED_LIMIT];
@@ -177,6 +199,29 @@ fn large_messages_get_ahead_however_many_small_ones_there_are() {
     }
     assert!(next(&outbox).is_empty());
     assert_eq!(outbox.lanes().queued, 0);
+}
+
+#[test]
+fn only_so_many_large_messages_are_sent_at_a_time() {
+    const MESSAGES: usize = 3 * INTERLEAVED;
+    const FRAGMENTS: usize = 3;
+    let outbox = Outbox::new(usize::MAX);
+    let encoder = encoder();
+    for _ in 0..MESSAGES {
+        outbox
+            .push_large(Lane::Free, large(&encoder, FRAGMENTS))
+            .unwrap();
+    }
+    let mut lanes = outbox.lanes();
+    let (mut ended, mut most) = (0, 0);
+    let mut batch = BytesMut::new();
+    while lanes.take_free(&mut batch, &mut Taken::default()) {
+        ended = MESSAGES - lanes.free.len();
+        let begun = lanes.free.iter().filter(|row| row.len() < FRAGMENTS);
+        most = most.max(begun.count());
+    }
+    assert_eq!(ended, MESSAGES);
+    assert_eq!(most, INTERLEAVED);
 }
 
 #[test]

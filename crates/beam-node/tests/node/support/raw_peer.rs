@@ -23,6 +23,7 @@ pub(crate) struct RawPeer {
     name: NodeName,
     node: Atom,
     stream: TcpStream,
+    flags: Flags,
     encoder: FrameEncoder,
     decoder: FrameDecoder,
     received: BytesMut,
@@ -70,10 +71,20 @@ impl RawPeer {
             node: name.as_atom().clone(),
             name,
             stream,
+            flags: established.flags,
             encoder: FrameEncoder::new(established.flags, limits),
             decoder: FrameDecoder::new(established.flags, limits),
             received,
         }
+    }
+
+    /// Makes it a violation to begin more fragmented messages than this at a time.
+    pub(crate) fn assemble_at_most(&mut self, sequences: usize) {
+        let limits = FrameLimits {
+            sequences,
+            ..FrameLimits::default()
+        };
+        self.decoder = FrameDecoder::new(self.flags, limits);
     }
 
     pub(crate) fn name(&self) -> &NodeName {

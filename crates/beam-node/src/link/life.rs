@@ -1,0 +1,126 @@
+//! The life of a link: from its handshake to its end, as peers, groups and users see it.
+//!
+//! A link is first published and then withdrawn, each in one step of the [`Turn`] of its peer's
+//! slot. So there is never more than one link of a peer to be seen, all parts of the node see the
+//! same one, and what they are told of one link is over before they are told of the next.
+
+use std::sync::Arc;
+
+use super::Link;
+use crate::{
+    connect::Handshaken,
+    event::{DownReason, Event},
+    peer::{Slot, Turn},
+    state::NodeState,
+};
+
+impl NodeState {
+    /// Publishes a link after its handshake, in the place of the one that there may be; `None` where
+    /// that one stays.
+    pub(crate) fn establish(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        handshaken: Handshaken,
+    ) -> Option<Arc<Link>> {
+        // Those who wait for the link must not find everything settled before it is seen.
+        let question = self.settling.question();
+        let turn = slot.turn();
+        let old = turn.published();
+        if old
+            .as_ref()
+            .is_some_and(|old| self.outlasts(old, &handshaken))
+        {
+            return None;
+        }
+        let link = Arc::new(Link::new(
+            self.fresh_link_id(),
+            handshaken,
+            Arc::clone(&self.identity),
+        ));
+        if let Some(old) = old {
+            // What the old link announced must be gone before the new one announces.
+            old.close(DownReason::Replaced);
+            self.withdraw_in(&turn, &old);
+        }
+        // Logging runs code of users. What that does if it fails must not leave a link behind that
+        // no task reads.
+        tracing::info!(peer = %link.peer, hidden = !link.visible, "connected");
+        self.links.insert(&link);
+        turn.set_live(&link);
+        self.emit(Event::Up {
+            peer: link.peer.clone(),
+            hidden: !link.visible,
+        });
+        self.groups.link_up(&link);
+        if let Some(discovery) = &self.discovery {
+            discovery.ask(self, Arc::clone(slot), question);
+        }
+        // Whoever stopped the node may have looked for links before this one was there.
+        if self.is_closed() {
+            link.close(DownReason::ShutDown);
+        }
+        Some(link)
+    }
+
+    /// Whether a live link stays when another connection with its peer came through the handshake.
+    ///
+    /// It does if the nodes made the two at the same time and it is the one with precedence: whatever
+    /// the order in which each node gets here with them, both keep the same one. A peer that knows
+    /// nothing of the live link, or was started anew, replaces it.
+    fn outlasts(&self, live: &Link, other: &Handshaken) -> bool {
+        let Handshaken {
+            established,
+            made_by,
+            disowned,
+        } = other;
+        !live.is_closing()
+            && live.creation == established.peer_creation
+            && *disowned != Some(live.id)
+            && live.made_by.has_precedence(self.name(), &live.peer)
+            && !made_by.has_precedence(self.name(), &live.peer)
+    }
+
+    /// Withdraws a link that was closed: from here on nobody finds it, and those who wait for an
+    /// answer over it wait no longer. `false` if that was done before.
+    ///
+    /// The task of the link may be in the middle of a message meanwhile, and does the last of this by
+    /// [`NodeState::release_processes`].
+    pub(crate) fn withdraw(&self, slot: &Slot, link: &Link) -> bool {
+        self.withdraw_in(&slot.turn(), link)
+    }
+
+    fn withdraw_in(&self, turn: &Turn<'_>, link: &Link) -> bool {
+        if !self.links.remove(link) {
+            return false;
+        }
+        // Whoever learns that a call is lost, or that the peer is gone, must not find it among the
+        // members of a group, or connected, any more.
+        self.groups.link_down(link);
+        turn.forget(link);
+        link.fail_requests();
+        self.release_processes(link);
+        let reason = link.reason();
+        self.emit(Event::Down {
+            peer: link.peer.clone(),
+            reason: reason.clone(),
+        });
+        tracing::info!(peer = %link.peer, %reason, "disconnected");
+        true
+    }
+
+    /// Ends what processes of this node had to do with a link: those of its peer that watched
+    /// them, and the calls that came over it.
+    pub(super) fn release_processes(&self, link: &Link) {
+        for process in self.processes.all() {
+            process.unwatch(|watcher| watcher.link().id == link.id);
+            if let Some(served) = process.served()
+                && served.came_over(link.id)
+            {
+                served.cancelled.cancel();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! The life of connections.
+
+mod ending;
+mod panics;
+mod simultaneous;
