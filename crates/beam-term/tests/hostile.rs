@@ -109,6 +109,20 @@ fn depth_is_allowed_up_to_its_limit() {
 }
 
 #[test]
+fn a_tree_nests_no_deeper_than_the_stack_allows_whatever_the_limit() {
+    let mut limits = Limits::default();
+    limits.depth = usize::MAX;
+    let nested = |depth: usize| {
+        let encoded = [b"h\x01".repeat(depth), vec![106]].concat();
+        Reader::new(encoded).with_limits(limits)
+    };
+    assert!(nested(1024).term().is_ok());
+    let too_deep = DecodeError::TooDeep { limit: 1024 };
+    assert_eq!(nested(100_000).term(), Err(too_deep));
+    assert!(nested(100_000).skip().is_ok());
+}
+
+#[test]
 fn a_million_heads_of_pids_are_no_pid() {
     refused(vec![88; 1_000_000]);
 }

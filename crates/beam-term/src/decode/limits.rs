@@ -2,7 +2,8 @@
 
 use crate::encode::MAX_INTEGER_BYTES;
 
-/// What a term may cost before it is refused. Beyond these bounds, memory never exceeds a small multiple of the input.
+/// What a term may cost before it is refused. Beyond these bounds, memory never exceeds a multiple of the input: some 40 bytes
+/// for each byte of a tree, where the worst elements take one, and up to three times that while a list grows.
 ///
 /// ```
 /// use beam_term::Limits;
@@ -14,7 +15,8 @@ use crate::encode::MAX_INTEGER_BYTES;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How deep containers may nest; 512 unless set.
+    /// How deep containers may nest; 512 unless set. A [`Term`](crate::Term) never nests deeper than 1,024: it is dropped,
+    /// compared and printed by recursion, for which a stack of 2 MiB has room.
     pub depth: usize,
     /// How deep containers may nest where they become a Rust type by serde, which takes up stack; 128 unless set, and never
     /// more than `depth`.
@@ -27,6 +29,9 @@ pub struct Limits {
     /// How many bytes a compressed term may inflate to; 64 MiB unless set.
     pub inflated_bytes: usize,
 }
+
+/// How deep a tree may nest, whatever the limit.
+pub(super) const MAX_TREE_DEPTH: usize = 1024;
 
 impl Default for Limits {
     fn default() -> Self {

@@ -2,11 +2,12 @@
 
 use std::mem;
 
-use super::input::Checkpoint;
+use super::{input::Checkpoint, limits::MAX_TREE_DEPTH};
 use crate::{Closure, DecodeError, Fun, Map, Opaque, Reader, Term, Token};
 
 /// Reads one term.
 pub(super) fn read(reader: &mut Reader) -> Result<Term, DecodeError> {
+    let limit = reader.limits.depth.min(MAX_TREE_DEPTH);
     let mut open: Vec<Open> = Vec::new();
     // The terms that open containers still claim, this one included.
     let mut claimed = 1_usize;
@@ -40,11 +41,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Term, DecodeError> {
                 elements.reserve(opened.left.min(PREALLOCATED));
                 *left = opened.left;
             }
-            _ if depth == reader.limits.depth => {
-                return Err(DecodeError::TooDeep {
-                    limit: reader.limits.depth,
-                });
-            }
+            _ if depth == limit => return Err(DecodeError::TooDeep { limit }),
             _ => open.push(opened),
         }
     }
