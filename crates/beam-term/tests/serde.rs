@@ -90,6 +90,12 @@ struct Meters(u64);
 struct Marker;
 
 #[test]
+fn text_is_the_same_term_by_conversion_as_by_serde() {
+    assert_eq!(Term::from("grün"), to_term("grün").unwrap());
+    assert_eq!(Term::from("grün".to_owned()), Term::binary("grün"));
+}
+
+#[test]
 fn units_inside_of_results_come_back_as_they_were() {
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Nothing;

@@ -196,6 +196,20 @@ impl<T: Into<Integer>> From<T> for Term {
     }
 }
 
+/// A binary of the text in UTF-8, as serde sends text.
+impl From<&str> for Term {
+    fn from(text: &str) -> Self {
+        Self::binary(text.to_owned())
+    }
+}
+
+/// A binary of the text in UTF-8, as serde sends text.
+impl From<String> for Term {
+    fn from(text: String) -> Self {
+        Self::binary(text)
+    }
+}
+
 impl From<Float> for Term {
     fn from(float: Float) -> Self {
         Self::Float(float)
