@@ -7,7 +7,7 @@ use beam_term::{Atom, DecodeError, EncodeError, RawTerm, Reader, Reference, Term
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Function,
+    Function, atoms,
     error::{Cause, Class, Code, Error, Exception},
     export::Outcome,
 };
@@ -116,6 +116,7 @@ impl Question<'_> {
             Reply::Returned(mut value) => {
                 value.deserialize().map_err(|error| self.unreadable(error))
             }
+            Reply::Refused(reason) => Err(self.refused(reason)),
             Reply::Raised(exception) => Err(self.raised(exception)),
             Reply::Other => {
                 let reason = reason.decode().map_err(|error| self.unreadable(error))?;
@@ -144,13 +145,6 @@ impl Question<'_> {
     }
 
     fn raised(&self, exception: Exception) -> Error {
-        if exception.class == Class::Error
-            && let Term::Tuple(parts) = &exception.reason
-            && let [Term::Atom(erpc), Term::Atom(reason)] = parts.as_slice()
-            && erpc.as_str() == "erpc"
-        {
-            return self.refused(reason.clone());
-        }
         if self.is_undefined(&exception) {
             return Error::new(
                 Code::InternalServerError,
@@ -169,28 +163,31 @@ impl Question<'_> {
     }
 
     /// Whether it is the called function itself that does not exist, not one that it calls.
+    ///
+    /// The stack then has no more than the call itself, with its arguments. A function that runs
+    /// and finds the same function missing on another node has the frames of that call as well,
+    /// and one that has begun stands there with its arity.
     fn is_undefined(&self, exception: &Exception) -> bool {
         let Term::Atom(reason) = &exception.reason else {
             return false;
         };
-        let Some(Term::Tuple(frame)) = exception.stack.as_list().and_then(<[Term]>::first) else {
+        let Some([Term::Tuple(frame)]) = exception.stack.as_list() else {
             return false;
         };
-        let [Term::Atom(module), Term::Atom(name), arguments, ..] = frame.as_slice() else {
+        let [
+            Term::Atom(module),
+            Term::Atom(name),
+            Term::List(arguments),
+            ..,
+        ] = frame.as_slice()
+        else {
             return false;
-        };
-        let arity = match arguments {
-            Term::List(arguments) => arguments.len(),
-            other => other
-                .as_i64()
-                .and_then(|n| usize::try_from(n).ok())
-                .unwrap_or(usize::MAX),
         };
         exception.class == Class::Error
             && reason.as_str() == "undef"
             && *module == self.function.module
             && *name == self.function.name
-            && arity == self.arity
+            && arguments.len() == self.arity
     }
 }
 
@@ -204,6 +201,9 @@ impl std::fmt::Display for Question<'_> {
 enum Reply {
     /// `{Id, return, Value}`; the reader stands before the value.
     Returned(Reader),
+    /// `{Id, error, {erpc, Reason}}`, without a stack: the server could not make the call. What
+    /// the function raises always comes with one, though it be of the same form.
+    Refused(Atom),
     /// `{Id, throw | exit, Reason}` or `{Id, error, Reason, Stack}`.
     Raised(Exception),
     /// Anything else: the process was killed before it could answer.
@@ -230,14 +230,27 @@ impl Reply {
             ("error", 3 | 4) => Class::Error,
             _ => return Ok(Self::Other),
         };
+        let reason = reader.term()?;
+        let stack = match (class, arity) {
+            (_, 4) => reader.term()?,
+            (Class::Error, _) => match refusal(&reason) {
+                Some(refusal) => return Ok(Self::Refused(refusal.clone())),
+                None => Term::nil(),
+            },
+            _ => Term::nil(),
+        };
         Ok(Self::Raised(Exception {
             class,
-            reason: reader.term()?,
-            stack: if arity == 4 {
-                reader.term()?
-            } else {
-                Term::List(Vec::new())
-            },
+            reason,
+            stack,
         }))
+    }
+}
+
+/// The reason in `{erpc, Reason}`.
+fn refusal(reason: &Term) -> Option<&Atom> {
+    match reason.as_tuple()? {
+        [Term::Atom(erpc), Term::Atom(reason)] if *erpc == atoms::ERPC => Some(reason),
+        _ => None,
     }
 }

@@ -14,9 +14,10 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// What OTP answers when a function is not there.
+    /// What OTP answers when a function is not there: its frame has the arguments, by which callers
+    /// tell it from a function that ran and raised the same.
     pub(crate) fn undefined(module: &Atom, name: &Atom, arity: usize, arguments: &RawTerm) -> Self {
-        let called = shown(arguments).unwrap_or_else(|| arity.into());
+        let called = shown(arguments).unwrap_or_else(|| left_out(arity));
         Self::error(
             Term::Atom(UNDEF),
             [frame(module, name, called, Term::nil())],
@@ -163,6 +164,14 @@ fn shown(arguments: &RawTerm) -> Option<Term> {
     arguments.decode().ok()
 }
 
+/// Something in the place of each argument, as long as there are no more than a function can have.
+fn left_out(arity: usize) -> Term {
+    match u8::try_from(arity) {
+        Ok(arity) => Term::list((0..arity).map(|_| Term::Atom(LEFT_OUT))),
+        Err(_too_many) => arity.into(),
+    }
+}
+
 /// How long an argument list may be to be sent back in a stack trace.
 const SHOWN_ARGUMENTS_BYTES: usize = 64 * 1024;
 
@@ -170,6 +179,7 @@ const BADARG: Atom = Atom::from_static("badarg");
 const BADRETURN: Atom = Atom::from_static("badreturn");
 const CAUSE: Atom = Atom::from_static("cause");
 const ERROR_INFO: Atom = Atom::from_static("error_info");
+const LEFT_OUT: Atom = Atom::from_static("...");
 const PANIC: Atom = Atom::from_static("panic");
 const SHUTDOWN: Atom = Atom::from_static("shutdown");
 const UNDEF: Atom = Atom::from_static("undef");

@@ -108,6 +108,76 @@ async fn a_refusal_to_start_a_call_says_that_it_did_not_run() {
     }
 }
 
+impl Asked {
+    /// How a call of `m:f/2` fails that is answered with this, where `ID` stands for the request.
+    async fn fails(&mut self, answer: &str) -> Error {
+        let call = self.call();
+        let (request, _) = self.peer.spawn_request().await;
+        let process = self.peer.pid(9);
+        self.peer.started(&request, &process).await;
+        let Term::Tuple(parts) = answer.parse().unwrap() else {
+            panic!("{answer} is no tuple")
+        };
+        let id = Term::from(request.request.clone());
+        let answer = Term::tuple(std::iter::once(id).chain(parts));
+        self.peer.ended(&request, &process, &answer).await;
+        within(call).await.unwrap().unwrap_err()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_its_server_could_not_make_did_not_run() {
+    let mut asked = Asked::new().await;
+
+    let error = asked.fails("{error, {erpc, system_limit}}").await;
+
+    assert!(
+        matches!(error.cause(), Cause::Refused(reason) if *reason == "system_limit"),
+        "{error:?}"
+    );
+    assert_eq!(error.code, Code::TooManyRequests);
+    assert!(!error.may_have_run());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_fails_as_a_call_of_its_own_does_has_run() {
+    let mut asked = Asked::new().await;
+    for (reason, stack) in [
+        // It calls a node that is gone.
+        (
+            "{erpc, noconnection}",
+            "[{erpc, call, 5, []}, {m, f, 2, []}]",
+        ),
+        ("{erpc, system_limit}", "[]"),
+        // It calls the same function on a node that has none.
+        (
+            "undef",
+            "[{m, f, [1, <<\"two\">>], []}, {erpc, call, 5, []}]",
+        ),
+        ("undef", "[{m, f, [1, <<\"two\">>], []}, {m, f, 2, []}]"),
+        // It raises this by itself.
+        ("undef", "[{m, f, 2, []}]"),
+        ("undef", "[]"),
+    ] {
+        let error = asked.fails(&format!("{{error, {reason}, {stack}}}")).await;
+
+        let exception = error.exception().unwrap_or_else(|| panic!("{error:?}"));
+        assert_eq!(exception.reason, reason.parse().unwrap());
+        assert!(error.may_have_run());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_is_not_there_did_not_run() {
+    let mut asked = Asked::new().await;
+
+    let error = asked
+        .fails("{error, undef, [{m, f, [1, <<\"two\">>], []}]}")
+        .await;
+
+    assert!(error.is_undefined() && !error.may_have_run(), "{error:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_ends_without_an_answer_was_killed() {
     let mut asked = Asked::new().await;

@@ -122,6 +122,17 @@ async fn what_is_not_exported_is_undefined_and_did_not_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_exported_did_not_run_whatever_it_was_called_with() {
+    let (a, b) = Cluster::new().pair().await;
+    let large = Term::binary(vec![b'x'; 1024 * 1024]);
+
+    for node in [&a, &b] {
+        let error = fails(&a, node, ("math", "triple"), vec![large.clone()]).await;
+        assert!(error.is_undefined() && !error.may_have_run(), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_undefined_function_deeper_in_a_call_is_an_exception_of_the_call() {
     let (a, b) = Cluster::new().pair().await;
     b.register(Export::raw("math", "double", 1, async |_, _| {
