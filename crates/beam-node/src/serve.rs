@@ -1,42 +1,29 @@
 //! Calls that peers make of this node's exports.
 
-use std::{
-    future::Future,
-    sync::{Arc, atomic::Ordering},
-};
+mod admission;
+mod work;
+
+use std::sync::{Arc, atomic::Ordering};
 
 use beam_dist::{
     NodeName,
     control::{Control, SpawnReply, SpawnRequest},
 };
-use beam_term::{Atom, DecodeError, EncodeError, Pid, RawTerm, Term, Token, Writer};
+use beam_term::{Atom, Pid, RawTerm, Term, Writer};
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Function, atoms, builtin,
-    error::{Cause, Class, Code, Error},
+    error::{Cause, Code, Error},
     export::{CallContext, Outcome},
     link::{Link, SendError},
     process::{Ended, Process, Role, Served, Watcher},
+    serve::work::{Called, Shape, Work},
     state::NodeState,
 };
 
-/// What a spawn request asks for.
-struct Work {
-    module: Atom,
-    function: Atom,
-    arguments: RawTerm,
-    shape: Shape,
-}
-
-/// How the result is reported.
-enum Shape {
-    /// As `erpc:call` expects it, under this identifier.
-    Erpc(RawTerm),
-    /// As any process reports its end: `normal`, or what it raised.
-    Process,
-}
+pub(crate) use admission::Admitted;
 
 /// Starts what a spawn request asks for, or refuses it.
 pub(crate) fn spawn(
@@ -45,31 +32,22 @@ pub(crate) fn spawn(
     request: SpawnRequest,
     arguments: RawTerm,
 ) {
-    let refusal = if request
-        .options
-        .others
-        .iter()
-        .any(|option| !is_known(option))
-    {
-        Some(atoms::BADOPT)
-    } else if node.is_closed() || !link.admit_served() {
-        Some(atoms::SYSTEM_LIMIT)
-    } else {
-        None
-    };
-    if let Some(reason) = refusal {
-        return reply(link, &request, Err(reason));
+    if !request.options.others.iter().all(is_known) {
+        return reply(link, &request, Err(atoms::BADOPT));
     }
-    let work = match Work::read(&request, arguments) {
+    let admitted = match Admitted::new(&node.identity, Some(link)) {
+        Ok(admitted) if !node.is_closed() => admitted,
+        _ => return reply(link, &request, Err(atoms::SYSTEM_LIMIT)),
+    };
+    let Work { call, shape } = match Work::read(&request, arguments) {
         Ok(work) => work,
         Err(error) => {
-            link.leave_served();
             tracing::debug!(peer = %link.peer, %error, "refused a malformed spawn request");
             return reply(link, &request, Err(atoms::BADARG));
         }
     };
 
-    if !builtin::is_builtin(&work.module, &work.function) {
+    if !builtin::is_builtin(&call.module, &call.function) {
         node.identity.served.fetch_add(1, Ordering::Relaxed);
     }
     let cancelled = CancellationToken::new();
@@ -80,18 +58,21 @@ pub(crate) fn spawn(
     );
     reply(link, &request, Ok(process.pid.clone()));
 
-    let mut serving = Serving::begin(node, process, Some(link));
+    let mut serving = Serving::begin(node, process, admitted);
     let caller = link.peer.clone();
     node.spawn(async move {
-        let run = run(&serving.node, caller, &work, None, cancelled);
-        match serving.unless_ended(run).await {
-            Ok(outcome) => report(serving.end(), &serving.process, &work, &End::Ran(outcome)).await,
-            Err(Ended::Killed(reason)) => {
-                report(serving.end(), &serving.process, &work, &End::Killed(reason)).await;
-            }
+        let context = Context {
+            caller,
+            deadline: None,
+            cancelled,
+        };
+        let end = match serving.run(call, context).await {
+            Ok(outcome) => End::Ran(outcome),
+            Err(Ended::Killed(reason)) => End::Killed(reason),
             // The links end as well, which says more than the end of this process.
-            Err(Ended::Stopped) => drop(serving.end()),
-        }
+            Err(Ended::Stopped) => return drop(serving.end()),
+        };
+        report(serving.end(), &serving.process, &shape, &end).await;
     });
 }
 
@@ -111,29 +92,31 @@ pub(crate) fn spawn_local(
             Cause::ShutDown,
         ));
     }
-    let limit = node.identity.limits.served_per_node;
-    if !node.identity.serving.enter(limit) {
-        return Err(Error::new(
+    let admitted = Admitted::new(&node.identity, None).map_err(|limit| {
+        Error::new(
             Code::TooManyRequests,
             format!(
-                "{limit} calls are being served already; call again later, or raise the limit `served_per_node`"
+                "{} calls are being served already; call again later, or raise the limit `{limit}`",
+                node.identity.serving.count()
             ),
-            Cause::Limit("served_per_node"),
-        ));
-    }
-    let work = Work {
+            Cause::Limit(limit),
+        )
+    })?;
+    let call = Called {
         module: function.module,
         function: function.name,
         arguments,
-        shape: Shape::Process,
     };
     let served = Served::new(None, cancelled.clone());
     let process = node.processes.spawn(Role::Served(served), Vec::new());
-    let mut serving = Serving::begin(node, process, None);
+    let mut serving = Serving::begin(node, process, admitted);
     Ok(node.spawn(async move {
-        let caller = serving.node.name().clone();
-        let run = run(&serving.node, caller, &work, deadline, cancelled);
-        let outcome = serving.unless_ended(run).await;
+        let context = Context {
+            caller: serving.node.name().clone(),
+            deadline,
+            cancelled,
+        };
+        let outcome = serving.run(call, context).await;
         for watcher in serving.end() {
             watcher.tell(&serving.process.pid, &Term::Atom(atoms::NORMAL));
         }
@@ -141,18 +124,24 @@ pub(crate) fn spawn_local(
     }))
 }
 
-/// A call that counts as served until its answer is queued, however its task ends.
+/// A call at work, which ends however its task does.
 struct Serving {
     node: Arc<NodeState>,
     process: Arc<Process>,
-    /// None for a call of this node itself.
-    link: Option<Arc<Link>>,
+    /// Held until the answer is queued.
+    admitted: Arc<Admitted>,
     ended: bool,
 }
 
+/// What a handler is told of its call.
+struct Context {
+    caller: NodeName,
+    deadline: Option<Instant>,
+    cancelled: CancellationToken,
+}
+
 impl Serving {
-    /// Takes over a call that was admitted.
-    fn begin(node: &Arc<NodeState>, process: Arc<Process>, link: Option<&Arc<Link>>) -> Self {
+    fn begin(node: &Arc<NodeState>, process: Arc<Process>, admitted: Arc<Admitted>) -> Self {
         // Whoever stopped the node may have looked for processes before this one was there.
         if node.is_closed()
             && let Some(served) = process.served()
@@ -162,13 +151,13 @@ impl Serving {
         Self {
             node: Arc::clone(node),
             process,
-            link: link.cloned(),
+            admitted,
             ended: false,
         }
     }
 
     /// The outcome of the call, unless something else ends it.
-    async fn unless_ended(&self, run: impl Future<Output = Outcome>) -> Result<Outcome, Ended> {
+    async fn run(&self, call: Called, context: Context) -> Result<Outcome, Ended> {
         let ended = async {
             match self.process.served() {
                 Some(served) => served.ended().await,
@@ -178,8 +167,31 @@ impl Serving {
         tokio::select! {
             biased;
             ended = ended => Err(ended),
-            outcome = run => Ok(outcome),
+            outcome = self.outcome(call, context) => Ok(outcome),
         }
+    }
+
+    /// Runs the export, or finds that there is none.
+    async fn outcome(&self, call: Called, context: Context) -> Outcome {
+        let Some(arity) = call.arity() else {
+            return Outcome::error(Term::Atom(atoms::BADARG), []);
+        };
+        let Called {
+            module,
+            function,
+            arguments,
+        } = call;
+        let Some(export) = self.node.exports.find(&module, &function, arity) else {
+            return Outcome::undefined(&module, &function, arity, &arguments);
+        };
+        let Context {
+            caller,
+            deadline,
+            cancelled,
+        } = context;
+        let context =
+            CallContext::new(caller, &export, deadline, cancelled).admitted_as(&self.admitted);
+        export.run(arguments, context).await
     }
 
     /// Ends the process, and gives those who are to be told.
@@ -195,29 +207,7 @@ impl Drop for Serving {
         if !self.ended {
             self.node.end_process(&self.process, &Term::atom("killed"));
         }
-        match &self.link {
-            Some(link) => link.leave_served(),
-            None => self.node.identity.serving.leave(),
-        }
     }
-}
-
-/// Runs the export, or finds that there is none.
-async fn run(
-    node: &NodeState,
-    caller: NodeName,
-    work: &Work,
-    deadline: Option<Instant>,
-    cancelled: CancellationToken,
-) -> Outcome {
-    let Some(arity) = work.arity() else {
-        return Outcome::error(Term::Atom(atoms::BADARG), []);
-    };
-    let Some(export) = node.exports.find(&work.module, &work.function, arity) else {
-        return Outcome::undefined(&work.module, &work.function, arity, &work.arguments);
-    };
-    let context = CallContext::new(caller, &export, deadline, cancelled);
-    export.run(work.arguments.clone(), context).await
 }
 
 /// How a process came to its end.
@@ -227,10 +217,10 @@ enum End {
 }
 
 /// Tells everybody who watches the process how it ended.
-async fn report(watchers: Vec<Watcher>, process: &Process, work: &Work, end: &End) {
+async fn report(watchers: Vec<Watcher>, process: &Process, shape: &Shape, end: &End) {
     for watcher in watchers {
         watcher.link().forget_watchers(1);
-        let told = tell(&watcher, process, work, end).await;
+        let told = tell(&watcher, process, shape, end).await;
         // A link that closed meanwhile has told the peer already. What has no encoding, or is too
         // large for a message, is answered by its reason.
         if let Err(SendError::Encode(error)) = told {
@@ -239,7 +229,7 @@ async fn report(watchers: Vec<Watcher>, process: &Process, work: &Work, end: &En
                 Term::binary(error.to_string()),
             ]);
             let end = End::Ran(Outcome::error(reason, []));
-            let _ = tell(&watcher, process, work, &end).await;
+            let _ = tell(&watcher, process, shape, &end).await;
         }
     }
 }
@@ -247,11 +237,11 @@ async fn report(watchers: Vec<Watcher>, process: &Process, work: &Work, end: &En
 async fn tell(
     watcher: &Watcher,
     process: &Process,
-    work: &Work,
+    shape: &Shape,
     end: &End,
 ) -> Result<(), SendError> {
     let mut payload = |writer: &mut Writer<'_>| match end {
-        End::Ran(outcome) => work.write_reason(outcome, writer),
+        End::Ran(outcome) => shape.write_reason(outcome, writer),
         End::Killed(reason) => writer.term(reason),
     };
     watcher.tell_patiently(&process.pid, &mut payload).await
@@ -309,100 +299,5 @@ fn is_known(option: &Term) -> bool {
     match option.as_tuple() {
         Some([Term::Atom(name), _]) => TUNING.contains(&name.as_str()),
         _ => false,
-    }
-}
-
-impl Work {
-    fn read(request: &SpawnRequest, arguments: RawTerm) -> Result<Self, DecodeError> {
-        let entry = (
-            request.module.as_str(),
-            request.function.as_str(),
-            request.arity,
-        );
-        match entry {
-            ("erpc", "execute_call", 4) => {
-                let mut reader = arguments.reader();
-                reader.list()?;
-                let id = reader.raw()?;
-                let work = Self {
-                    module: reader.atom()?,
-                    function: reader.atom()?,
-                    arguments: reader.raw()?,
-                    shape: Shape::Erpc(id),
-                };
-                reader.nil()?;
-                Ok(work)
-            }
-            ("erpc", "execute_cast", 3) => {
-                let mut reader = arguments.reader();
-                reader.list()?;
-                let work = Self {
-                    module: reader.atom()?,
-                    function: reader.atom()?,
-                    arguments: reader.raw()?,
-                    shape: Shape::Process,
-                };
-                reader.nil()?;
-                Ok(work)
-            }
-            _ => Ok(Self {
-                module: request.module.clone(),
-                function: request.function.clone(),
-                arguments,
-                shape: Shape::Process,
-            }),
-        }
-    }
-
-    /// How many arguments there are; `None` where they are not a list.
-    fn arity(&self) -> Option<usize> {
-        match self.arguments.reader().token() {
-            Ok(Token::Nil) => Some(0),
-            Ok(Token::List(len)) => Some(len),
-            Ok(Token::String(bytes)) => Some(bytes.len()),
-            _ => None,
-        }
-    }
-
-    /// Writes the exit reason of the process.
-    fn write_reason(&self, outcome: &Outcome, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        match (&self.shape, outcome) {
-            (Shape::Erpc(id), Outcome::Returned(value)) => {
-                writer.tuple(3);
-                writer.raw(id)?;
-                writer.atom(&atoms::RETURN);
-                writer.raw(value)
-            }
-            (Shape::Erpc(id), Outcome::Raised(exception)) => {
-                let is_error = exception.class == Class::Error;
-                writer.tuple(if is_error { 4 } else { 3 });
-                writer.raw(id)?;
-                writer.atom(&exception.class.atom());
-                writer.term(&exception.reason)?;
-                if is_error {
-                    writer.term(&exception.stack)?;
-                }
-                Ok(())
-            }
-            (Shape::Process, Outcome::Returned(_)) => {
-                writer.atom(&atoms::NORMAL);
-                Ok(())
-            }
-            (Shape::Process, Outcome::Raised(exception)) => match exception.class {
-                Class::Exit => writer.term(&exception.reason),
-                Class::Error => {
-                    writer.tuple(2);
-                    writer.term(&exception.reason)?;
-                    writer.term(&exception.stack)
-                }
-                Class::Throw => {
-                    writer.tuple(2);
-                    writer.tuple(2);
-                    writer.atom(&atoms::NOCATCH);
-                    writer.term(&exception.reason)?;
-                    writer.term(&exception.stack)
-                }
-            },
-        }
     }
 }

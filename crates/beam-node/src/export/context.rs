@@ -1,12 +1,12 @@
 //! What a handler can know about the call that it serves.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use beam_dist::NodeName;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Function, export::Entry};
+use crate::{Function, export::Entry, serve::Admitted};
 
 /// The call that a handler serves: who made it, until when an answer is wanted, and whether
 /// anybody still waits for it.
@@ -28,6 +28,8 @@ pub struct CallContext {
     called: Arc<Entry>,
     deadline: Option<Instant>,
     cancelled: CancellationToken,
+    /// A handler may keep its context for longer than the call runs.
+    admitted: Weak<Admitted>,
 }
 
 impl CallContext {
@@ -42,7 +44,19 @@ impl CallContext {
             called: Arc::clone(called),
             deadline,
             cancelled,
+            admitted: Weak::new(),
         }
+    }
+
+    /// The context of a call that counts as served.
+    pub(crate) fn admitted_as(mut self, admitted: &Arc<Admitted>) -> Self {
+        self.admitted = Arc::downgrade(admitted);
+        self
+    }
+
+    /// What makes the call count as served for as long as it is held.
+    pub(super) fn admitted(&self) -> Option<Arc<Admitted>> {
+        self.admitted.upgrade()
     }
 
     /// The node that made the call; this node itself for calls of its own.

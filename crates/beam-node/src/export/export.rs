@@ -4,6 +4,7 @@ use std::{fmt, future::Future, sync::Arc};
 
 use beam_term::{DecodeError, RawTerm, Term};
 use serde::Serialize;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     CallContext, Error, Exception, Function, Handler,
@@ -94,8 +95,9 @@ impl Export {
     /// A function that keeps a core busy or blocks: it runs on a thread for that, among those that
     /// [`tokio::task::spawn_blocking`] starts. Its result reaches the caller as with [`Export::new`].
     ///
-    /// It runs to its end even if nobody waits for the answer any more; a long one should look at
-    /// [`CallContext::is_cancelled`] now and then.
+    /// Once it has begun it runs to its end, even if its process was ended by a signal or nobody waits
+    /// for the answer any more; a long one should look at [`CallContext::is_cancelled`] now and then.
+    /// It counts as a call that is served until then.
     ///
     /// ```
     /// use beam_node::Export;
@@ -115,11 +117,16 @@ impl Export {
         Self::with(module, name, H::ARITY, move |arguments, context| {
             let handler = Arc::clone(&handler);
             Box::pin(async move {
-                let work = move || match handler.handle(context, &arguments) {
-                    Ok(value) => encode(&value),
-                    Err(error) => Err(bad_arguments(error, arguments)),
+                let admitted = context.admitted();
+                let work = move || {
+                    let _admitted = admitted;
+                    match handler.handle(context, &arguments) {
+                        Ok(value) => encode(&value),
+                        Err(error) => Err(bad_arguments(error, arguments)),
+                    }
                 };
-                match tokio::task::spawn_blocking(work).await {
+                // Where the call is ended before a thread was free for it, it never begins.
+                match AbortOnDropHandle::new(tokio::task::spawn_blocking(work)).await {
                     Ok(result) => result,
                     Err(error) => match error.try_into_panic() {
                         Ok(payload) => Err(Failure::panicked(&*payload)),

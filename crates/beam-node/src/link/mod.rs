@@ -53,7 +53,7 @@ pub(crate) struct Link {
     /// Calls sent over this link and not answered.
     calling: Gauge,
     /// Calls received over this link and not answered.
-    serving: Gauge,
+    pub(crate) serving: Gauge,
     /// Monitors and links that the peer holds on our processes.
     watched: Gauge,
     closing: CancellationToken,
@@ -275,25 +275,6 @@ impl Link {
     /// How many calls of the peer are being served.
     pub(crate) fn serving(&self) -> usize {
         self.serving.count()
-    }
-
-    /// Counts a call of the peer as served, unless a limit is reached.
-    pub(crate) fn admit_served(&self) -> bool {
-        let limits = &self.identity.limits;
-        if !self.identity.serving.enter(limits.served_per_node) {
-            return false;
-        }
-        let admitted = self.serving.enter(limits.served_per_peer);
-        if !admitted {
-            self.identity.serving.leave();
-        }
-        admitted
-    }
-
-    /// Ends what [`Link::admit_served`] began.
-    pub(crate) fn leave_served(&self) {
-        self.serving.leave();
-        self.identity.serving.leave();
     }
 
     /// Counts watchers that come with a new process.

@@ -1,5 +1,6 @@
 //! Every limit, reached once.
 
+mod blocking;
 mod calls;
 mod connections;
 mod holdings;
