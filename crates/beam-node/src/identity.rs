@@ -13,6 +13,7 @@ use crate::{
     Limits, atoms,
     call::stray_reference,
     process::{Processes, Role},
+    serve::Load,
 };
 
 /// Who this node is.
@@ -32,7 +33,7 @@ pub(crate) struct Identity {
     /// Calls sent to all peers and not answered.
     pub(crate) calling: Gauge,
     /// Calls received from all peers and not answered.
-    pub(crate) serving: Gauge,
+    pub(crate) serving: Load,
     /// Calls received from all peers in all, but for those of functions that every node exports.
     pub(crate) served: AtomicU64,
 }
@@ -62,7 +63,7 @@ impl Identity {
             scope: service(Role::Scope, &[atoms::SCOPE]),
             limits,
             calling: Gauge::default(),
-            serving: Gauge::default(),
+            serving: Load::default(),
             served: AtomicU64::new(0),
         })
     }

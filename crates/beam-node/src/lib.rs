@@ -17,6 +17,7 @@ mod export;
 mod function;
 mod group;
 mod group_leader;
+mod held_bytes;
 mod identity;
 mod limits;
 mod link;

@@ -26,6 +26,13 @@ pub struct Limits {
     pub served_per_peer: usize,
     /// Calls received from all peers and not answered. Default: 65,536.
     pub served_per_node: usize,
+    /// Bytes of calls that are served for one peer: of their arguments, and then of their results
+    /// until those are queued. One call may have more by itself. Beyond it a call is refused with
+    /// `system_limit`, and a result becomes the exception `error:{system_limit, Message}`. Default:
+    /// 256 MiB.
+    pub served_bytes_per_peer: usize,
+    /// The same for all peers, and for calls of this node to itself. Default: 1 GiB.
+    pub served_bytes_per_node: usize,
     /// Bytes queued for one peer; one message that is larger by itself, or a result that had to
     /// wait, may be queued beside them. As much again, or 1 MiB, may be owed in short answers before
     /// the peer is read no further. Default: 64 MiB.
@@ -62,6 +69,8 @@ impl Default for Limits {
             calls_per_node: 65_536,
             served_per_peer: 4_096,
             served_per_node: 65_536,
+            served_bytes_per_peer: 256 * 1024 * 1024,
+            served_bytes_per_node: 1024 * 1024 * 1024,
             outgoing_bytes_per_peer: 64 * 1024 * 1024,
             message_bytes: 256 * 1024 * 1024,
             sequences_per_link: FrameLimits::DEFAULT_SEQUENCES,

@@ -460,7 +460,7 @@ impl Node {
 
     /// Calls of peers that this node has not answered.
     pub fn serving(&self) -> usize {
-        self.state.identity.serving.count()
+        self.state.identity.serving.calls.count()
     }
 
     /// Calls that peers have made of this node in all, answered or not. Those of functions that

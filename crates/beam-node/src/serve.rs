@@ -23,7 +23,7 @@ use crate::{
     state::NodeState,
 };
 
-pub(crate) use admission::Admitted;
+pub(crate) use admission::{Admitted, Load};
 
 /// Starts what a spawn request asks for, or refuses it.
 pub(crate) fn spawn(
@@ -35,7 +35,8 @@ pub(crate) fn spawn(
     if !request.options.others.iter().all(is_known) {
         return reply(link, &request, Err(atoms::BADOPT));
     }
-    let admitted = match Admitted::new(&node.identity, Some(link)) {
+    let arguments = arguments.compact();
+    let admitted = match Admitted::new(&node.identity, Some(link), arguments.encoded_len()) {
         Ok(admitted) if !node.is_closed() => admitted,
         _ => return reply(link, &request, Err(atoms::SYSTEM_LIMIT)),
     };
@@ -67,7 +68,7 @@ pub(crate) fn spawn(
             cancelled,
         };
         let end = match serving.run(call, context).await {
-            Ok(outcome) => End::Ran(outcome),
+            Ok(outcome) => End::Ran(serving.hold(outcome, &shape)),
             Err(Ended::Killed(reason)) => End::Killed(reason),
             // The links end as well, which says more than the end of this process.
             Err(Ended::Stopped) => return drop(serving.end()),
@@ -92,16 +93,17 @@ pub(crate) fn spawn_local(
             Cause::ShutDown,
         ));
     }
-    let admitted = Admitted::new(&node.identity, None).map_err(|limit| {
-        Error::new(
-            Code::TooManyRequests,
-            format!(
-                "{} calls are being served already; call again later, or raise the limit `{limit}`",
-                node.identity.serving.count()
-            ),
-            Cause::Limit(limit),
-        )
-    })?;
+    let admitted =
+        Admitted::new(&node.identity, None, arguments.encoded_len()).map_err(|limit| {
+            Error::new(
+                Code::TooManyRequests,
+                format!(
+                    "{} calls are being served already; call again later, or raise the limit `{limit}`",
+                    node.identity.serving.calls.count()
+                ),
+                Cause::Limit(limit),
+            )
+        })?;
     let call = Called {
         module: function.module,
         function: function.name,
@@ -192,6 +194,25 @@ impl Serving {
         let context =
             CallContext::new(caller, &export, deadline, cancelled).admitted_as(&self.admitted);
         export.run(arguments, context).await
+    }
+
+    /// Keeps what is to be reported, if there is room for it.
+    ///
+    /// A peer that reads nothing could have it all kept otherwise: results do not count for what
+    /// waits to be sent until they are queued.
+    fn hold(&self, outcome: Outcome, shape: &Shape) -> Outcome {
+        let Outcome::Returned(value) = &outcome else {
+            // It quotes the arguments at most, whose bytes it takes over.
+            return outcome;
+        };
+        match self.admitted.hold(shape.returned_bytes(value)) {
+            Ok(()) => outcome,
+            Err(limit) => {
+                let reason = format!("no room for the result: the limit `{limit}` is reached");
+                let reason = Term::tuple([Term::Atom(atoms::SYSTEM_LIMIT), Term::binary(reason)]);
+                Outcome::error(reason, [])
+            }
+        }
     }
 
     /// Ends the process, and gives those who are to be told.

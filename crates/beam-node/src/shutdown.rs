@@ -29,7 +29,7 @@ async fn drain(node: &Arc<NodeState>) -> Result<(), Error> {
     let empty = async {
         loop {
             node.identity.calling.emptied().await;
-            node.identity.serving.emptied().await;
+            node.identity.serving.calls.emptied().await;
             // Peers that have not seen the leave may still call.
             let served = node.served();
             if was_member {
@@ -41,7 +41,7 @@ async fn drain(node: &Arc<NodeState>) -> Result<(), Error> {
         }
     };
     timeout_at(deadline, empty).await.map_err(|_elapsed| {
-        let (calling, serving) = (node.identity.calling.count(), node.identity.serving.count());
+        let (calling, serving) = (node.identity.calling.count(), node.identity.serving.calls.count());
         Error::new(
             Code::RequestTimeout,
             format!(

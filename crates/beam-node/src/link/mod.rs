@@ -23,6 +23,7 @@ use crate::{
     connect::{Handshaken, Side},
     event::DownReason,
     identity::{Gauge, Identity},
+    serve::Load,
 };
 
 pub(crate) use links::Links;
@@ -53,7 +54,7 @@ pub(crate) struct Link {
     /// Calls sent over this link and not answered.
     calling: Gauge,
     /// Calls received over this link and not answered.
-    pub(crate) serving: Gauge,
+    pub(crate) serving: Load,
     /// Monitors and links that the peer holds on our processes.
     watched: Gauge,
     closing: CancellationToken,
@@ -103,7 +104,7 @@ impl Link {
             encoder: FrameEncoder::new(established.flags, limits),
             pending: Mutex::new(Pending::new(fastrand::u64(..))),
             calling: Gauge::default(),
-            serving: Gauge::default(),
+            serving: Load::default(),
             watched: Gauge::default(),
             closing: CancellationToken::new(),
             reason: OnceLock::new(),
@@ -274,7 +275,7 @@ impl Link {
 
     /// How many calls of the peer are being served.
     pub(crate) fn serving(&self) -> usize {
-        self.serving.count()
+        self.serving.calls.count()
     }
 
     /// Counts watchers that come with a new process.

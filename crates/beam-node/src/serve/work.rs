@@ -85,6 +85,14 @@ impl Called {
 }
 
 impl Shape {
+    /// How many bytes of a result are kept until it is reported.
+    pub(super) fn returned_bytes(&self, value: &RawTerm) -> usize {
+        match self {
+            Self::Erpc(_) => value.encoded_len(),
+            Self::Process => 0,
+        }
+    }
+
     /// Writes the exit reason of the process.
     pub(super) fn write_reason(
         &self,

@@ -39,6 +39,18 @@ impl RawTerm {
         Ok(raw)
     }
 
+    /// The same term, in memory of its own if it is short.
+    ///
+    /// A term keeps the whole buffer that it was read into. One that is kept for long, and is no more than a small part of
+    /// it, is cheaper as a copy.
+    #[must_use]
+    pub fn compact(mut self) -> Self {
+        if self.encoded.len() <= COPIED_BYTES {
+            self.encoded = Bytes::copy_from_slice(&self.encoded);
+        }
+        self
+    }
+
     /// How many bytes the encoding has.
     pub fn encoded_len(&self) -> usize {
         self.encoded.len()
@@ -109,3 +121,7 @@ impl RawTerm {
         }
     }
 }
+
+/// Terms of up to so many bytes are copied rather than kept with the buffer that they came in, which has room for 64 KiB or
+/// more where it was read from a socket.
+const COPIED_BYTES: usize = 16 * 1024;

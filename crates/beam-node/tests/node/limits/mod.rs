@@ -6,4 +6,5 @@ mod connections;
 mod holdings;
 mod messages;
 mod outgoing;
+mod served_bytes;
 mod settings;

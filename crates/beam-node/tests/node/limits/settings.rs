@@ -13,6 +13,8 @@ fn all(size: usize, ms: u64) -> Limits {
         calls_per_node: size,
         served_per_peer: size,
         served_per_node: size,
+        served_bytes_per_peer: size,
+        served_bytes_per_node: size,
         outgoing_bytes_per_peer: size,
         message_bytes: size,
         sequences_per_link: size,
