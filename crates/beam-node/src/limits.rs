@@ -58,6 +58,9 @@ pub struct Limits {
     pub output_bytes: usize,
     /// Messages that wait in a mailbox, at least 1; later ones are dropped. Default: 4,096.
     pub mailbox_messages: usize,
+    /// Bytes of the messages that wait in a mailbox; one message may be larger by itself. Later ones
+    /// are dropped. Default: 64 MiB.
+    pub mailbox_bytes: usize,
     /// Peers that were learned from others and are not connected. Default: 4,096.
     pub learned_peers: usize,
 }
@@ -82,6 +85,7 @@ impl Default for Limits {
             memberships_per_peer: 65_536,
             output_bytes: 1024 * 1024,
             mailbox_messages: 4_096,
+            mailbox_bytes: 64 * 1024 * 1024,
             learned_peers: 4_096,
         }
     }

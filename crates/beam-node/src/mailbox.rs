@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use beam_dist::{NodeName, control::Recipient};
 use beam_term::{Atom, Pid, RawTerm, Term};
-use tokio::sync::mpsc;
+use tokio::sync::{
+    Semaphore,
+    mpsc::{self, error::TrySendError},
+};
 
-use crate::{process::Process, state::NodeState};
+use crate::{Limits, held_bytes::HeldBytes, process::Process, state::NodeState};
 
 /// A process of this node that receives messages, with a pid and, if wanted, a name.
 ///
@@ -16,7 +19,7 @@ use crate::{process::Process, state::NodeState};
 pub struct Mailbox {
     node: Arc<NodeState>,
     process: Arc<Process>,
-    messages: mpsc::Receiver<Delivery>,
+    messages: Messages,
 }
 
 /// A message and where it came from.
@@ -57,11 +60,7 @@ impl From<(&NodeName, Atom)> for Destination {
 }
 
 impl Mailbox {
-    pub(crate) fn new(
-        node: Arc<NodeState>,
-        process: Arc<Process>,
-        messages: mpsc::Receiver<Delivery>,
-    ) -> Self {
+    pub(crate) fn new(node: Arc<NodeState>, process: Arc<Process>, messages: Messages) -> Self {
         Self {
             node,
             process,
@@ -76,7 +75,7 @@ impl Mailbox {
 
     /// Waits for the next message; `None` once the node has ended.
     ///
-    /// Messages beyond the limit `mailbox_messages` are dropped, and logged.
+    /// Messages beyond the limits `mailbox_messages` and `mailbox_bytes` are dropped, and logged.
     ///
     /// # Cancellation safety
     ///
@@ -88,6 +87,63 @@ impl Mailbox {
             delivery = self.messages.recv() => delivery,
             () = self.node.ended.cancelled() => None,
         }
+    }
+}
+
+/// The way into a mailbox.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    sender: mpsc::Sender<Delivery>,
+    held: Arc<HeldBytes>,
+    limit: usize,
+}
+
+/// The way out of it.
+#[derive(Debug)]
+pub(crate) struct Messages {
+    receiver: mpsc::Receiver<Delivery>,
+    held: Arc<HeldBytes>,
+}
+
+impl Inbox {
+    /// Room for messages within the limits.
+    pub(crate) fn new(limits: &Limits) -> (Self, Messages) {
+        // A channel of no messages, or of more than can be counted, does not exist.
+        let messages = limits.mailbox_messages.clamp(1, Semaphore::MAX_PERMITS);
+        let (sender, receiver) = mpsc::channel(messages);
+        let held = Arc::new(HeldBytes::default());
+        let inbox = Self {
+            sender,
+            held: Arc::clone(&held),
+            limit: limits.mailbox_bytes,
+        };
+        (inbox, Messages { receiver, held })
+    }
+
+    /// Puts a message in, unless a limit is reached; then gives its name.
+    pub(crate) fn put(&self, mut delivery: Delivery) -> Result<(), &'static str> {
+        delivery.message = delivery.message.compact();
+        let bytes = delivery.message.encoded_len();
+        if !self.held.add(bytes, self.limit) {
+            return Err("mailbox_bytes");
+        }
+        match self.sender.try_send(delivery) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_)) => {
+                self.held.remove(bytes);
+                Err("mailbox_messages")
+            }
+            // The mailbox was dropped a moment ago: a message to nobody.
+            Err(TrySendError::Closed(_)) => Ok(()),
+        }
+    }
+}
+
+impl Messages {
+    async fn recv(&mut self) -> Option<Delivery> {
+        let delivery = self.receiver.recv().await?;
+        self.held.remove(delivery.message.encoded_len());
+        Some(delivery)
     }
 }
 

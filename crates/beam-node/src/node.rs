@@ -5,10 +5,7 @@ use std::{fmt::Display, sync::Arc, time::Duration};
 use beam_dist::{Creation, NodeName};
 use beam_term::{Atom, Term, Writer};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::{
-    sync::{Semaphore, mpsc, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -19,7 +16,7 @@ use crate::{
     export::{Export, Handler},
     group::{Members, Membership, Published, PublishedValues},
     link::{Lane, Payload},
-    mailbox::{Destination, Mailbox},
+    mailbox::{Destination, Inbox, Mailbox},
     process::Role,
     shutdown,
     state::NodeState,
@@ -267,14 +264,9 @@ impl Node {
             .map(Atom::try_from)
             .transpose()
             .map_err(|error| Error::bad_request(format!("wrong name of a mailbox: {error}")))?;
-        // A channel of no messages, or of more than can be counted, does not exist.
-        let messages = self.state.identity.limits.mailbox_messages;
-        let (sender, receiver) = mpsc::channel(messages.clamp(1, Semaphore::MAX_PERMITS));
-        let process = self
-            .state
-            .processes
-            .spawn(Role::Mailbox(sender), Vec::new());
-        let mailbox = Mailbox::new(Arc::clone(&self.state), Arc::clone(&process), receiver);
+        let (inbox, messages) = Inbox::new(&self.state.identity.limits);
+        let process = self.state.processes.spawn(Role::Mailbox(inbox), Vec::new());
+        let mailbox = Mailbox::new(Arc::clone(&self.state), Arc::clone(&process), messages);
         match name {
             Some(name) if !self.state.processes.register(name.clone(), &process) => {
                 Err(Error::bad_request(format!(

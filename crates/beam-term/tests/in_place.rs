@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use allocation_counter::measure;
-use beam_term::{Atom, AtomRefs, DecodeError, Pid, RawTerm, Reader, Reference, Writer};
+use beam_term::{Atom, AtomRefs, DecodeError, Pid, RawTerm, Reader, Reference, Term, Writer};
 use bytes::{Bytes, BytesMut};
 
 /// The control term and the payload of `erpc:call(Node, erlang, '+', [1, 2])`.
@@ -131,4 +131,21 @@ fn moderately_nested_terms_are_skipped_without_allocation() {
     let allocated = measure(|| reader.skip().unwrap());
     assert_eq!(allocated.count_total, 0);
     assert!(reader.is_empty());
+}
+
+#[test]
+fn a_short_term_lets_go_of_the_buffer_that_it_came_in() {
+    let mut encoded = BytesMut::new();
+    Writer::new(&mut encoded)
+        .term(&Term::atom("short"))
+        .unwrap();
+    let buffer = encoded.freeze();
+
+    let kept = Reader::new(buffer.clone()).raw().unwrap();
+    assert!(!buffer.is_unique());
+    let copied = kept.clone().compact();
+    drop(kept);
+
+    assert!(buffer.is_unique());
+    assert_eq!(copied.decode().unwrap(), Term::atom("short"));
 }

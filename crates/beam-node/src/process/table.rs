@@ -10,11 +10,11 @@ use std::{
 
 use beam_dist::control::Target;
 use beam_term::{Atom, Pid, Reference, Term};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::Watcher;
-use crate::mailbox::Delivery;
+use crate::mailbox::Inbox;
 
 /// Something with a pid.
 ///
@@ -44,7 +44,7 @@ pub(crate) enum Role {
     /// Is in a process group, and drops what it is sent.
     Member,
     /// Hands messages to the user of this library.
-    Mailbox(mpsc::Sender<Delivery>),
+    Mailbox(Inbox),
     /// Runs an exported function.
     Served(Served),
 }

@@ -39,8 +39,8 @@ pub(crate) fn deliver(
                 from,
                 message,
             };
-            if inbox.try_send(delivery).is_err() {
-                tracing::warn!(peer = %link.peer, mailbox = ?process.pid, "dropped a message: the limit `mailbox_messages` is reached");
+            if let Err(limit) = inbox.put(delivery) {
+                tracing::warn!(peer = %link.peer, mailbox = ?process.pid, "dropped a message: the limit `{limit}` is reached");
             }
         }
         // None of these reads messages.

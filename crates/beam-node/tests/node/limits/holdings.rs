@@ -152,6 +152,34 @@ async fn messages_that_wait_in_a_mailbox_are_limited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn messages_that_wait_in_a_mailbox_are_limited_in_bytes() {
+    let cluster = Cluster::new();
+    let limits = Limits {
+        mailbox_bytes: 1_000,
+        ..Limits::default()
+    };
+    let a = start(&cluster, limits).await;
+    let mut peer = cluster.raw_peer(&a, "raw").await;
+    let mut mailbox = a.mailbox(None).unwrap();
+    let to = peer.message(Recipient::Pid(mailbox.pid().clone()));
+    for size in [400, 500, 600, 50] {
+        peer.send_with(to.clone(), &Term::binary(vec![7; size]))
+            .await;
+    }
+    peer.settle().await;
+    let mut recv = async || {
+        let delivery = within(mailbox.recv()).await.unwrap();
+        let message = delivery.message.decode().unwrap();
+        message.as_bytes().unwrap().len()
+    };
+
+    assert_eq!([recv().await, recv().await, recv().await], [400, 500, 50]);
+    // One that is larger by itself is taken where nothing else waits.
+    peer.send_with(to, &Term::binary(vec![7; 5_000])).await;
+    assert_eq!(recv().await, 5_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn peers_that_are_learned_from_others_are_limited() {
     let cluster = Cluster::new();
     let limits = Limits {

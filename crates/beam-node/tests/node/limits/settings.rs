@@ -26,6 +26,7 @@ fn all(size: usize, ms: u64) -> Limits {
         memberships_per_peer: size,
         output_bytes: size,
         mailbox_messages: size,
+        mailbox_bytes: size,
         learned_peers: size,
     }
 }
