@@ -27,6 +27,7 @@ mod node;
 mod peer;
 mod process;
 mod resolve;
+mod seldom;
 mod serve;
 mod service;
 mod settling;

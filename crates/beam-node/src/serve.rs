@@ -208,6 +208,9 @@ impl Serving {
         match self.admitted.hold(shape.returned_bytes(value)) {
             Ok(()) => outcome,
             Err(limit) => {
+                if let Some(left_out) = self.node.warnings.results.now() {
+                    tracing::warn!(peer = %self.admitted.peer(), left_out, "dropped a result: the limit `{limit}` is reached");
+                }
                 let reason = format!("no room for the result: the limit `{limit}` is reached");
                 let reason = Term::tuple([Term::Atom(atoms::SYSTEM_LIMIT), Term::binary(reason)]);
                 Outcome::error(reason, [])

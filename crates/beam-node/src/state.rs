@@ -30,6 +30,7 @@ use crate::{
     peer::Slot,
     process::{Process, Processes},
     resolve::Resolver,
+    seldom::Warnings,
     service::OutputQueue,
     settling::Settling,
 };
@@ -57,6 +58,7 @@ pub(crate) struct NodeState {
     pub(crate) discovery: Option<Discovery>,
     pub(crate) settling: Settling,
     pub(crate) links: Links,
+    pub(crate) warnings: Warnings,
     /// Connections that have not shown the cookie.
     pub(crate) unauthenticated: Arc<Semaphore>,
     /// Ends every task of the node.
@@ -126,6 +128,7 @@ impl NodeState {
             events: broadcast::Sender::new(EVENTS),
             discovery,
             settling,
+            warnings: Warnings::default(),
             draining: stop.child_token(),
             ended: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -32,7 +32,9 @@ pub(crate) async fn serve(node: Arc<NodeState>, listener: TcpListener) {
                     node.spawn(welcome(Arc::clone(&node), stream, address, permit));
                 }
                 Err(_none_left) => {
-                    tracing::warn!(%address, "refused a connection: the limit `unauthenticated_connections` is reached");
+                    if let Some(left_out) = node.warnings.connections.now() {
+                        tracing::warn!(%address, left_out, "refused a connection: the limit `unauthenticated_connections` is reached");
+                    }
                 }
             },
             Err(error) => {
@@ -72,14 +74,20 @@ async fn welcome(
             Some(peer) if is_given_up(&reason) => {
                 tracing::debug!(%peer, %address, %reason, "no link came of a connection");
             }
-            Some(peer) => {
-                tracing::warn!(%peer, %address, %reason, "refused a connection");
-                node.refused(&peer, &reason);
+            peer => {
+                if let Some(left_out) = node.warnings.connections.now() {
+                    let peer = peer.as_ref().map(tracing::field::display);
+                    tracing::warn!(peer, %address, %reason, left_out, "refused a connection");
+                }
+                if let Some(peer) = &peer {
+                    node.refused(peer, &reason);
+                }
             }
-            None => tracing::warn!(%address, %reason, "refused a connection"),
         },
         Err(_elapsed) => {
-            tracing::warn!(%address, "refused a connection: its handshake took too long");
+            if let Some(left_out) = node.warnings.connections.now() {
+                tracing::warn!(%address, left_out, "refused a connection: its handshake took too long");
+            }
         }
     }
 }

@@ -62,8 +62,10 @@ pub(super) fn dispatch(node: &Arc<NodeState>, link: &Arc<Link>, message: Message
 }
 
 /// Answers a message whose payload is beyond the limits on terms, so that nobody waits in vain.
-pub(super) fn refuse(link: &Arc<Link>, control: Control, error: DecodeError) {
-    tracing::warn!(peer = %link.peer, %error, "refused a message");
+pub(super) fn refuse(node: &NodeState, link: &Arc<Link>, control: Control, error: DecodeError) {
+    if let Some(left_out) = node.warnings.payloads.now() {
+        tracing::warn!(peer = %link.peer, %error, left_out, "refused a message");
+    }
     match control {
         Control::MonitorExit(exit) => link.unreadable(&exit.reference, error),
         Control::SpawnRequest(request) => serve::refuse(link, &request, atoms::SYSTEM_LIMIT),
@@ -101,7 +103,9 @@ fn add_monitor(node: &Arc<NodeState>, link: &Arc<Link>, monitor: Monitor) {
         return monitor_exit(link, to, from, reference, &Term::Atom(atoms::NOPROC));
     };
     if !link.watched.enter(limit) {
-        tracing::warn!(peer = %link.peer, limit, "refused a monitor: the limit `monitors_per_peer` is reached");
+        if let Some(left_out) = node.warnings.monitors.now() {
+            tracing::warn!(peer = %link.peer, limit, left_out, "refused a monitor: the limit `monitors_per_peer` is reached");
+        }
         return monitor_exit(link, to, from, reference, &Term::Atom(atoms::SYSTEM_LIMIT));
     }
     let watcher = Watcher::Monitor {

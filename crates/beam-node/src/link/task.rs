@@ -158,7 +158,7 @@ impl<'a> Wire<'a> {
                     dispatch::dispatch(self.node, self.link, message)
                 }
                 Ok(Some(FrameEvent::Refused { control, error })) => {
-                    dispatch::refuse(self.link, control, error);
+                    dispatch::refuse(self.node, self.link, control, error);
                 }
                 // A tick has done its work by being received.
                 Ok(Some(_)) => {}

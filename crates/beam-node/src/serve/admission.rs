@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use beam_dist::NodeName;
+
 use crate::{
     held_bytes::HeldBytes,
     identity::{Gauge, Identity},
@@ -58,6 +60,13 @@ impl Admitted {
             link: link.cloned(),
             bytes: AtomicUsize::new(bytes),
         }))
+    }
+
+    /// Who called.
+    pub(super) fn peer(&self) -> &NodeName {
+        self.link
+            .as_ref()
+            .map_or(&self.node.name, |link| &link.peer)
     }
 
     /// Counts the bytes of the result in the place of those of the arguments, unless a limit is

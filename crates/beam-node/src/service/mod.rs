@@ -39,8 +39,10 @@ pub(crate) fn deliver(
                 from,
                 message,
             };
-            if let Err(limit) = inbox.put(delivery) {
-                tracing::warn!(peer = %link.peer, mailbox = ?process.pid, "dropped a message: the limit `{limit}` is reached");
+            if let Err(limit) = inbox.put(delivery)
+                && let Some(left_out) = node.warnings.mailboxes.now()
+            {
+                tracing::warn!(peer = %link.peer, mailbox = ?process.pid, left_out, "dropped a message: the limit `{limit}` is reached");
             }
         }
         // None of these reads messages.

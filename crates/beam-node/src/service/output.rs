@@ -13,7 +13,7 @@ use beam_term::{RawTerm, Term, Writer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{group_leader::IoRequest, link::Link};
+use crate::{group_leader::IoRequest, link::Link, seldom::Seldom};
 
 /// Text that a function printed on behalf of a call of this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub(crate) struct OutputQueue {
     sender: mpsc::UnboundedSender<Output>,
     queued_bytes: Arc<AtomicUsize>,
     limit: usize,
+    warned: Seldom,
 }
 
 /// What a queued text costs beside its bytes.
@@ -53,6 +54,7 @@ impl OutputQueue {
             sender,
             queued_bytes: Arc::clone(&queued_bytes),
             limit,
+            warned: Seldom::default(),
         };
         let task = async move {
             loop {
@@ -77,8 +79,10 @@ impl OutputQueue {
             return;
         };
         let mut answer = request.answer(self.limit);
-        if answer.is_cut {
-            tracing::warn!(peer = %link.peer, "cut off output: the limit `output_bytes` is reached");
+        if answer.is_cut
+            && let Some(left_out) = self.warned.now()
+        {
+            tracing::warn!(peer = %link.peer, left_out, "cut off output: the limit `output_bytes` is reached");
         }
         if !answer.text.is_empty() && !self.print(&link.peer, answer.text) {
             answer.reply = Term::tuple([Term::atom("error"), Term::atom("enospc")]);
@@ -99,7 +103,9 @@ impl OutputQueue {
         let queued = self.queued_bytes.fetch_add(cost, Ordering::Relaxed);
         if queued > 0 && queued + cost > self.limit {
             self.queued_bytes.fetch_sub(cost, Ordering::Relaxed);
-            tracing::warn!(peer = %node, "dropped output: the limit `output_bytes` is reached");
+            if let Some(left_out) = self.warned.now() {
+                tracing::warn!(peer = %node, left_out, "dropped output: the limit `output_bytes` is reached");
+            }
             return false;
         }
         // The task that receives ends with the node.

@@ -8,3 +8,4 @@ mod messages;
 mod outgoing;
 mod served_bytes;
 mod settings;
+mod warnings;

@@ -1,9 +1,11 @@
 //! What the tests share: clusters of nodes, and peers that are made by hand.
 
 mod cluster;
+mod log;
 mod raw_peer;
 mod wait;
 
 pub(crate) use cluster::{COOKIE, Cluster, connect};
+pub(crate) use log::Warnings;
 pub(crate) use raw_peer::RawPeer;
 pub(crate) use wait::{PATIENCE, down, eventually, refused, up, within};

@@ -1,0 +1,73 @@
+//! What a node logs.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+    subscriber::DefaultGuard,
+};
+
+/// The warnings that are logged on this thread for as long as this lives. A test that looks at them
+/// has a runtime of one thread.
+pub(crate) struct Warnings {
+    messages: Arc<Mutex<Vec<String>>>,
+    _guard: DefaultGuard,
+}
+
+impl Warnings {
+    pub(crate) fn collect() -> Self {
+        let messages = Arc::default();
+        let collector = Collector(Arc::clone(&messages));
+        Self {
+            messages,
+            _guard: tracing::subscriber::set_default(collector),
+        }
+    }
+
+    /// How many there were that contain this text.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        let messages = self.messages.lock().unwrap();
+        messages.iter().filter(|line| line.contains(text)).count()
+    }
+}
+
+struct Collector(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Collector {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::WARN
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        self.0.lock().unwrap().push(message.0);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}
