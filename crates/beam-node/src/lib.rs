@@ -33,6 +33,7 @@ mod service;
 mod settling;
 mod shutdown;
 mod state;
+mod strangers;
 
 pub use beam_dist::{Creation, NodeName};
 pub use builder::NodeBuilder;

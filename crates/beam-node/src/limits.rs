@@ -46,7 +46,8 @@ pub struct Limits {
     pub assembly_bytes_per_link: usize,
     /// How deeply the terms of a message may nest. Default: 512.
     pub term_depth: usize,
-    /// Connections that have not proved that they know the cookie. Default: 64.
+    /// Connections that have not proved that they know the cookie, at least 1. Beyond it a new one
+    /// takes the place of an old one, of the address that has most of them. Default: 64.
     pub unauthenticated_connections: usize,
     /// Milliseconds that a handshake may take. Default: 5,000.
     pub handshake_ms: u64,

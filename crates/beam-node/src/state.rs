@@ -12,10 +12,7 @@ use std::{
 
 use beam_dist::{Cookie, Flags, NodeName, handshake};
 use beam_term::Term;
-use tokio::{
-    sync::{Semaphore, broadcast},
-    task::JoinHandle,
-};
+use tokio::{sync::broadcast, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -33,6 +30,7 @@ use crate::{
     seldom::Warnings,
     service::OutputQueue,
     settling::Settling,
+    strangers::Strangers,
 };
 
 /// How many events a slow listener may fall behind.
@@ -60,7 +58,7 @@ pub(crate) struct NodeState {
     pub(crate) links: Links,
     pub(crate) warnings: Warnings,
     /// Connections that have not shown the cookie.
-    pub(crate) unauthenticated: Arc<Semaphore>,
+    pub(crate) unauthenticated: Arc<Strangers>,
     /// Ends every task of the node.
     pub(crate) stop: CancellationToken,
     /// Set when the node takes no new calls.
@@ -118,12 +116,7 @@ impl NodeState {
                 identity.limits.memberships_per_peer,
                 settling.clone(),
             ),
-            unauthenticated: Arc::new(Semaphore::new(
-                identity
-                    .limits
-                    .unauthenticated_connections
-                    .min(Semaphore::MAX_PERMITS),
-            )),
+            unauthenticated: Strangers::new(identity.limits.unauthenticated_connections),
             exports: Exports::default(),
             events: broadcast::Sender::new(EVENTS),
             discovery,

@@ -8,12 +8,11 @@ use beam_dist::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::OwnedSemaphorePermit,
     time::timeout,
 };
 
 use super::{ConnectError, Handshaken, Side, Socket, exchange::Exchange};
-use crate::{peer::Accepting, state::NodeState};
+use crate::{peer::Accepting, state::NodeState, strangers::Place};
 
 /// How long to wait after the operating system refused to accept, for example for want of file
 /// descriptors.
@@ -27,16 +26,13 @@ pub(crate) async fn serve(node: Arc<NodeState>, listener: TcpListener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, address)) => match Arc::clone(&node.unauthenticated).try_acquire_owned() {
-                Ok(permit) => {
-                    node.spawn(welcome(Arc::clone(&node), stream, address, permit));
-                }
-                Err(_none_left) => {
-                    if let Some(left_out) = node.warnings.connections.now() {
-                        tracing::warn!(%address, left_out, "refused a connection: the limit `unauthenticated_connections` is reached");
-                    }
-                }
-            },
+            Ok((stream, address)) => {
+                let entered = node.unauthenticated.enter(address.ip());
+                let Some(place) = node.stop.run_until_cancelled(entered).await else {
+                    return;
+                };
+                node.spawn(welcome(Arc::clone(&node), stream, address, place));
+            }
             Err(error) => {
                 tracing::warn!(%error, "failed to accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -50,13 +46,19 @@ async fn welcome(
     node: Arc<NodeState>,
     stream: TcpStream,
     address: SocketAddr,
-    unauthenticated: OwnedSemaphorePermit,
+    unauthenticated: Place,
 ) {
     let handshake = timeout(node.handshake_timeout(), handshake(&node, stream, address));
     let result = tokio::select! {
         biased;
         () = node.stop.cancelled() => return,
         result = handshake => result,
+        () = unauthenticated.evicted() => {
+            if let Some(left_out) = node.warnings.connections.now() {
+                tracing::warn!(%address, left_out, "closed a connection in its handshake for a newer one: the limit `unauthenticated_connections` is reached");
+            }
+            return;
+        }
     };
     drop(unauthenticated);
     match result {

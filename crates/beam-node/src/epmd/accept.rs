@@ -1,25 +1,25 @@
 //! Accepting requests to EPMD, within bounds.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use beam_dist::epmd::{EpmdError, Request};
 use bytes::BytesMut;
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::client::invalid;
+use super::client::{invalid, within};
+use crate::strangers::{Place, Strangers};
 
 /// What clients can make an EPMD hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     /// Nodes that are registered at a time; further ones are refused.
     pub(super) registrations: usize,
-    /// Connections per listening address that are no registrations; further ones wait until one of
-    /// them ends. Clients from afar therefore cannot take the place of those of the machine.
+    /// Connections per listening address that are no registrations; further ones take the places of
+    /// the oldest. Clients from afar therefore cannot take the place of those of the machine.
     pub(super) requests: usize,
     /// How long such a connection may last.
     pub(super) request_time: Duration,
@@ -36,12 +36,12 @@ impl Default for Bounds {
     }
 }
 
-/// A connection, counted among the requests for as long as its slot is held.
+/// A connection, counted among the requests for as long as its place is held.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) client: SocketAddr,
-    pub(super) slot: OwnedSemaphorePermit,
+    pub(super) place: Place,
 }
 
 /// How long to wait after the operating system refused to accept, for example for want of file
@@ -58,19 +58,15 @@ pub(super) async fn accept<F>(
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    let slots = Arc::new(Semaphore::new(bounds.requests));
+    let strangers = Strangers::new(bounds.requests);
     let accept_all = async {
         loop {
-            // The semaphore is never closed.
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-                return;
-            };
             match listener.accept().await {
                 Ok((stream, client)) => {
                     let served = serve(Connection {
                         stream,
                         client,
-                        slot,
+                        place: strangers.enter(client.ip()).await,
                     });
                     tasks.spawn(stop.clone().run_until_cancelled_owned(served));
                 }
@@ -82,6 +78,19 @@ pub(super) async fn accept<F>(
         }
     };
     stop.run_until_cancelled(accept_all).await;
+}
+
+/// Deals with a request, unless it takes too long or the place is given to another connection.
+pub(super) async fn answered<T>(
+    place: &Place,
+    bounds: Bounds,
+    answer: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    tokio::select! {
+        biased;
+        answered = within(bounds.request_time, answer) => answered,
+        () = place.evicted() => Err(io::Error::other("a newer connection took its place")),
+    }
 }
 
 /// Reads the request of a connection. Its decoder bounds what is read.

@@ -1,6 +1,6 @@
 //! Answering for the EPMD of the machine at another of its addresses.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use beam_dist::epmd::{EpmdError, MAX_NAMES_RESPONSE_LEN, Request};
 use tokio::{
@@ -10,10 +10,13 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    accept::{Bounds, Connection, accept, read_request},
-    client::{connect_local, invalid, read_whole, within},
+    accept::{Bounds, Connection, accept, answered, read_request},
+    client::{connect_local, invalid, read_whole},
 };
-use crate::listen::{Stack, listen_on};
+use crate::{
+    listen::{Stack, listen_on},
+    seldom::Seldom,
+};
 
 /// How often to look whether an address that somebody answers at has become free.
 pub(super) const RETRY: Duration = Duration::from_secs(4);
@@ -45,29 +48,32 @@ pub(super) async fn relay(address: SocketAddr, stop: CancellationToken) {
 
 async fn serve_at(listener: TcpListener, stop: CancellationToken, bounds: Bounds) {
     let tasks = TaskTracker::new();
+    let warned = Arc::new(Seldom::default());
     accept(listener, bounds, tasks.clone(), stop, |connection| {
-        serve(connection, bounds)
+        serve(connection, Arc::clone(&warned), bounds)
     })
     .await;
     tasks.close();
     tasks.wait().await;
 }
 
-async fn serve(connection: Connection, bounds: Bounds) {
+async fn serve(connection: Connection, warned: Arc<Seldom>, bounds: Bounds) {
     let Connection {
         mut stream,
         client,
-        slot: _slot,
+        place,
     } = connection;
-    if let Err(error) = within(bounds.request_time, pass_on(&mut stream)).await {
+    if let Err(error) = answered(&place, bounds, pass_on(&mut stream, &warned)).await {
         tracing::debug!(%client, %error, "epmd closed a connection");
     }
 }
 
-async fn pass_on(stream: &mut TcpStream) -> io::Result<()> {
+async fn pass_on(stream: &mut TcpStream, warned: &Seldom) -> io::Result<()> {
     let request = read_request(stream).await?;
     if let Request::Alive2(registration) = &request {
-        tracing::warn!(node = %registration.name, "epmd refused a node that did not register on loopback");
+        if let Some(left_out) = warned.now() {
+            tracing::warn!(node = %registration.name, left_out, "epmd refused a node that did not register on loopback");
+        }
         return Err(invalid(EpmdError::RemoteRegistration));
     }
 

@@ -20,10 +20,13 @@ use tokio_util::{
 };
 
 use super::{
-    accept::{Bounds, Connection, accept, read_request},
-    client::{invalid, within},
+    accept::{Bounds, Connection, accept, answered, read_request},
+    client::invalid,
 };
-use crate::listen::{Stack, listen_on};
+use crate::{
+    listen::{Stack, listen_on},
+    seldom::Seldom,
+};
 
 /// An EPMD, the Erlang port mapper daemon, that runs inside this process.
 ///
@@ -34,7 +37,7 @@ use crate::listen::{Stack, listen_on};
 /// It takes registrations from loopback addresses only, and does not carry out the requests with
 /// which `epmd -kill` and `epmd -stop` could take nodes from the cluster. It holds 1,024
 /// registrations, each for as long as its connection lasts, and serves 128 other connections at a
-/// time per address, each for 5 seconds at most; further ones wait.
+/// time per address, each for 5 seconds at most; further ones take the places of the oldest.
 ///
 /// It stops when it is dropped, and every registration with it. Nodes then register again with the
 /// next EPMD on the port: those of OTP within some seconds, those of this crate within two.
@@ -109,10 +112,14 @@ impl EpmdServer {
 
         let registry = Registry::with_capacity(first, bounds.registrations);
         let registry = Arc::new(Mutex::new(registry));
+        let warned = Arc::new(Seldom::default());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         for listener in listeners {
-            let registry = Arc::clone(&registry);
-            let serve = move |connection| serve(connection, Arc::clone(&registry), bounds);
+            let (registry, warned) = (Arc::clone(&registry), Arc::clone(&warned));
+            let serve = move |connection| {
+                let (registry, warned) = (Arc::clone(&registry), Arc::clone(&warned));
+                serve(connection, registry, warned, bounds)
+            };
             tasks.spawn(accept(listener, bounds, tasks.clone(), stop.clone(), serve));
         }
         tasks.close();
@@ -144,16 +151,22 @@ impl Drop for Entry {
     }
 }
 
-async fn serve(connection: Connection, registry: Arc<Mutex<Registry>>, bounds: Bounds) {
+async fn serve(
+    connection: Connection,
+    registry: Arc<Mutex<Registry>>,
+    warned: Arc<Seldom>,
+    bounds: Bounds,
+) {
     let Connection {
         mut stream,
         client,
-        slot,
+        place,
     } = connection;
-    match within(bounds.request_time, answer(&mut stream, client, registry)).await {
+    let answer = answer(&mut stream, client, registry, &warned);
+    match answered(&place, bounds, answer).await {
         Ok(None) => {}
         Ok(Some(_entry)) => {
-            drop(slot);
+            drop(place);
             // Nothing is to come any more: whatever does, ends the registration.
             let _ = stream.read_u8().await;
         }
@@ -166,6 +179,7 @@ async fn answer(
     stream: &mut TcpStream,
     client: SocketAddr,
     registry: Arc<Mutex<Registry>>,
+    warned: &Seldom,
 ) -> io::Result<Option<Entry>> {
     let request = read_request(stream).await?;
     let epmd_port = stream.local_addr()?.port();
@@ -175,8 +189,12 @@ async fn answer(
     };
 
     let answer = lock(&registry).answer(request, origin(client), epmd_port);
-    let answer = answer.inspect_err(|error| tracing::warn!(%client, %error, "epmd refused"));
-    let answer = answer.map_err(invalid)?;
+    let answer = answer.map_err(|error| {
+        if let Some(left_out) = warned.now() {
+            tracing::warn!(%client, %error, left_out, "epmd refused");
+        }
+        invalid(error)
+    })?;
     // Made before anything is awaited, so that no registration outlives its connection.
     let entry = answer.registered.map(|registered| Entry {
         registry,
@@ -185,7 +203,9 @@ async fn answer(
     match (&entry, registers) {
         (Some(_), Some(node)) => tracing::debug!(%node, "a node is registered"),
         (None, Some(node)) => {
-            tracing::warn!(%node, "epmd refused a node: its name is taken, or there is no room");
+            if let Some(left_out) = warned.now() {
+                tracing::warn!(%node, left_out, "epmd refused a node: its name is taken, or there is no room");
+            }
         }
         (_, None) => {}
     }

@@ -117,23 +117,37 @@ async fn a_client_that_sends_too_slowly_is_cut_off_but_a_registered_one_may_be_s
 }
 
 #[tokio::test]
-async fn connections_beyond_the_bound_wait_until_one_of_the_others_ends() {
+async fn connections_that_say_nothing_make_way_for_others() {
     let bounds = Bounds {
-        requests: 1,
+        requests: 2,
         request_time: Duration::from_secs(3600),
         ..Bounds::default()
     };
     let (_server, address) = bind(bounds);
-    let mut first = TcpStream::connect(address).await.unwrap();
-    let second = tokio::spawn(async move { names(address).await });
-    settle().await;
+    let mut silent = Vec::new();
+    for _ in 0..10 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
 
-    // As a registration the first is none of those that are counted.
-    let request = Request::Alive2(node("shop", 9100)).encode();
-    first.write_all(&request).await.unwrap();
+    assert_eq!(names(address).await, [""; 0]);
 
-    // Had it not waited, the second would have been answered before.
-    assert_eq!(second.await.unwrap(), ["shop"]);
+    for connection in &mut silent[..8] {
+        closed(connection).await;
+    }
+}
+
+#[tokio::test]
+async fn a_registration_is_none_of_the_connections_that_make_way() {
+    let bounds = Bounds {
+        requests: 1,
+        ..Bounds::default()
+    };
+    let (_server, address) = bind(bounds);
+    let _registered = register(address, "shop", 9100).await;
+
+    for _ in 0..10 {
+        assert_eq!(names(address).await, ["shop"]);
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::{
 use crate::support::{Cluster, connect, within};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_in_their_handshake_are_limited() {
+async fn strangers_that_say_nothing_keep_nobody_out() {
     let cluster = Cluster::new();
     let limits = Limits {
         unauthenticated_connections: 2,
@@ -22,27 +22,25 @@ async fn connections_in_their_handshake_are_limited() {
         .await
         .unwrap();
     let address = cluster.address(a.name()).await;
-    let silent = [
-        TcpStream::connect(address).await.unwrap(),
-        TcpStream::connect(address).await.unwrap(),
-    ];
-
-    let mut third = TcpStream::connect(address).await.unwrap();
-    assert_eq!(
-        within(third.read_u8()).await.unwrap_err().kind(),
-        std::io::ErrorKind::UnexpectedEof
-    );
-
-    drop(silent);
-    // Those that are through the handshake do not count.
-    let b = cluster.start("b").await;
-    let c = cluster.start("c").await;
-    let d = cluster.start("d").await;
-    for node in [&b, &c, &d] {
-        // The places of those that gave up are free a moment later.
-        while node.connect(a.name()).await.is_err() {}
+    let mut silent = Vec::new();
+    for _ in 0..10 {
+        silent.push(TcpStream::connect(address).await.unwrap());
     }
-    within(a.ping(d.name())).await.unwrap();
+
+    let b = cluster.start("b").await;
+    within(b.connect(a.name())).await.unwrap();
+
+    // Two are left in the places that they have.
+    for stranger in &mut silent[..8] {
+        let end = within(stranger.read_u8()).await.unwrap_err();
+        assert_eq!(end.kind(), std::io::ErrorKind::UnexpectedEof);
+    }
+    // Those that are through the handshake do not count.
+    let (c, d) = (cluster.start("c").await, cluster.start("d").await);
+    for node in [&c, &d] {
+        within(node.connect(a.name())).await.unwrap();
+    }
+    within(a.ping(b.name())).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
