@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     Action, Destination, Groups, InvalidGroup, Members, MonitorId, PublishedValues, Scope,
-    publications::is_published,
+    message::Message, publications::is_published,
 };
 use crate::{
     atoms,
@@ -31,6 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ScopeDriver {
     groups: Groups,
+    memberships_per_peer: usize,
     wires: Mutex<Wires>,
     /// Tells the task of the timer to look again.
     rescheduled: Notify,
@@ -55,6 +56,7 @@ impl ScopeDriver {
     ) -> Self {
         Self {
             groups: Groups::new(node, own, memberships_per_peer),
+            memberships_per_peer,
             wires: Mutex::default(),
             rescheduled: Notify::new(),
             settling,
@@ -81,6 +83,8 @@ impl ScopeDriver {
 
     /// A message to the scope.
     pub(crate) fn deliver(&self, link: &Link, message: &RawTerm) {
+        // Nobody waits while a long one is read.
+        let message = Message::parse(message, link.peer.as_atom(), self.memberships_per_peer);
         let mut wires = self.wires();
         if wires.is_wired(link) {
             self.feed(&mut wires, |scope| scope.message(&link.peer, message));

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 /// What a scope tells another one.
 #[derive(Debug, PartialEq)]
-pub(super) enum Message {
+pub(crate) enum Message {
     /// A scope that wants to be known, and to know.
     Discover { scope: Pid },
     /// All that the sender's node has in groups.
@@ -22,7 +22,7 @@ pub(super) enum Message {
 
 /// Groups with processes, and how many memberships were left out for want of room.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Groups {
+pub(crate) struct Groups {
     pub(super) entries: Vec<(Term, Vec<Pid>)>,
     pub(super) dropped: usize,
 }
@@ -52,7 +52,7 @@ impl Message {
     ///
     /// Fails on whatever is not a message between scopes, and where the peer speaks for processes
     /// that are not its own.
-    pub(super) fn parse(message: &RawTerm, peer: &Atom, room: usize) -> Result<Self, DecodeError> {
+    pub(crate) fn parse(message: &RawTerm, peer: &Atom, room: usize) -> Result<Self, DecodeError> {
         let mut parser = Parser { peer, room };
         let reader = &mut message.reader();
         let arity = reader.tuple()?;

@@ -15,7 +15,7 @@ use std::{
 };
 
 use beam_dist::NodeName;
-use beam_term::{Pid, RawTerm, Term};
+use beam_term::{DecodeError, EncodeError, Pid, Term};
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -36,6 +36,8 @@ pub(crate) struct Scope {
     node: NodeName,
     memberships_per_peer: usize,
     local: Announced,
+    /// What tells a peer all that is here, as long as that does not change.
+    own_sync: Option<Bytes>,
     peers: BTreeMap<NodeName, Peer>,
     groups: BTreeMap<Term, Arc<Members>>,
     publications: Publications,
@@ -102,6 +104,7 @@ impl Scope {
             node,
             memberships_per_peer,
             local: Announced::default(),
+            own_sync: None,
             peers: BTreeMap::new(),
             groups: BTreeMap::new(),
             publications: Publications::default(),
@@ -134,13 +137,14 @@ impl Scope {
         self.apply(name, peer.forget());
     }
 
-    /// A peer sent a message to the scope, by name or by pid. What no scope says is ignored.
-    pub(crate) fn message(&mut self, name: &NodeName, message: &RawTerm) {
+    /// A peer sent a message to the scope, by name or by pid; see [`Message::parse`]. What no scope
+    /// says is ignored.
+    pub(crate) fn message(&mut self, name: &NodeName, message: Result<Message, DecodeError>) {
         let bound = self.memberships_per_peer;
         let Some(peer) = self.peers.get_mut(name) else {
             return self.ignore(name, "it is not connected");
         };
-        let message = match Message::parse(message, name.as_atom(), bound) {
+        let message = match message {
             Ok(message) => message,
             Err(error) => return self.ignore(name, &error.to_string()),
         };
@@ -191,6 +195,7 @@ impl Scope {
         message::check_name(group)?;
         let message = message::join(&self.own, group, pid)?;
         let changed = self.local.join(group.clone(), vec![pid.clone()]);
+        self.own_sync = None;
         self.apply(&self.node.clone(), vec![changed]);
         self.broadcast(&message);
         Ok(())
@@ -330,7 +335,7 @@ impl Scope {
             .peers
             .get(name)
             .is_some_and(|peer| peer.is_found(&scope));
-        match message::sync(&self.own, self.local.iter()) {
+        match self.own_sync() {
             Ok(message) => self.send(name, Destination::Pid(scope.clone()), message),
             Err(error) => tracing::error!(peer = %name, %error, "failed to announce groups"),
         }
@@ -339,6 +344,16 @@ impl Scope {
             let message = message::discover(&self.own);
             self.send(name, Destination::Pid(scope), message);
         }
+    }
+
+    /// All that is here, as a message. A peer may ask for it again and again.
+    fn own_sync(&mut self) -> Result<Bytes, EncodeError> {
+        if let Some(message) = &self.own_sync {
+            return Ok(message.clone());
+        }
+        let message = message::sync(&self.own, self.local.iter())?;
+        self.own_sync = Some(message.clone());
+        Ok(message)
     }
 
     /// Ends the search for the scope of a peer, in favour of this one.
@@ -365,6 +380,7 @@ impl Scope {
         let changed = self.local.leave(std::slice::from_ref(pid), groups);
         let left = !changed.is_empty();
         if left {
+            self.own_sync = None;
             self.apply(&self.node.clone(), changed);
             match message::leave(&self.own, pid, groups) {
                 Ok(message) => self.broadcast(&message),

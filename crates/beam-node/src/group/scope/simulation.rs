@@ -280,7 +280,9 @@ impl World {
         };
         match (packet, &mut node.scope) {
             (Packet::Message(target, message), Some(scope)) if is_here(&target) => {
-                scope.message(&sender, &Reader::new(message).raw().unwrap());
+                let message = Reader::new(message).raw().unwrap();
+                let message = Message::parse(&message, sender.as_atom(), usize::MAX);
+                scope.message(&sender, message);
                 assert_eq!(scope.refused(&sender), 0);
             }
             (Packet::Message(..), _) => {}

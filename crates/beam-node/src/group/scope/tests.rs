@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use beam_term::Reader;
+use beam_term::{RawTerm, Reader};
 
 use super::*;
 
@@ -72,7 +72,8 @@ impl Setup {
     }
 
     pub(super) fn receive(&mut self, message: Bytes) {
-        self.scope.message(&self.peer, &raw(message));
+        let message = Message::parse(&raw(message), self.peer.as_atom(), BOUND);
+        self.scope.message(&self.peer, message);
     }
 
     pub(super) fn discover(&mut self, scope: u32) {
@@ -317,6 +318,29 @@ fn a_process_is_in_a_group_as_often_as_it_joined() {
 }
 
 #[test]
+fn what_is_here_is_encoded_anew_only_when_it_changes() {
+    let mut setup = Setup::found();
+    let own = pid(&node("own@h"), 7);
+    let asked = |setup: &mut Setup| {
+        setup.actions();
+        setup.discover(9);
+        match &setup.actions()[..] {
+            [Action::Send { message, .. }, ..] => message.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    setup.scope.local_join(&group(), &own).unwrap();
+    let first = asked(&mut setup);
+    assert_eq!(asked(&mut setup).as_ptr(), first.as_ptr());
+
+    setup.scope.local_join(&group(), &own).unwrap();
+    let second = asked(&mut setup);
+    assert_ne!(second, first);
+    assert!(setup.scope.local_leave(&group(), &own));
+    assert_eq!(asked(&mut setup), first);
+}
+
+#[test]
 fn strangers_are_ignored_and_counted() {
     let mut setup = Setup::found();
     setup.join(9, &group(), 2);
@@ -324,8 +348,9 @@ fn strangers_are_ignored_and_counted() {
     setup.sync(9, &[(&group(), &[setup.of_peer(2)])]);
     setup.receive(message::discover(&setup.own()));
     let unconnected = node("other@h");
-    let question = raw(message::discover(&pid(&unconnected, 1)));
-    setup.scope.message(&unconnected, &question);
+    let scope = pid(&unconnected, 1);
+    let question = Message::Discover { scope };
+    setup.scope.message(&unconnected, Ok(question));
 
     assert_eq!(setup.members(), []);
     assert_eq!(setup.actions(), []);
