@@ -104,6 +104,9 @@ impl NodeBuilder {
     }
 
     /// Connects to every node that the EPMD of this host knows, and to those that come later.
+    ///
+    /// A node that cannot be reached is tried less and less often, and told of by
+    /// [`Event::Refused`](crate::Event::Refused) once.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.hosts.push(host.into());
         self
@@ -158,13 +161,14 @@ impl NodeBuilder {
     }
 
     /// Whether to ask peers for the nodes that they know, and to connect to those. Default:
-    /// `true`.
+    /// `true`. Hosts are asked in any case.
     pub fn discovery(mut self, discovery: bool) -> Self {
         self.discovery = discovery;
         self
     }
 
-    /// Sets how often, on average, peers are asked for the nodes that they know. Default: 5 s.
+    /// Sets how often, on average, peers and hosts are asked for the nodes that they know. Default:
+    /// 5 s.
     pub fn discovery_interval(mut self, interval: Duration) -> Self {
         self.discovery_interval =
             interval.clamp(SHORTEST_DISCOVERY_INTERVAL, LONGEST_DISCOVERY_INTERVAL);
@@ -261,6 +265,10 @@ impl NodeBuilder {
                 (Epmd::Auto | Epmd::External, None) => Ports::Epmd(epmd_port),
             },
         };
+        let hosts = Hosts {
+            names: self.hosts,
+            epmd_port,
+        };
         let (output, print) = OutputQueue::new(self.limits.output_bytes, self.output, stop.clone());
         let processes = Processes::new(name.as_atom().clone(), creation.get());
         let identity = Identity::new(name, creation, &processes, self.limits);
@@ -273,13 +281,7 @@ impl NodeBuilder {
             drain: self.drain,
             resolver,
             output,
-            discovery: self.discovery.then(|| {
-                let hosts = Hosts {
-                    names: self.hosts,
-                    epmd_port,
-                };
-                Discovery::new(self.discovery_interval, hosts)
-            }),
+            discovery: Discovery::new(self.discovery_interval, hosts, self.discovery, &peers),
             stop: stop.clone(),
         }));
         builtin::export(&node)?;

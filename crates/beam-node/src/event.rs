@@ -27,7 +27,8 @@ pub enum Event {
         /// Why.
         reason: DownReason,
     },
-    /// An attempt to connect to a peer failed.
+    /// An attempt to connect to a peer failed. For a node that was learned from others, this is told
+    /// once, until it could be reached.
     Refused {
         /// The peer that was dialled, or that dialled us.
         peer: NodeName,

@@ -62,7 +62,8 @@ pub struct Limits {
     /// Bytes of the messages that wait in a mailbox; one message may be larger by itself. Later ones
     /// are dropped. Default: 64 MiB.
     pub mailbox_bytes: usize,
-    /// Peers that were learned from others and are not connected. Default: 4,096.
+    /// Nodes that were learned from others: that are tried, connected, or left alone for a while as
+    /// they cannot be reached. The last make room for new ones. Default: 4,096.
     pub learned_peers: usize,
 }
 

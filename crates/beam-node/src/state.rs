@@ -53,7 +53,7 @@ pub(crate) struct NodeState {
     pub(crate) groups: ScopeDriver,
     pub(crate) output: OutputQueue,
     pub(crate) events: broadcast::Sender<Event>,
-    pub(crate) discovery: Option<Discovery>,
+    pub(crate) discovery: Discovery,
     pub(crate) settling: Settling,
     pub(crate) links: Links,
     pub(crate) warnings: Warnings,
@@ -90,7 +90,7 @@ pub(crate) struct Parts {
     pub(crate) drain: Drain,
     pub(crate) resolver: Resolver,
     pub(crate) output: OutputQueue,
-    pub(crate) discovery: Option<Discovery>,
+    pub(crate) discovery: Discovery,
     pub(crate) stop: CancellationToken,
 }
 
@@ -191,9 +191,12 @@ impl NodeState {
         self.next_link.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// An attempt to connect failed.
+    /// An attempt to connect failed. Of nodes that others know, that is news once.
     pub(crate) fn refused(&self, peer: &NodeName, reason: &ConnectError) {
         tracing::debug!(%peer, %reason, "failed to connect");
+        if self.discovery.is_known_to_fail(peer) {
+            return;
+        }
         self.emit(Event::Refused {
             peer: peer.clone(),
             reason: reason.clone(),

@@ -52,9 +52,7 @@ impl NodeState {
             hidden: !link.visible,
         });
         self.groups.link_up(&link);
-        if let Some(discovery) = &self.discovery {
-            discovery.ask(self, Arc::clone(slot), question);
-        }
+        self.discovery.ask(self, Arc::clone(slot), question);
         // Whoever stopped the node may have looked for links before this one was there.
         if self.is_closed() {
             link.close(DownReason::ShutDown);

@@ -3,6 +3,7 @@
 
 mod calls;
 mod connections;
+mod discovery;
 mod groups;
 mod limits;
 mod links;

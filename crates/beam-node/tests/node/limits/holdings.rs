@@ -1,12 +1,10 @@
 //! What peers can make a node keep: monitors, memberships, messages and names.
 
-use std::collections::HashSet;
-
 use beam_dist::control::{Control, Demonitor, Link, Recipient, Target};
-use beam_node::{ConnectError, Limits, Node};
-use beam_term::{Atom, Term};
+use beam_node::{Limits, Node};
+use beam_term::Term;
 
-use crate::support::{Cluster, RawPeer, connect, refused, within};
+use crate::support::{Cluster, RawPeer, connect, within};
 
 async fn start(cluster: &Cluster, limits: Limits) -> Node {
     within(cluster.builder("a").limits(limits).start())
@@ -177,41 +175,4 @@ async fn messages_that_wait_in_a_mailbox_are_limited_in_bytes() {
     // One that is larger by itself is taken where nothing else waits.
     peer.send_with(to, &Term::binary(vec![7; 5_000])).await;
     assert_eq!(recv().await, 5_000);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn peers_that_are_learned_from_others_are_limited() {
-    let cluster = Cluster::new();
-    let limits = Limits {
-        learned_peers: 2,
-        ..Limits::default()
-    };
-    let builder = cluster.builder("a").limits(limits).discovery(true);
-    let a = within(builder.start()).await.unwrap();
-    let mut events = a.events();
-    let mut peer = cluster.raw_peer(&a, "raw").await;
-
-    let (request, arguments) = peer.spawn_request().await;
-    assert!(
-        arguments
-            .to_string()
-            .ends_with(",erlang,nodes,[[visible,hidden]]]")
-    );
-    let process = peer.pid(9);
-    let known = (0..10).map(|n| Atom::try_from(format!("gone{n}@127.0.0.1")).unwrap());
-    let result = RawPeer::returned(&request, Term::list(known.map(Term::Atom)));
-    peer.started(&request, &process).await;
-    peer.ended(&request, &process, &result).await;
-
-    // Each of the two is tried again and again, and no other ever is.
-    let mut tried = HashSet::new();
-    for _ in 0..6 {
-        let (name, reason) = refused(&mut events).await;
-        assert!(
-            matches!(reason, ConnectError::NotRegistered { .. }),
-            "{reason}"
-        );
-        tried.insert(name);
-    }
-    assert_eq!(tried.len(), 2);
 }

@@ -1,0 +1,88 @@
+//! Finding nodes: those that are configured, and those that others know.
+
+mod configured;
+mod hosts;
+mod learned;
+mod peers;
+
+use std::{sync::Arc, time::Duration};
+
+use beam_dist::NodeName;
+
+use crate::{peer::Slot, settling::Question, state::NodeState};
+
+pub(crate) use configured::keep_connected;
+pub(crate) use hosts::Hosts;
+use learned::Learned;
+
+/// The shortest pause after a failed attempt to connect.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause between attempts to reach a node. A connection that lasts no longer is no reason
+/// to begin with short pauses again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long somebody may take to say which nodes he knows.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Finds nodes by asking hosts and peers for those that they know, and connects to them.
+#[derive(Debug)]
+pub(crate) struct Discovery {
+    interval: Duration,
+    hosts: Hosts,
+    asks_peers: bool,
+    learned: Arc<Learned>,
+}
+
+impl Discovery {
+    /// Asks hosts, and perhaps peers, again and again, on average at this interval. The configured
+    /// peers are connected without being found.
+    pub(crate) fn new(
+        interval: Duration,
+        hosts: Hosts,
+        asks_peers: bool,
+        configured: &[NodeName],
+    ) -> Self {
+        Self {
+            interval,
+            hosts,
+            asks_peers,
+            learned: Arc::new(Learned::new(configured)),
+        }
+    }
+
+    /// Asks a newcomer. The question is closed when all that it knows was tried.
+    pub(crate) fn ask(&self, node: &Arc<NodeState>, slot: Arc<Slot>, question: Question) {
+        if self.asks_peers {
+            peers::ask(node, slot, &self.learned, Some(question));
+        }
+    }
+
+    /// Whether there is nothing new in that a node cannot be reached.
+    pub(crate) fn is_known_to_fail(&self, name: &NodeName) -> bool {
+        self.learned.has_failed(name)
+    }
+
+    /// Asks again and again for as long as the node runs. Newcomers are asked when they come.
+    ///
+    /// Only the first pass is a question: one who never answers would leave the node unsettled for
+    /// as long as it runs.
+    pub(crate) async fn run(node: Arc<NodeState>, first: Question) {
+        let discovery = &node.discovery;
+        let run = async {
+            discovery
+                .hosts
+                .ask(&node, &discovery.learned, Some(&first))
+                .await;
+            drop(first);
+            loop {
+                tokio::time::sleep(discovery.interval.mul_f64(0.5 + fastrand::f64())).await;
+                discovery.hosts.ask(&node, &discovery.learned, None).await;
+                if discovery.asks_peers {
+                    peers::ask_some(&node, &discovery.learned);
+                }
+            }
+        };
+        node.draining.run_until_cancelled(run).await;
+    }
+}

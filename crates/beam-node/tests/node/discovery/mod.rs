@@ -1,0 +1,4 @@
+//! Finding nodes by asking others.
+
+mod hosts;
+mod learned;
