@@ -427,7 +427,8 @@ impl Node {
 
     /// Waits until this node has found all that it can find by now: every configured peer is
     /// connected or out of reach, each that is connected was asked for the nodes that it knows,
-    /// those were tried as well, and all have told which groups they are in.
+    /// those were tried as well, and all have told which groups they are in. One that is connected
+    /// and says nothing is waited for 5 s.
     ///
     /// A member is seen by the nodes that it is connected to. So it takes this before a node that
     /// was started a moment ago knows all the members of a group; what comes later is seen as it

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use beam_dist::{
@@ -44,8 +45,19 @@ struct Wires {
     /// The requests behind the scope's monitors, with the link that each went over.
     monitors: HashMap<MonitorId, (u64, RequestId)>,
     /// The peers that have not told their groups yet.
-    awaited: HashMap<NodeName, Question>,
+    awaited: HashMap<NodeName, Awaited>,
 }
+
+/// A peer that is asked for its groups.
+#[derive(Debug)]
+struct Awaited {
+    /// When its answer is waited for no longer: it counts, whenever it comes.
+    until: Instant,
+    _question: Question,
+}
+
+/// How long a peer may take to tell its groups until the node counts as settled without it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl ScopeDriver {
     pub(crate) fn new(
@@ -66,9 +78,14 @@ impl ScopeDriver {
     pub(crate) fn link_up(&self, link: &Arc<Link>) {
         let mut wires = self.wires();
         wires.links.insert(link.peer.clone(), Arc::clone(link));
-        let question = self.settling.question();
-        wires.awaited.insert(link.peer.clone(), question);
+        let awaited = Awaited {
+            until: Instant::now() + PATIENCE,
+            _question: self.settling.question(),
+        };
+        wires.awaited.insert(link.peer.clone(), awaited);
         self.feed(&mut wires, |scope| scope.link_up(&link.peer));
+        // The timer does not know yet of whom it waits for.
+        self.rescheduled.notify_one();
     }
 
     pub(crate) fn link_down(&self, link: &Link) {
@@ -177,7 +194,7 @@ impl ScopeDriver {
         let run = async {
             loop {
                 let rescheduled = driver.rescheduled.notified();
-                match driver.groups.next_timer() {
+                match driver.next_due() {
                     None => rescheduled.await,
                     Some(due) => tokio::select! {
                         () = rescheduled => {}
@@ -191,14 +208,23 @@ impl ScopeDriver {
         node.stop.run_until_cancelled(run).await;
     }
 
+    /// When the timer is to look next.
+    fn next_due(&self) -> Option<Instant> {
+        let wires = self.wires();
+        let awaited = wires.awaited.values().map(|awaited| awaited.until);
+        awaited.chain(self.groups.next_timer()).min()
+    }
+
     /// Gives the scope an input and does what it asks for, in its order: the wires are held
     /// meanwhile, for messages between scopes must not overtake each other.
     fn feed<T>(&self, wires: &mut Wires, input: impl FnOnce(&mut Scope) -> T) -> T {
         let due = self.groups.next_timer();
         let result = self.groups.update(input, |action| wires.perform(action));
         if !wires.awaited.is_empty() {
-            let groups = &self.groups;
-            wires.awaited.retain(|peer, _| !groups.has_answered(peer));
+            let now = Instant::now();
+            wires
+                .awaited
+                .retain(|peer, awaited| now < awaited.until && !self.groups.has_answered(peer));
         }
         if self.groups.next_timer() != due {
             self.rescheduled.notify_one();
