@@ -203,6 +203,15 @@ impl Error {
         Self::new(Code::BadRequest, message, Cause::Invalid)
     }
 
+    /// What a node that was shut down, or is about to be, does not do any more.
+    pub(crate) fn shut_down() -> Self {
+        Self::new(
+            Code::ServiceUnavailable,
+            "this node was shut down",
+            Cause::ShutDown,
+        )
+    }
+
     /// The same error, with the node that it concerns.
     #[must_use]
     pub fn at_node(mut self, node: &NodeName) -> Self {

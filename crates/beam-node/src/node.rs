@@ -18,7 +18,6 @@ use crate::{
     link::{Lane, Payload},
     mailbox::{Destination, Inbox, Mailbox},
     process::Role,
-    shutdown,
     state::NodeState,
 };
 
@@ -205,7 +204,8 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// `bad_request` when a name is no atom, or when the function is exported already.
+    /// `bad_request` when a name is no atom, or when the function is exported already, and
+    /// `service_unavailable` once the node is stopped.
     pub fn export<Args, H>(
         &self,
         module: impl AsRef<str>,
@@ -225,6 +225,7 @@ impl Node {
     ///
     /// As [`Node::export`].
     pub fn register(&self, export: Export) -> Result<(), Error> {
+        self.state.check_running()?;
         self.state.exports.register(export)
     }
 
@@ -233,8 +234,9 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// `bad_request` when a name is no atom.
+    /// `bad_request` when a name is no atom, and `service_unavailable` once the node is stopped.
     pub fn replace(&self, export: Export) -> Result<(), Error> {
+        self.state.check_running()?;
         self.state.exports.replace(export)
     }
 
@@ -308,7 +310,8 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// `bad_request` when the name of the group is too long to be announced.
+    /// `bad_request` when the name of the group is too long to be announced, and
+    /// `service_unavailable` once the node shuts down.
     pub fn join(&self, group: impl Into<Term>) -> Result<Membership, Error> {
         Membership::join(&self.state, group.into())
     }
@@ -464,13 +467,17 @@ impl Node {
 
     /// Stops the node in good order: it leaves all groups, goes on serving until the calls both
     /// ways have run out (at most 15 s, the [`drain_timeout`](NodeBuilder::drain_timeout)), then
-    /// closes its connections and gives up its name.
+    /// closes its connections and gives up its name. All who ask for it share one shutdown.
     ///
     /// # Errors
     ///
     /// `request_timeout` when calls were left at the end of the drain; they are lost. The node is
     /// stopped all the same.
+    ///
+    /// # Cancellation safety
+    ///
+    /// The shutdown goes on when this future is dropped; another one waits for its end.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        shutdown::run(&self.state).await
+        self.state.shutdown.run(&self.state).await
     }
 }

@@ -86,13 +86,7 @@ pub(crate) fn spawn_local(
     deadline: Option<Instant>,
     cancelled: CancellationToken,
 ) -> Result<JoinHandle<Option<Outcome>>, Error> {
-    if node.is_closed() {
-        return Err(Error::new(
-            Code::ServiceUnavailable,
-            "this node was shut down",
-            Cause::ShutDown,
-        ));
-    }
+    node.check_running()?;
     let admitted =
         Admitted::new(&node.identity, None, arguments.encoded_len()).map_err(|limit| {
             Error::new(

@@ -19,6 +19,7 @@ use crate::{
     Peer,
     connect::ConnectError,
     discovery::Discovery,
+    error::Error,
     event::Event,
     export::Exports,
     group::ScopeDriver,
@@ -30,6 +31,7 @@ use crate::{
     seldom::Warnings,
     service::OutputQueue,
     settling::Settling,
+    shutdown::Shutdown,
     strangers::Strangers,
 };
 
@@ -47,6 +49,7 @@ pub(crate) struct NodeState {
     pub(crate) visible: bool,
     pub(crate) net_ticktime: Duration,
     pub(crate) drain: Drain,
+    pub(crate) shutdown: Shutdown,
     pub(crate) resolver: Resolver,
     pub(crate) processes: Processes,
     pub(crate) exports: Exports,
@@ -134,6 +137,7 @@ impl NodeState {
             visible,
             net_ticktime,
             drain,
+            shutdown: Shutdown::default(),
             resolver,
             output,
             stop,
@@ -152,6 +156,14 @@ impl NodeState {
     /// Whether the node takes no new calls any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.stop.is_cancelled()
+    }
+
+    /// Fails once the node is stopped.
+    pub(crate) fn check_running(&self) -> Result<(), Error> {
+        match self.is_closed() {
+            true => Err(Error::shut_down()),
+            false => Ok(()),
+        }
     }
 
     /// Runs a task for as long as the node does.

@@ -46,6 +46,24 @@ struct Wires {
     monitors: HashMap<MonitorId, (u64, RequestId)>,
     /// The peers that have not told their groups yet.
     awaited: HashMap<NodeName, Awaited>,
+    /// When a process of this node left its groups last.
+    left: Option<Instant>,
+    /// Whether the node shuts down.
+    is_closed: bool,
+}
+
+/// Why a process did not join a group.
+#[derive(Debug)]
+pub(crate) enum NotJoined {
+    Invalid(InvalidGroup),
+    /// The node shuts down.
+    Closed,
+}
+
+impl From<InvalidGroup> for NotJoined {
+    fn from(invalid: InvalidGroup) -> Self {
+        Self::Invalid(invalid)
+    }
 }
 
 /// A peer that is asked for its groups.
@@ -119,8 +137,12 @@ impl ScopeDriver {
         }
     }
 
-    pub(crate) fn join(&self, group: &Term, pid: &Pid) -> Result<(), InvalidGroup> {
-        self.feed(&mut self.wires(), |scope| scope.local_join(group, pid))
+    pub(crate) fn join(&self, group: &Term, pid: &Pid) -> Result<(), NotJoined> {
+        let mut wires = self.wires();
+        if wires.is_closed {
+            return Err(NotJoined::Closed);
+        }
+        Ok(self.feed(&mut wires, |scope| scope.local_join(group, pid))?)
     }
 
     /// Publishes a value in the name of a process; see [`Scope::local_publish`].
@@ -138,12 +160,21 @@ impl ScopeDriver {
 
     /// Takes a process of this node out of its groups.
     pub(crate) fn leave(&self, pid: &Pid) {
-        self.feed(&mut self.wires(), |scope| scope.local_exit(pid));
+        let mut wires = self.wires();
+        if self.feed(&mut wires, |scope| scope.local_exit(pid)) {
+            wires.left = Some(Instant::now());
+        }
     }
 
-    /// Takes every process of this node out of every group; `false` if there was none.
-    pub(crate) fn leave_all(&self) -> bool {
-        self.feed(&mut self.wires(), Scope::local_leave_all)
+    /// Takes every process of this node out of every group, and lets none join any more. Tells when
+    /// the last process left, if there ever was one.
+    pub(crate) fn close(&self) -> Option<Instant> {
+        let mut wires = self.wires();
+        wires.is_closed = true;
+        if self.feed(&mut wires, Scope::local_leave_all) {
+            wires.left = Some(Instant::now());
+        }
+        wires.left
     }
 
     /// The groups that have members, but for those that carry published values.

@@ -7,6 +7,7 @@ use beam_term::{Pid, Term};
 use crate::{
     atoms,
     error::Error,
+    group::NotJoined,
     process::{Process, Role},
     state::NodeState,
 };
@@ -31,7 +32,12 @@ impl Membership {
         };
         node.groups
             .join(&membership.group, &membership.process.pid)
-            .map_err(|error| Error::bad_request(format!("wrong name of a group: {error}")))?;
+            .map_err(|error| match error {
+                NotJoined::Invalid(error) => {
+                    Error::bad_request(format!("wrong name of a group: {error}"))
+                }
+                NotJoined::Closed => Error::shut_down(),
+            })?;
         Ok(membership)
     }
 

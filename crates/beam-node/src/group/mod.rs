@@ -11,7 +11,7 @@ mod published;
 mod scope;
 mod watch;
 
-pub(crate) use driver::ScopeDriver;
+pub(crate) use driver::{NotJoined, ScopeDriver};
 pub use members::{Member, Members};
 pub use membership::Membership;
 pub(crate) use message::InvalidGroup;

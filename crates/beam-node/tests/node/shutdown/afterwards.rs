@@ -38,6 +38,8 @@ async fn whatever_it_is_asked_to_do_fails_at_once() {
         let cast = a.cast(to.name(), ("erlang", "node"), ()).timeout(patience);
         assert_shut_down(&within(cast).await.unwrap_err());
     }
+    assert_shut_down(&a.join(Term::atom("workers")).unwrap_err());
+    assert_shut_down(&a.export("m", "f", async || ()).unwrap_err());
     let peer = a.peer(b.name()).unwrap();
     assert_shut_down(&within(peer.connect(patience)).await.unwrap_err());
     assert_shut_down(&within(peer.ping(patience)).await.unwrap_err());

@@ -4,5 +4,6 @@ mod afterwards;
 mod calls;
 mod connections;
 mod dropped;
+mod linger;
 mod membership;
 mod waiting;
