@@ -44,7 +44,8 @@ pub struct Limits {
     pub sequences_per_link: usize,
     /// Bytes of fragmented messages under assembly, per link. Default: 512 MiB.
     pub assembly_bytes_per_link: usize,
-    /// How deeply the terms of a message may nest. Default: 512.
+    /// How deeply the terms of a message may nest, at most 1,024: some of what reads them takes up
+    /// stack for each level. Default: 512.
     pub term_depth: usize,
     /// Connections that have not proved that they know the cookie, at least 1. Beyond it a new one
     /// takes the place of an old one, of the address that has most of them. Default: 64.
@@ -93,10 +94,13 @@ impl Default for Limits {
     }
 }
 
+/// A thread of tokio has room for terms of this depth.
+const DEEPEST_TERM: usize = 1_024;
+
 impl From<&Limits> for beam_term::Limits {
     fn from(limits: &Limits) -> Self {
         let mut terms = Self::default();
-        terms.depth = limits.term_depth;
+        terms.depth = limits.term_depth.min(DEEPEST_TERM);
         terms
     }
 }

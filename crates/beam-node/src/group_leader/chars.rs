@@ -19,6 +19,8 @@ pub(super) enum Charset {
 /// Appends the text of a binary or a list.
 pub(super) fn write(chars: &RawTerm, charset: Charset, out: &mut Text) -> Result<(), Stop> {
     let room = out.room();
+    // One byte more than there is room for tells that it was too much.
+    let more_than_fits = room.saturating_add(1);
     let mut bytes = Vec::new();
     let flattened = flatten(&mut chars.reader(), |piece| {
         let is_utf8 = match charset {
@@ -35,10 +37,9 @@ pub(super) fn write(chars: &RawTerm, charset: Charset, out: &mut Text) -> Result
                 let character = character.ok_or(Stop::Invalid)?;
                 bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
             }
-            // One byte more than there is room for tells that it was too much.
-            Piece::Binary(binary) if is_utf8 => bytes.extend(binary.iter().take(room + 1)),
+            Piece::Binary(binary) if is_utf8 => bytes.extend(binary.iter().take(more_than_fits)),
             Piece::Binary(binary) => {
-                let characters = binary.iter().take(room + 1).copied().map(char::from);
+                let characters = binary.iter().take(more_than_fits).copied().map(char::from);
                 bytes.extend_from_slice(characters.collect::<String>().as_bytes());
             }
         }

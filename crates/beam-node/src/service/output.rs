@@ -2,10 +2,8 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
 };
 
 use beam_dist::{NodeName, control::Recipient};
@@ -13,7 +11,7 @@ use beam_term::{RawTerm, Term, Writer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{group_leader::IoRequest, link::Link, seldom::Seldom};
+use crate::{group_leader::IoRequest, held_bytes::HeldBytes, link::Link, seldom::Seldom};
 
 /// Text that a function printed on behalf of a call of this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +29,7 @@ pub(crate) type Sink = Arc<dyn Fn(Output) + Send + Sync>;
 /// Output on its way to the sink, bounded in bytes.
 pub(crate) struct OutputQueue {
     sender: mpsc::UnboundedSender<Output>,
-    queued_bytes: Arc<AtomicUsize>,
+    held: Arc<HeldBytes>,
     limit: usize,
     warned: Seldom,
 }
@@ -49,10 +47,10 @@ impl OutputQueue {
     ) -> (Self, impl Future<Output = ()> + Send) {
         // The bytes are bounded, and with them the messages.
         let (sender, mut receiver) = mpsc::unbounded_channel::<Output>();
-        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let held = Arc::new(HeldBytes::default());
         let queue = Self {
             sender,
-            queued_bytes: Arc::clone(&queued_bytes),
+            held: Arc::clone(&held),
             limit,
             warned: Seldom::default(),
         };
@@ -61,8 +59,11 @@ impl OutputQueue {
                 tokio::select! {
                     biased;
                     Some(output) = receiver.recv() => {
-                        queued_bytes.fetch_sub(cost(&output), Ordering::Relaxed);
-                        sink(output);
+                        held.remove(cost(&output));
+                        // What the user does with one text must not cost him all that follow.
+                        if catch_unwind(AssertUnwindSafe(|| sink(output))).is_err() {
+                            tracing::error!("the function that takes output panicked");
+                        }
                     }
                     () = stop.cancelled() => return,
                 }
@@ -100,16 +101,16 @@ impl OutputQueue {
             text,
         };
         let cost = cost(&output);
-        let queued = self.queued_bytes.fetch_add(cost, Ordering::Relaxed);
-        if queued > 0 && queued + cost > self.limit {
-            self.queued_bytes.fetch_sub(cost, Ordering::Relaxed);
+        if !self.held.add(cost, self.limit) {
             if let Some(left_out) = self.warned.now() {
                 tracing::warn!(peer = %node, left_out, "dropped output: the limit `output_bytes` is reached");
             }
             return false;
         }
-        // The task that receives ends with the node.
-        let _ = self.sender.send(output);
+        // The task that receives ends with the node; nobody is there to see it then.
+        if self.sender.send(output).is_err() {
+            self.held.remove(cost);
+        }
         true
     }
 }
@@ -121,7 +122,7 @@ fn cost(output: &Output) -> usize {
 impl fmt::Debug for OutputQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OutputQueue")
-            .field("queued_bytes", &self.queued_bytes)
+            .field("held", &self.held)
             .field("limit", &self.limit)
             .finish_non_exhaustive()
     }

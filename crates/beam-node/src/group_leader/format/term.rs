@@ -19,7 +19,7 @@ pub(in crate::group_leader) enum Style {
 
 /// Appends a term. One that is much longer than the text may be is not even looked at.
 pub(super) fn write(raw: &RawTerm, style: Style, out: &mut Text) -> Result<(), Stop> {
-    if raw.encoded_len() > ENCODED_BYTES_PER_BYTE * out.limit() {
+    if raw.encoded_len() > ENCODED_BYTES_PER_BYTE.saturating_mul(out.limit()) {
         out.push("...")?;
         return Err(out.cut());
     }
