@@ -68,7 +68,7 @@ impl<T: DeserializeOwned, A: Arguments> Call<'_, T, A> {
         }
     }
 
-    /// Sets how long to wait for the answer. Default: 10 s.
+    /// Sets how long to wait for the answer. Default: 10 s. With zero, nothing is sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -86,6 +86,9 @@ impl<T: DeserializeOwned, A: Arguments> Call<'_, T, A> {
         let deadline = deadline::after(self.timeout);
         let request = self.request?;
         let question = request.question();
+        if self.timeout.is_zero() {
+            return Err(question.no_time());
+        }
         if request.peer.is_local() {
             return local::call(&request, deadline, self.timeout).await;
         }

@@ -101,6 +101,18 @@ impl Question<'_> {
         ))
     }
 
+    /// There was no time to call at all.
+    pub(crate) fn no_time(&self) -> Error {
+        self.complete(Error::new(
+            Code::RequestTimeout,
+            format!(
+                "{self} on {} was not called: its timeout is zero",
+                self.node
+            ),
+            Cause::Timeout(Duration::ZERO),
+        ))
+    }
+
     fn refused(&self, reason: Atom) -> Error {
         let code = if reason.as_str() == "system_limit" {
             Code::TooManyRequests

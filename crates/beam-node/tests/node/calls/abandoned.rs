@@ -165,3 +165,16 @@ async fn a_call_may_be_given_all_the_time_there_is() {
         within(peer.ping(Duration::MAX)).await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_without_any_time_is_not_made() {
+    let (a, b) = Cluster::new().pair().await;
+    for node in [&a, &b] {
+        node.export("quick", "work", async || ()).unwrap();
+        let call = a.call::<(), _>(node.name(), ("quick", "work"), ());
+        let error = within(call.timeout(Duration::ZERO)).await.unwrap_err();
+        assert_eq!(error.code, Code::RequestTimeout);
+        assert!(error.message.contains("was not called"), "{error}");
+    }
+    assert_eq!((a.served(), b.served()), (0, 0));
+}
