@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use beam_dist::{Creation, InvalidCookie, NodeName, epmd::NodeKind};
+use beam_dist::{Creation, InvalidCookie, NodeName, epmd::NodeKind, tick::TickPolicy};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -154,7 +154,7 @@ impl NodeBuilder {
     }
 
     /// Sets after how long a silent peer is given up, in the way of OTP's setting of this name:
-    /// a tick is sent every quarter of it. Default: 60 s.
+    /// a tick is sent every quarter of it. Default: 60 s. Less than 40 ms is refused.
     pub fn net_ticktime(mut self, net_ticktime: Duration) -> Self {
         self.net_ticktime = net_ticktime;
         self
@@ -229,6 +229,13 @@ impl NodeBuilder {
             .map_err(|error| wrong_setting(format!("wrong cookie: {error}")))?
             .read()
             .map_err(wrong_setting)?;
+        if self.net_ticktime < TickPolicy::MIN_NET_TICKTIME {
+            return Err(Error::bad_request(format!(
+                "the net tick time is {:?}, at least {:?} are needed",
+                self.net_ticktime,
+                TickPolicy::MIN_NET_TICKTIME
+            )));
+        }
         let epmd_port = epmd::port(self.epmd_port).map_err(wrong_setting)?;
 
         let stop = CancellationToken::new();

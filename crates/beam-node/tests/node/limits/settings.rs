@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beam_node::Limits;
+use beam_node::{Code, Limits};
 use beam_term::Atom;
 
 use crate::support::{Cluster, within};
@@ -62,7 +62,6 @@ async fn limits_may_be_zero() {
     let builder = cluster
         .builder("a")
         .limits(all(0, 0))
-        .net_ticktime(Duration::ZERO)
         .discovery(true)
         .discovery_interval(Duration::ZERO)
         .drain_timeout(Duration::ZERO);
@@ -71,4 +70,18 @@ async fn limits_may_be_zero() {
     drop(a.mailbox(None).unwrap());
     drop(a.join(beam_term::Term::atom("workers")).unwrap());
     within(a.shutdown()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_net_tick_time_that_no_peer_could_keep_is_refused() {
+    let cluster = Cluster::new();
+    for time in [Duration::ZERO, Duration::from_micros(39_999)] {
+        let error = within(cluster.builder("a").net_ticktime(time).start())
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, Code::BadRequest);
+        assert!(error.message.contains("net tick time"), "{error}");
+    }
+    let builder = cluster.builder("a").net_ticktime(Duration::from_millis(40));
+    within(builder.start()).await.unwrap();
 }
