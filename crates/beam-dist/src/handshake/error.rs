@@ -29,7 +29,7 @@ pub enum HandshakeError {
 
     /// The peer does not want to be connected to.
     #[error(
-        "{peer} does not allow this node to connect: it has a list of nodes that may, \
+        "{peer} does not allow this node to connect: it is shutting down, it has a list of nodes that may, \
          or the two differ too much"
     )]
     NotAllowed {
