@@ -26,6 +26,7 @@ atoms! {
     REX = "rex",
     RETURN = "return",
     SCOPE = "rpc_load_balancer",
+    SHUTDOWN = "shutdown",
     SYSTEM_LIMIT = "system_limit",
     TRUE = "true",
     YES = "yes",

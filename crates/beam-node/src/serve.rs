@@ -77,15 +77,14 @@ pub(crate) fn spawn(
     });
 }
 
-/// Runs an export for this node itself. The task gives nothing when the node stops before the
-/// export has ended.
+/// Runs an export for this node itself. The task tells what ended the call before the export did.
 pub(crate) fn spawn_local(
     node: &Arc<NodeState>,
     function: Function,
     arguments: RawTerm,
     deadline: Option<Instant>,
     cancelled: CancellationToken,
-) -> Result<JoinHandle<Option<Outcome>>, Error> {
+) -> Result<JoinHandle<Result<Outcome, Ended>>, Error> {
     node.check_running()?;
     let admitted =
         Admitted::new(&node.identity, None, arguments.encoded_len()).map_err(|limit| {
@@ -116,7 +115,7 @@ pub(crate) fn spawn_local(
         for watcher in serving.end() {
             watcher.tell(&serving.process.pid, &Term::Atom(atoms::NORMAL));
         }
-        outcome.ok()
+        outcome
     }))
 }
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use beam_term::{RawTerm, Writer};
+use beam_term::{RawTerm, Reader, Writer};
 use bytes::BytesMut;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Request;
-use crate::{Arguments, error::Error, serve};
+use crate::{Arguments, error::Error, process::Ended, serve};
 
 /// Calls an export of this node as a peer would: the arguments and the result are encoded and
 /// decoded, and the handler runs in a task of its own.
@@ -31,8 +31,8 @@ pub(super) async fn call<T: DeserializeOwned, A: Arguments>(
     )
     .map_err(|error| question.complete(error))?;
     match tokio::time::timeout_at(deadline, task).await {
-        Ok(Ok(Some(outcome))) => question.outcome(outcome),
-        Ok(Ok(None) | Err(_)) => Err(question.lost()),
+        // A task that gives nothing was torn down with the runtime.
+        Ok(outcome) => question.outcome(outcome.unwrap_or(Err(Ended::Stopped))),
         Err(_elapsed) => Err(question.timed_out(timeout)),
     }
 }
@@ -54,7 +54,11 @@ fn encode<A: Arguments>(request: &Request<A>) -> Result<RawTerm, Error> {
     let not_encoded = |error| request.question().not_encoded(error);
     let mut buffer = BytesMut::new();
     let mut writer = Writer::new(&mut buffer);
-    writer.version();
     request.arguments.encode(&mut writer).map_err(not_encoded)?;
-    RawTerm::from_external(buffer).map_err(|error| request.question().unreadable(error))
+    // As of any other caller, what is beyond the limits on terms is not taken.
+    let limits = &request.peer.node.identity.limits;
+    Reader::new(buffer)
+        .with_limits(limits.into())
+        .raw()
+        .map_err(|error| not_encoded(error.into()))
 }

@@ -10,6 +10,7 @@ use crate::{
     Function, atoms,
     error::{Cause, Class, Code, Error, Exception},
     export::Outcome,
+    process::Ended,
 };
 
 /// How a request ended, as the link saw it.
@@ -60,10 +61,21 @@ impl Question<'_> {
     }
 
     /// The result of a call of this node's own export, or its error.
-    pub(crate) fn outcome<T: DeserializeOwned>(&self, outcome: Outcome) -> Result<T, Error> {
+    pub(crate) fn outcome<T: DeserializeOwned>(
+        &self,
+        outcome: Result<Outcome, Ended>,
+    ) -> Result<T, Error> {
         match outcome {
-            Outcome::Returned(value) => value.deserialize().map_err(|error| self.unreadable(error)),
-            Outcome::Raised(exception) => Err(self.raised(exception)),
+            Ok(Outcome::Returned(value)) => {
+                value.deserialize().map_err(|error| self.unreadable(error))
+            }
+            Ok(Outcome::Raised(exception)) => Err(self.raised(exception)),
+            Err(Ended::Killed(reason)) => Err(self.killed(reason)),
+            Err(Ended::Stopped) => Err(Error::new(
+                Code::ServiceUnavailable,
+                format!("this node was shut down during {self}; it may have run"),
+                Cause::Killed(Term::Atom(atoms::SHUTDOWN)),
+            )),
         }
         .map_err(|error| self.complete(error))
     }
@@ -132,17 +144,21 @@ impl Question<'_> {
             Reply::Raised(exception) => Err(self.raised(exception)),
             Reply::Other => {
                 let reason = reason.decode().map_err(|error| self.unreadable(error))?;
-                Err(Error::new(
-                    Code::InternalServerError,
-                    format!(
-                        "the process that ran {self} on {} ended with {}",
-                        self.node,
-                        reason.display_truncated(200)
-                    ),
-                    Cause::Killed(reason),
-                ))
+                Err(self.killed(reason))
             }
         }
+    }
+
+    fn killed(&self, reason: Term) -> Error {
+        Error::new(
+            Code::InternalServerError,
+            format!(
+                "the process that ran {self} on {} ended with {}",
+                self.node,
+                reason.display_truncated(200)
+            ),
+            Cause::Killed(reason),
+        )
     }
 
     pub(crate) fn unreadable(&self, error: DecodeError) -> Error {

@@ -116,3 +116,51 @@ async fn a_cast_to_the_own_node_runs() {
     assert_eq!(within(receiver.recv()).await.as_deref(), Some("one"));
     eventually(|| a.serving() == 0).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arguments_of_the_own_node_are_held_to_its_limits() {
+    let cluster = Cluster::new();
+    let limits = Limits {
+        term_depth: 20,
+        ..Limits::default()
+    };
+    let a = within(cluster.builder("a").limits(limits).start())
+        .await
+        .unwrap();
+    a.export("take", "any", async |_: Term| ()).unwrap();
+    let deep = |levels| (0..levels).fold(Term::nil(), |inner, _| Term::list([inner]));
+    let call = |levels| a.call::<(), _>(a.name(), ("take", "any"), (deep(levels),));
+
+    within(call(10)).await.unwrap();
+    let error = within(call(30)).await.unwrap_err();
+
+    assert_eq!(error.code, Code::BadRequest);
+    assert!(matches!(error.cause(), Cause::Encode(_)), "{error:?}");
+    assert!(error.message.contains("arguments"), "{error}");
+    assert!(!error.may_have_run());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_of_the_own_node_that_it_ends_says_why_and_may_have_run() {
+    let cluster = Cluster::new();
+    let builder = cluster.builder("a").drain_timeout(Duration::ZERO);
+    let a = within(builder.start()).await.unwrap();
+    let (started, mut starts) = mpsc::unbounded_channel();
+    a.export("slow", "wait", move || {
+        started.send(()).unwrap();
+        std::future::pending::<()>()
+    })
+    .unwrap();
+    let call = tokio::spawn({
+        let call = a.call::<(), _>(a.name(), ("slow", "wait"), ());
+        async move { call.await }
+    });
+    within(starts.recv()).await.unwrap();
+
+    within(a.shutdown()).await.unwrap_err();
+
+    let error = within(call).await.unwrap().unwrap_err();
+    assert_eq!(error.code, Code::ServiceUnavailable);
+    assert!(error.message.contains("shut down"), "{error}");
+    assert!(error.may_have_run());
+}
