@@ -4,12 +4,19 @@ use std::sync::Arc;
 
 use beam_dist::{NodeName, control::Recipient};
 use beam_term::{Atom, Pid, RawTerm, Term};
+use serde::Serialize;
 use tokio::sync::{
     Semaphore,
     mpsc::{self, error::TrySendError},
 };
 
-use crate::{Limits, held_bytes::HeldBytes, process::Process, state::NodeState};
+use crate::{
+    Limits,
+    error::{Cause, Code, Error},
+    held_bytes::HeldBytes,
+    process::{Process, Role},
+    state::NodeState,
+};
 
 /// A process of this node that receives messages, with a pid and, if wanted, a name.
 ///
@@ -35,17 +42,25 @@ pub struct Delivery {
 }
 
 /// Whom a message is for: a process by its pid, or by node and registered name.
+///
+/// ```no_run
+/// # async fn example(node: beam_node::Node) -> Result<(), beam_node::Error> {
+/// node.send(("w1@127.0.0.1", "logger"), &"hello").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Destination {
     pub(crate) node: String,
-    pub(crate) recipient: Recipient,
+    /// None for a name that is no atom, which nobody can have.
+    pub(crate) recipient: Option<Recipient>,
 }
 
 impl From<Pid> for Destination {
     fn from(pid: Pid) -> Self {
         Self {
             node: pid.node.as_str().to_owned(),
-            recipient: Recipient::Pid(pid),
+            recipient: Some(Recipient::Pid(pid)),
         }
     }
 }
@@ -54,7 +69,16 @@ impl From<(&NodeName, Atom)> for Destination {
     fn from((node, name): (&NodeName, Atom)) -> Self {
         Self {
             node: node.as_str().to_owned(),
-            recipient: Recipient::Name(name),
+            recipient: Some(Recipient::Name(name)),
+        }
+    }
+}
+
+impl<N: AsRef<str>> From<(N, &str)> for Destination {
+    fn from((node, name): (N, &str)) -> Self {
+        Self {
+            node: node.as_ref().to_owned(),
+            recipient: Atom::try_from(name).ok().map(Recipient::Name),
         }
     }
 }
@@ -88,6 +112,43 @@ impl Mailbox {
             () = self.node.ended.cancelled() => None,
         }
     }
+}
+
+/// Hands a message of this node to one of its own processes; one to nobody is dropped.
+pub(crate) fn deliver<M: Serialize>(
+    node: &NodeState,
+    recipient: &Recipient,
+    message: &M,
+) -> Result<(), Error> {
+    node.check_running()?;
+    let message = RawTerm::serialize(message).map_err(|error| {
+        Error::new(
+            Code::BadRequest,
+            format!("failed to encode the message: {error}"),
+            error,
+        )
+    })?;
+    let process = match recipient {
+        Recipient::Pid(pid) => node.processes.by_pid(pid),
+        Recipient::Name(name) => node.processes.by_name(name),
+        Recipient::Alias(_) => None,
+    };
+    // The other processes of this node read what comes from peers only.
+    let Some(Role::Mailbox(inbox)) = process.as_ref().map(|process| &process.role) else {
+        return Ok(());
+    };
+    let delivery = Delivery {
+        node: node.name().clone(),
+        from: Some(node.identity.caller.clone()),
+        message,
+    };
+    inbox.put(delivery).map_err(|limit| {
+        Error::new(
+            Code::TooManyRequests,
+            format!("the mailbox is full: the limit `{limit}` is reached"),
+            Cause::Limit(limit),
+        )
+    })
 }
 
 /// The way into a mailbox.

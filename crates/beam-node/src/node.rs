@@ -16,7 +16,7 @@ use crate::{
     export::{Export, Handler},
     group::{Members, Membership, Published, PublishedValues},
     link::{Lane, Payload},
-    mailbox::{Destination, Inbox, Mailbox},
+    mailbox::{self, Destination, Inbox, Mailbox},
     process::Role,
     state::NodeState,
 };
@@ -144,6 +144,10 @@ impl Node {
     /// # Errors
     ///
     /// As [`Peer::connect`].
+    ///
+    /// # Cancellation safety
+    ///
+    /// An attempt that has begun goes on when this future is dropped.
     pub async fn connect(&self, node: impl AsRef<str>) -> Result<(), Error> {
         self.peer(node)?.connect(DEFAULT_TIMEOUT).await
     }
@@ -153,16 +157,25 @@ impl Node {
     /// # Errors
     ///
     /// As [`Peer::ping`]; the timeout is 10 s.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Nothing is lost when this future is dropped.
     pub async fn ping(&self, node: impl AsRef<str>) -> Result<Duration, Error> {
         self.peer(node)?.ping(DEFAULT_TIMEOUT).await
     }
 
     /// Closes the connection to a node; `false` if there was none.
     ///
-    /// It is gone at once: calls that wait for an answer fail with `service_unavailable`, and the
-    /// next call connects anew. What was sent before still has a few seconds to reach the peer.
-    pub fn disconnect(&self, node: &NodeName) -> bool {
-        let slot = self.state.slot(node);
+    /// It is gone at once: calls that wait for an answer fail with `service_unavailable`. What was
+    /// sent before still has a few seconds to reach the peer. Nothing keeps the two apart: the next
+    /// call connects them again, and this node does so by itself after a moment where the peer is
+    /// configured or was learned from others.
+    pub fn disconnect(&self, node: impl AsRef<str>) -> bool {
+        let Ok(name) = NodeName::try_from(node.as_ref()) else {
+            return false;
+        };
+        let slot = self.state.slot(&name);
         let link = slot.live();
         if let Some(link) = &link {
             link.close(DownReason::Disconnected);
@@ -198,6 +211,10 @@ impl Node {
 
     /// Lets others call an async function under this module and name; its arity is the number of
     /// the handler's arguments.
+    ///
+    /// A handler that holds the node, or a [`Peer`] or a [`Membership`] of it, keeps the node alive for
+    /// as long as it is exported: such a node does not stop when it is dropped, only by
+    /// [`Node::shutdown`].
     ///
     /// The arguments and the result pass through serde. See [`Export`] for handlers that raise,
     /// block, or take terms as they are.
@@ -279,19 +296,28 @@ impl Node {
         }
     }
 
-    /// Sends a message to a process of another node, by its pid or by node and name.
+    /// Sends a message to a process, by its pid or by node and name. Connecting may take 10 s.
     ///
     /// # Errors
     ///
     /// `service_unavailable` without a connection, `too_many_requests` at a limit and
     /// `bad_request` for what has no form as a term. Whether it arrives is not reported.
+    ///
+    /// # Cancellation safety
+    ///
+    /// When this future is dropped the message was sent whole or not at all.
     pub async fn send<M: Serialize + Sync>(
         &self,
         to: impl Into<Destination>,
         message: &M,
     ) -> Result<(), Error> {
         let Destination { node, recipient } = to.into();
+        let recipient = recipient
+            .ok_or_else(|| Error::bad_request("wrong name of a process: it is no atom"))?;
         let peer = self.peer(&node)?;
+        if peer.is_local() {
+            return mailbox::deliver(&self.state, &recipient, message);
+        }
         let link = peer
             .slot
             .link(&self.state, Instant::now() + DEFAULT_TIMEOUT)

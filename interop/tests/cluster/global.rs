@@ -35,7 +35,7 @@ async fn nodes_of_otp_work_together_with_one_of_rust_among_them(otp: Otp) {
         }
 
         // One lost connection must not look like a network in two overlapping parts.
-        node.disconnect(&name(&beams[0]));
+        node.disconnect(name(&beams[0]));
         mesh::down(&observers[0], node.name()).await;
         mesh::undisturbed(&beams, &observers).await;
         for beam in &beams {

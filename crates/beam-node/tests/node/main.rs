@@ -7,6 +7,7 @@ mod discovery;
 mod groups;
 mod limits;
 mod links;
+mod mailboxes;
 mod output;
 mod protocol;
 mod published;
