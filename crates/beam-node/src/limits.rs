@@ -50,7 +50,8 @@ pub struct Limits {
     /// Connections that have not proved that they know the cookie, at least 1. Beyond it a new one
     /// takes the place of an old one, of the address that has most of them. Default: 64.
     pub unauthenticated_connections: usize,
-    /// Milliseconds that a handshake may take. Default: 5,000.
+    /// Milliseconds that a handshake may take; for an attempt of this node, with all that comes
+    /// before: finding the address, asking EPMD and opening the connection. Default: 5,000.
     pub handshake_ms: u64,
     /// Monitors and links that one peer may hold on processes of this node. Default: 65,536.
     pub monitors_per_peer: usize,

@@ -82,6 +82,10 @@ impl<T: DeserializeOwned, A: Arguments> Call<'_, T, A> {
     /// `bad_request` for a wrong name or argument, `service_unavailable` without a connection or
     /// when it is lost, `request_timeout`, `too_many_requests` at a limit, and
     /// `internal_server_error` when the function raised or its result is not a `T`.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future abandons the call, which may have been sent.
     pub async fn send(self) -> Result<T, Error> {
         let deadline = deadline::after(self.timeout);
         let request = self.request?;
@@ -134,6 +138,11 @@ impl<A: Arguments> Cast<'_, A> {
     ///
     /// `bad_request` for a wrong name or argument, `service_unavailable` without a connection and
     /// `too_many_requests` at a limit. What happens at the peer is not reported.
+    ///
+    /// # Cancellation safety
+    ///
+    /// When this future is dropped the cast was sent whole or not at all. An attempt to connect that
+    /// has begun goes on.
     pub async fn send(self) -> Result<(), Error> {
         let request = self.request?;
         if request.peer.is_local() {

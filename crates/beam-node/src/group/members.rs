@@ -29,7 +29,7 @@ pub struct Member {
 }
 
 impl Members {
-    /// Grows with every change of any group of the scope; 0 for a group that nobody ever joined.
+    /// Grows with every change of any group of the scope; 0 as long as there was none.
     ///
     /// Of two values for the same group, the one with the greater version is the later one.
     pub fn version(&self) -> u64 {

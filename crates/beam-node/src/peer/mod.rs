@@ -67,6 +67,10 @@ impl Peer {
     /// # Errors
     ///
     /// `service_unavailable`, with the [`ConnectError`](crate::ConnectError) as its cause.
+    ///
+    /// # Cancellation safety
+    ///
+    /// An attempt that has begun goes on when this future is dropped.
     pub async fn connect(&self, timeout: Duration) -> Result<(), Error> {
         if self.is_local() {
             return Ok(());
@@ -84,6 +88,10 @@ impl Peer {
     ///
     /// `service_unavailable` without a connection, or when it is lost meanwhile, and
     /// `request_timeout` when no sign comes.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Nothing is lost when this future is dropped.
     pub async fn ping(&self, timeout: Duration) -> Result<Duration, Error> {
         if self.is_local() {
             return Ok(Duration::ZERO);
