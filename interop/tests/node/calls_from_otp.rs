@@ -139,7 +139,7 @@ async fn calls_that_nobody_waits_for_are_cancelled(otp: Otp) {
         // The link goes.
         let cut = start("erpc:call(N, demo, hold, [])");
         let call = next(&mut held).await;
-        node.disconnect(&beam.name().parse().unwrap());
+        node.disconnect(beam.name());
         assert_eq!(
             cut.term().await.unwrap(),
             "{error,{erpc,noconnection}}".parse().unwrap()

@@ -109,7 +109,7 @@ async fn every_way_a_call_can_end_is_seen_as_what_it_is(otp: Otp) {
             while node.calling() == 0 {
                 tokio::task::yield_now().await;
             }
-            node.disconnect(&beam.name().parse().unwrap());
+            node.disconnect(beam.name());
         };
         let (result, ()) = join!(call("wait", "[]"), bye);
         let error = result.unwrap_err();
@@ -207,7 +207,7 @@ async fn what_a_node_would_not_decode_does_not_cost_the_link(otp: Otp) {
         assert_eq!(give(&Term::from(1)).await.unwrap(), Term::from(1));
 
         // It was one connection all the time.
-        node.disconnect(&beam.name().parse().unwrap());
+        node.disconnect(beam.name());
         let down = |event| match event {
             Event::Down { reason, .. } => Some(reason),
             _ => None,
@@ -250,7 +250,7 @@ async fn calls_that_cannot_be_sent_did_not_run(otp: Otp) {
                 tokio::task::yield_now().await;
             }
             let error = call(beam.name()).await.unwrap_err();
-            node.disconnect(&beam.name().parse().unwrap());
+            node.disconnect(beam.name());
             error
         };
         let (_, error) = join!(call(beam.name()), second);

@@ -102,7 +102,7 @@ async fn both_sides_may_connect_at_once(otp: Otp) {
                     "true"
                 );
                 assert_eq!(node.peers().len(), 1);
-                node.disconnect(&beam.name().parse().unwrap());
+                node.disconnect(beam.name());
                 lost(&node, beam.name()).await;
                 sees(&beam, node.name(), false).await;
             }
@@ -117,7 +117,7 @@ async fn both_sides_ping(otp: Otp) {
         let node = cluster.rust(visible).await;
         node.ping(beam.name()).await.unwrap();
         node.ping(beam.name()).await.unwrap();
-        node.disconnect(&beam.name().parse().unwrap());
+        node.disconnect(beam.name());
         sees(&beam, node.name(), false).await;
         assert_eq!(seen(&beam, &node, "net_adm:ping(N)").await, "pong");
         assert_eq!(seen(&beam, &node, "net_adm:ping(N)").await, "pong");

@@ -47,7 +47,7 @@ async fn call_each_other(cluster: &Cluster, beam: BeamBuilder, host: &str) {
 
         node.ping(beam.name()).await.unwrap();
         calls_both_ways(&beam, &node).await;
-        node.disconnect(&beam.name().parse().unwrap());
+        node.disconnect(beam.name());
         lost(&node, beam.name()).await;
         sees(&beam, node.name(), false).await;
 

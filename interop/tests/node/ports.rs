@@ -39,7 +39,7 @@ async fn nodes_find_each_other_at_the_port_that_all_of_them_have(otp: Otp) {
         assert!(node.creation().get() > 3);
         node.ping(beam.name()).await.unwrap();
         calls_both_ways(&beam, &node).await;
-        node.disconnect(&beam.name().parse().unwrap());
+        node.disconnect(beam.name());
         lost(&node, beam.name()).await;
         sees(&beam, node.name(), false).await;
 

@@ -126,7 +126,7 @@ async fn monitors_tell_how_processes_end(otp: Otp) {
             .eval("R = monitor(process, Pid), erpc:call(N, erlang, node, [])")
             .await
             .unwrap();
-        node.disconnect(&beam.name().parse().unwrap());
+        node.disconnect(beam.name());
         let cut = session.expression(&down("R")).text().await.unwrap();
         assert_eq!(cut, "{true,false,noconnection}");
         sees(&beam, &name, false).await;
@@ -177,7 +177,7 @@ async fn links_tell_how_processes_end(otp: Otp) {
             .eval("process_flag(trap_exit, true), link(Pid), erpc:call(N, erlang, node, [])")
             .await
             .unwrap();
-        node.disconnect(&beam.name().parse().unwrap());
+        node.disconnect(beam.name());
         assert_eq!(
             session.expression(exit).text().await.unwrap(),
             "noconnection"

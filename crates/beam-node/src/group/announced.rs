@@ -1,21 +1,20 @@
 //! What one node has in groups.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    sync::Arc,
-};
+use std::collections::BTreeMap;
 
 use beam_term::{Pid, Term};
+
+use crate::group::pids::Pids;
 
 /// The memberships that one node announced: its processes by group, each as often as it joined.
 #[derive(Debug, Default)]
 pub(super) struct Announced {
-    groups: BTreeMap<Term, Arc<[Pid]>>,
+    groups: BTreeMap<Term, Pids>,
     memberships: usize,
 }
 
 /// A group, and what the node has in it now.
-pub(super) type Changed = (Term, Arc<[Pid]>);
+pub(super) type Changed = (Term, Pids);
 
 impl Announced {
     /// How many memberships there are in all.
@@ -23,8 +22,8 @@ impl Announced {
         self.memberships
     }
 
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&Term, &[Pid])> {
-        self.groups.iter().map(|(group, pids)| (group, &**pids))
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&Term, &Pids)> {
+        self.groups.iter()
     }
 
     /// The groups that a process is in, each as often as it joined.
@@ -40,14 +39,9 @@ impl Announced {
     /// Adds processes to a group.
     pub(super) fn join(&mut self, group: Term, joining: Vec<Pid>) -> Changed {
         self.memberships += joining.len();
-        match self.groups.entry(group.clone()) {
-            Entry::Vacant(entry) => (group, Arc::clone(entry.insert(joining.into()))),
-            Entry::Occupied(mut entry) => {
-                let pids = entry.get().iter().cloned().chain(joining).collect();
-                *entry.get_mut() = Arc::clone(&pids);
-                (group, pids)
-            }
-        }
+        let pids = self.groups.entry(group.clone()).or_default();
+        pids.extend(joining);
+        (group, pids.clone())
     }
 
     /// Takes processes out of groups, as often as they and the groups are listed; gives the groups
@@ -68,36 +62,34 @@ impl Announced {
         let mut changed = Vec::new();
         for (group, pids) in &self.groups {
             if old.remove(group).as_ref() != Some(pids) {
-                changed.push((group.clone(), Arc::clone(pids)));
+                changed.push((group.clone(), pids.clone()));
             }
         }
-        changed.extend(old.into_keys().map(|group| (group, Arc::default())));
+        changed.extend(old.into_keys().map(|group| (group, Pids::default())));
         changed
     }
 
     /// Takes each process out of a group as often as `times` says; gives those that stay.
-    fn leave_group(&mut self, group: &Term, times: impl Fn(&Pid) -> usize) -> Option<Arc<[Pid]>> {
-        let before = self.groups.get_mut(group)?;
-        let mut left = BTreeMap::<&Pid, usize>::new();
-        let mut pids = Vec::with_capacity(before.len());
-        for pid in before.iter() {
-            let left = left.entry(pid).or_default();
-            if *left < times(pid) {
-                *left += 1;
-            } else {
-                pids.push(pid.clone());
+    fn leave_group(&mut self, group: &Term, times: impl Fn(&Pid) -> usize) -> Option<Pids> {
+        let pids = self.groups.get_mut(group)?;
+        let mut left = BTreeMap::<Pid, usize>::new();
+        let leaving = pids.retain(|pid| {
+            let times = times(pid);
+            if times == 0 {
+                return true;
             }
-        }
-        let pids = Arc::<[Pid]>::from(pids);
-        let leaving = before.len() - pids.len();
+            let left = left.entry(pid.clone()).or_default();
+            let stays = *left >= times;
+            *left += usize::from(!stays);
+            stays
+        });
         if leaving == 0 {
             return None;
         }
         self.memberships -= leaving;
+        let pids = pids.clone();
         if pids.is_empty() {
             self.groups.remove(group);
-        } else {
-            *before = Arc::clone(&pids);
         }
         Some(pids)
     }
@@ -138,9 +130,9 @@ mod tests {
         assert_eq!(announced.groups_of(&pid(1)), [group("g"), group("g")]);
 
         let changed = announced.leave(&[pid(1)], &[group("g")]);
-        assert_eq!(changed[0].1[..], [pid(2), pid(1)]);
+        assert_eq!(changed[0].1.as_slice(), [pid(2), pid(1)]);
         let changed = announced.leave(&[pid(1)], &[group("g"), group("g")]);
-        assert_eq!(changed[0].1[..], [pid(2)]);
+        assert_eq!(changed[0].1.as_slice(), [pid(2)]);
         assert_eq!(announced.leave(&[pid(1)], &[group("g")]), []);
         assert_eq!(announced.len(), 1);
     }
@@ -150,7 +142,7 @@ mod tests {
         let mut announced = Announced::default();
         announced.join(group("g"), vec![pid(1), pid(1), pid(2), pid(2), pid(2)]);
         let changed = announced.leave(&[pid(1), pid(2)], &[group("g"), group("g")]);
-        assert_eq!(changed[0].1[..], [pid(2)]);
+        assert_eq!(changed[0].1.as_slice(), [pid(2)]);
     }
 
     #[test]
@@ -158,7 +150,7 @@ mod tests {
         let mut announced = Announced::default();
         announced.join(group("g"), vec![pid(1)]);
         let changed = announced.leave(&[pid(1)], &[group("g"), group("other")]);
-        assert_eq!(changed, [(group("g"), Arc::default())]);
+        assert_eq!(changed, [(group("g"), Pids::default())]);
         assert_eq!((announced.iter().len(), announced.len()), (0, 0));
     }
 
@@ -174,13 +166,13 @@ mod tests {
         new.join(group("new"), vec![pid(3)]);
 
         let mut changed = announced.replace(new);
-        changed.sort();
+        changed.sort_by_key(|(group, _)| group.clone());
         assert_eq!(
             changed,
             [
-                (group("gone"), Arc::default()),
-                (group("new"), Arc::from([pid(3)])),
-                (group("other"), Arc::from([pid(2)])),
+                (group("gone"), Pids::default()),
+                (group("new"), Pids::from_iter([pid(3)])),
+                (group("other"), Pids::from_iter([pid(2)])),
             ]
         );
         assert_eq!(announced.len(), 3);

@@ -1,9 +1,11 @@
 //! The members of a group, as one immutable value.
 
-use std::{slice, sync::Arc};
+use std::slice;
 
 use beam_dist::NodeName;
 use beam_term::Pid;
+
+use crate::group::pids::Pids;
 
 /// The members of a group at one moment: the nodes that have a process in it, each once, sorted by
 /// name.
@@ -25,7 +27,7 @@ pub struct Members {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     node: NodeName,
-    pids: Arc<[Pid]>,
+    pids: Pids,
 }
 
 impl Members {
@@ -76,7 +78,7 @@ impl Members {
     }
 
     /// Replaces what a node has in the group; a node without processes is no member.
-    pub(super) fn set(&mut self, version: u64, node: &NodeName, pids: Arc<[Pid]>) {
+    pub(super) fn set(&mut self, version: u64, node: &NodeName, pids: Pids) {
         self.version = version;
         match (self.position(node), pids.is_empty()) {
             (Ok(at), true) => {
@@ -117,7 +119,7 @@ impl Member {
 
     /// Its processes in the group; one that joined twice is there twice.
     pub fn pids(&self) -> &[Pid] {
-        &self.pids
+        self.pids.as_slice()
     }
 }
 
@@ -131,7 +133,7 @@ mod tests {
         name.parse().unwrap()
     }
 
-    fn pids(count: u32) -> Arc<[Pid]> {
+    fn pids(count: u32) -> Pids {
         (0..count)
             .map(|id| Pid {
                 node: Atom::from_static("any@host"),

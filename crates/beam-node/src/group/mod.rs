@@ -6,6 +6,7 @@ mod members;
 mod membership;
 mod message;
 mod peer;
+mod pids;
 mod publications;
 mod published;
 mod scope;

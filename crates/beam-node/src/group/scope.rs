@@ -234,11 +234,11 @@ impl Scope {
     /// Every process of this node leaves all its groups; `false` if none is in any. Those that
     /// publish are the last: what a node says of itself as a member holds for as long as it is one.
     pub(crate) fn local_leave_all(&mut self) -> bool {
-        let in_group = |(group, pids)| {
+        let mut pids = BTreeSet::new();
+        for (group, in_group) in self.local.iter() {
             let publishes = publications::is_published(group);
-            <[Pid]>::iter(pids).map(move |pid| (publishes, pid.clone()))
-        };
-        let pids: BTreeSet<_> = self.local.iter().flat_map(in_group).collect();
+            pids.extend(in_group.iter().map(|pid| (publishes, pid.clone())));
+        }
         for (_, pid) in &pids {
             self.local_exit(pid);
         }
@@ -351,7 +351,9 @@ impl Scope {
         if let Some(message) = &self.own_sync {
             return Ok(message.clone());
         }
-        let message = message::sync(&self.own, self.local.iter())?;
+        let local = self.local.iter();
+        let local = local.map(|(group, pids)| (group, pids.as_slice()));
+        let message = message::sync(&self.own, local)?;
         self.own_sync = Some(message.clone());
         Ok(message)
     }
