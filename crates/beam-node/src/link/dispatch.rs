@@ -13,7 +13,7 @@ use beam_term::{DecodeError, Pid, RawTerm, Reference, Term, Writer};
 use super::{Link, Payload};
 use crate::{
     atoms,
-    process::{Ended, Watcher},
+    process::{Ended, Key, Watcher},
     serve, service,
     state::NodeState,
 };
@@ -126,10 +126,7 @@ fn remove_monitor(node: &Arc<NodeState>, link: &Arc<Link>, demonitor: &Demonitor
     let Some(process) = node.processes.find(&demonitor.to) else {
         return;
     };
-    let removed = process.unwatch(|watcher| {
-        matches!(watcher, Watcher::Monitor { link: by, reference, .. }
-            if by.id == link.id && *reference == demonitor.reference)
-    });
+    let removed = process.unwatch(&Key::Monitor(link.id, demonitor.reference.clone()));
     link.forget_watchers(removed);
     if removed > 0
         && let Some(served) = process.served()
@@ -159,10 +156,7 @@ fn add_link(node: &Arc<NodeState>, link: &Arc<Link>, from: Pid, to: Pid) {
 
 fn remove_link(node: &Arc<NodeState>, link: &Arc<Link>, from: &Pid, to: &Pid) {
     if let Some(process) = node.processes.by_pid(to) {
-        let removed = process.unwatch(|watcher| {
-            matches!(watcher, Watcher::Link { link: by, from: linked }
-                if by.id == link.id && linked == from)
-        });
+        let removed = process.unwatch(&Key::Link(link.id, from.clone()));
         link.forget_watchers(removed);
     }
 }

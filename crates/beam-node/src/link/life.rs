@@ -110,7 +110,7 @@ impl NodeState {
     /// them, and the calls that came over it.
     pub(super) fn release_processes(&self, link: &Link) {
         for process in self.processes.all() {
-            process.unwatch(|watcher| watcher.link().id == link.id);
+            process.unwatch_all(link.id);
             if let Some(served) = process.served()
                 && served.came_over(link.id)
             {

@@ -2,6 +2,8 @@
 
 mod table;
 mod watcher;
+mod watchers;
 
 pub(crate) use table::{Ended, Process, Processes, Role, Served};
 pub(crate) use watcher::Watcher;
+pub(crate) use watchers::Key;

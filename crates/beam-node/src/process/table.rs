@@ -13,7 +13,7 @@ use beam_term::{Atom, Pid, Reference, Term};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::Watcher;
+use super::{Key, Watcher, watchers::Watchers};
 use crate::mailbox::Inbox;
 
 /// Something with a pid.
@@ -25,7 +25,7 @@ pub(crate) struct Process {
     pub(crate) pid: Pid,
     pub(crate) role: Role,
     /// `None` once the process has ended: a watcher that comes later is told `noproc`.
-    watchers: Mutex<Option<Vec<Watcher>>>,
+    watchers: Mutex<Option<Watchers>>,
 }
 
 /// What a process does with what it is sent.
@@ -122,26 +122,29 @@ impl Process {
     pub(crate) fn watch(&self, watcher: &Watcher) -> bool {
         match &mut *self.watchers() {
             Some(watchers) => {
-                watchers.push(watcher.clone());
+                watchers.add(watcher.clone());
                 true
             }
             None => false,
         }
     }
 
-    /// Removes the watchers that match, and gives their number.
-    pub(crate) fn unwatch(&self, mut matches: impl FnMut(&Watcher) -> bool) -> usize {
+    /// Removes the watchers that a peer names so, and gives their number.
+    pub(crate) fn unwatch(&self, key: &Key) -> usize {
         match &mut *self.watchers() {
-            Some(watchers) => {
-                let before = watchers.len();
-                watchers.retain(|watcher| !matches(watcher));
-                before - watchers.len()
-            }
+            Some(watchers) => watchers.remove(key),
             None => 0,
         }
     }
 
-    fn watchers(&self) -> MutexGuard<'_, Option<Vec<Watcher>>> {
+    /// Removes the watchers that came over a link.
+    pub(crate) fn unwatch_all(&self, link_id: u64) {
+        if let Some(watchers) = &mut *self.watchers() {
+            watchers.remove_where(|watcher| watcher.link().id == link_id);
+        }
+    }
+
+    fn watchers(&self) -> MutexGuard<'_, Option<Watchers>> {
         lock(&self.watchers)
     }
 }
@@ -185,7 +188,7 @@ impl Processes {
         let process = Arc::new(Process {
             pid: self.fresh_pid(),
             role,
-            watchers: Mutex::new(Some(watchers)),
+            watchers: Mutex::new(Some(watchers.into())),
         });
         self.shard(number(&process.pid))
             .insert(number(&process.pid), Arc::clone(&process));
@@ -236,7 +239,11 @@ impl Processes {
             let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
             names.retain(|_, named| named.pid != process.pid);
         }
-        process.watchers().take().unwrap_or_default()
+        process
+            .watchers()
+            .take()
+            .map(Watchers::into_vec)
+            .unwrap_or_default()
     }
 
     /// Every process, for the rare sweep when a link ends or the node stops.

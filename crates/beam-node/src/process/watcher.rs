@@ -5,6 +5,7 @@ use std::sync::Arc;
 use beam_dist::control::{Control, Exit, MonitorExit, Target};
 use beam_term::{Atom, Pid, Reference, Term, Writer};
 
+use super::Key;
 use crate::link::{Link, Payload, SendError, Written};
 
 /// A peer's process that wants to know when one of ours ends.
@@ -25,6 +26,16 @@ impl Watcher {
     pub(crate) fn link(&self) -> &Arc<Link> {
         match self {
             Self::Monitor { link, .. } | Self::Link { link, .. } => link,
+        }
+    }
+
+    /// By what the peer names it.
+    pub(super) fn key(&self) -> Key {
+        match self {
+            Self::Monitor {
+                link, reference, ..
+            } => Key::Monitor(link.id, reference.clone()),
+            Self::Link { link, from } => Key::Link(link.id, from.clone()),
         }
     }
 

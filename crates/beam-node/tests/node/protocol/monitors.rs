@@ -90,6 +90,44 @@ async fn the_end_of_a_mailbox_is_told_to_those_who_monitor_it_by_name_or_pid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_who_monitor_one_process_are_told_in_order_but_for_those_who_gave_up() {
+    const COUNT: u32 = 1_000;
+    let cluster = Cluster::new();
+    let a = cluster.start("a").await;
+    let mut peer = cluster.raw_peer(&a, "raw").await;
+    let mut other = cluster.raw_peer(&a, "other").await;
+    let mailbox = a.mailbox(None).unwrap();
+    let pid = Target::Pid(mailbox.pid().clone());
+    for id in 0..COUNT {
+        monitors(&mut peer, id, pid.clone()).await;
+    }
+    // Those of another peer have nothing to do with them, though they look the same.
+    monitors(&mut other, 1, pid.clone()).await;
+    other.settle().await;
+    let stays = |id: u32| id.is_multiple_of(7);
+    for id in (0..COUNT).rev().filter(|id| !stays(*id)) {
+        let taken_back = Control::Demonitor(Demonitor {
+            from: peer.pid(1),
+            to: pid.clone(),
+            reference: peer.reference(id),
+        });
+        peer.send(taken_back).await;
+    }
+    peer.settle().await;
+    monitors(&mut peer, COUNT, pid).await;
+    peer.settle().await;
+
+    drop(mailbox);
+
+    for id in (0..COUNT).filter(|id| stays(*id)).chain([COUNT]) {
+        let (exit, _) = peer.monitor_exit().await;
+        assert_eq!(exit.reference, peer.reference(id));
+    }
+    peer.settle().await;
+    assert_eq!(other.monitor_exit().await.0.reference, other.reference(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_membership_is_told_to_those_who_monitor_it() {
     let cluster = Cluster::new();
     let a = cluster.start("a").await;
