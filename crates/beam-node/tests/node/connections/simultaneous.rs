@@ -28,12 +28,10 @@ async fn until_disconnected(events: &mut Events, peer: &NodeName) -> Vec<Event> 
     within(async {
         loop {
             let event = events.next().await.unwrap();
+            // Whoever is disconnected may have it reported as an error of the connection.
             let is_last = matches!(
                 &event,
-                Event::Down {
-                    reason: DownReason::Disconnected | DownReason::Closed,
-                    ..
-                }
+                Event::Down { reason, .. } if *reason != DownReason::Replaced
             );
             seen.push(event);
             if is_last {

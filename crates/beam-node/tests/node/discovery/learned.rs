@@ -6,7 +6,7 @@ use beam_node::{ConnectError, Event, Limits, Node};
 use beam_term::{Atom, Term};
 use tokio::net::TcpListener;
 
-use crate::support::{Cluster, RawPeer, Warnings, refused, within};
+use crate::support::{Cluster, RawPeer, Warnings, poll_once, refused, within};
 
 /// Answers the question which nodes the peer knows.
 async fn tell(peer: &mut RawPeer, count: u32) {
@@ -114,12 +114,4 @@ async fn few_of_many_learned_names_are_tried_at_a_time() {
     }
     drop(open.pop());
     within(listener.accept()).await.unwrap();
-}
-
-async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
-    tokio::select! {
-        biased;
-        output = future => Some(output),
-        () = tokio::task::yield_now() => None,
-    }
 }

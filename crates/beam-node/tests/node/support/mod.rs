@@ -8,4 +8,4 @@ mod wait;
 pub(crate) use cluster::{COOKIE, Cluster, connect};
 pub(crate) use log::Warnings;
 pub(crate) use raw_peer::RawPeer;
-pub(crate) use wait::{PATIENCE, down, eventually, refused, up, within};
+pub(crate) use wait::{PATIENCE, down, eventually, poll_once, refused, up, within};

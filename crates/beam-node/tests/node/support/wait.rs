@@ -23,6 +23,15 @@ pub(crate) fn within<F: IntoFuture>(future: F) -> impl Future<Output = F::Output
     }
 }
 
+/// What the future gives, if it does so at once.
+pub(crate) async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = std::future::ready(()) => None,
+    }
+}
+
 /// Waits for what no event tells, such as a count that is to become zero.
 #[track_caller]
 pub(crate) fn eventually(condition: impl Fn() -> bool) -> impl Future<Output = ()> {
