@@ -82,16 +82,23 @@ impl Slot {
             return Ok(link);
         }
         let started = Instant::now();
-        let mut outcome = self.dial(node)?;
         let link = async {
-            tokio::select! {
-                biased;
-                outcome = outcome.wait_for(Option::is_some) => match outcome.as_deref() {
-                    Ok(Some(result)) => result.clone(),
-                    // The attempt was torn down.
-                    Ok(None) | Err(_) => Err(ConnectError::Lost(self.name.clone())),
-                },
-                link = self.await_link() => Ok(link),
+            loop {
+                let mut outcome = self.dial(node)?;
+                let link = tokio::select! {
+                    biased;
+                    outcome = outcome.wait_for(Option::is_some) => match outcome.as_deref() {
+                        Ok(Some(result)) => result.clone()?,
+                        // The attempt was torn down.
+                        Ok(None) | Err(_) => return Err(ConnectError::Lost(self.name.clone())),
+                    },
+                    link = self.await_link() => link,
+                };
+                // The attempt may be one from before that link ended. It is over by now, so the
+                // next one is another.
+                if !link.is_closing() {
+                    return Ok(link);
+                }
             }
         };
         let timed_out = |_elapsed| ConnectError::TimedOut {
