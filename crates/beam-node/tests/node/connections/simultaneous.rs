@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use beam_node::{DownReason, Event, Events, Node, NodeName};
+use beam_node::{Event, Events, Node};
 use beam_term::Atom;
 use tokio::sync::Barrier;
 
-use crate::support::{Cluster, down, within};
+use crate::support::{Cluster, within};
 
 const ROUNDS: usize = 100;
 
@@ -22,39 +22,33 @@ async fn calls(from: &Node, to: &Node) {
     assert_eq!(name.as_str(), to.name().as_str());
 }
 
-/// Reads the events of a node up to the end of its link, and gives those about the link.
-async fn until_disconnected(events: &mut Events, peer: &NodeName) -> Vec<Event> {
+/// Two nodes that are not connected.
+///
+/// New ones for each round: an attempt that is under way when the nodes are disconnected connects
+/// them again.
+async fn pair(cluster: &Cluster, round: usize) -> (Node, Node) {
+    let a = cluster.start(&format!("a{round}")).await;
+    let b = cluster.start(&format!("b{round}")).await;
+    (a, b)
+}
+
+/// The events of a node that is stopped.
+async fn all(mut events: Events) -> Vec<Event> {
     let mut seen = Vec::new();
-    within(async {
-        loop {
-            let event = events.next().await.unwrap();
-            // Whoever is disconnected may have it reported as an error of the connection.
-            let is_last = matches!(
-                &event,
-                Event::Down { reason, .. } if *reason != DownReason::Replaced
-            );
-            seen.push(event);
-            if is_last {
-                return;
-            }
-        }
-    })
-    .await;
-    assert!(
-        matches!(&seen[0], Event::Up { peer: up, .. } if up == peer),
-        "{seen:?}"
-    );
+    while let Some(event) = within(events.next()).await {
+        seen.push(event);
+    }
     seen
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_connect_to_each_other_at_once_have_one_link() {
     let cluster = Cluster::new();
-    let (a, b) = (cluster.start("a").await, cluster.start("b").await);
-    let (mut a_events, mut b_events) = (a.events(), b.events());
     let barrier = Arc::new(Barrier::new(2));
 
     for round in 0..ROUNDS {
+        let (a, b) = pair(&cluster, round).await;
+        let events = [a.events(), b.events()];
         let connecting = [(&a, &b), (&b, &a)].map(|(from, to)| {
             let (barrier, from, to) = (Arc::clone(&barrier), from.clone(), to.clone());
             tokio::spawn(async move { connect_at_once(&barrier, &from, &to).await })
@@ -66,13 +60,14 @@ async fn nodes_that_connect_to_each_other_at_once_have_one_link() {
         // What is connected can be used, both ways.
         calls(&a, &b).await;
         calls(&b, &a).await;
-        for node in [&a, &b] {
-            assert_eq!(node.peers().len(), 1, "round {round}");
+        assert_eq!([a.peers().len(), b.peers().len()], [1, 1], "round {round}");
+        for node in [a, b] {
+            within(node.shutdown()).await.unwrap();
         }
-        a.disconnect(b.name());
-        for (events, peer) in [(&mut a_events, b.name()), (&mut b_events, a.name())] {
-            let seen = until_disconnected(events, peer).await;
-            assert_eq!(seen.len(), 2, "round {round}: {seen:?}");
+        for events in events {
+            let seen = all(events).await;
+            let is_one_link = matches!(&seen[..], [Event::Up { .. }, Event::Down { .. }]);
+            assert!(is_one_link, "round {round}: {seen:?}");
         }
     }
 }
@@ -80,11 +75,10 @@ async fn nodes_that_connect_to_each_other_at_once_have_one_link() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_connect_from_both_sides_are_all_answered() {
     let cluster = Cluster::new();
-    let (a, b) = (cluster.start("a").await, cluster.start("b").await);
     let barrier = Arc::new(Barrier::new(2));
 
-    for _ in 0..ROUNDS {
-        let (mut a_events, mut b_events) = (a.events(), b.events());
+    for round in 0..ROUNDS {
+        let (a, b) = pair(&cluster, round).await;
         let calling = [(&a, &b), (&b, &a)].map(|(from, to)| {
             let (barrier, from, to) = (Arc::clone(&barrier), from.clone(), to.clone());
             tokio::spawn(async move {
@@ -95,8 +89,8 @@ async fn calls_that_connect_from_both_sides_are_all_answered() {
         for calling in calling {
             within(calling).await.unwrap();
         }
-        a.disconnect(b.name());
-        down(&mut a_events, b.name()).await;
-        down(&mut b_events, a.name()).await;
+        for node in [a, b] {
+            within(node.shutdown()).await.unwrap();
+        }
     }
 }
