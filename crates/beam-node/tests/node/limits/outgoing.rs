@@ -217,7 +217,7 @@ async fn nodes_that_flood_each_other_with_casts_do_not_wait_for_each_other() {
                     tokio::task::yield_now().await;
                 }
             }
-            from.ping(&to).await.unwrap()
+            from.peer(&to).unwrap().ping(PATIENCE).await.unwrap()
         });
     }
     while let Some(flood) = within(floods.join_next()).await {
