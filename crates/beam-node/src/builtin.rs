@@ -9,30 +9,26 @@ use crate::{error::Error, export::Export, state::NodeState};
 /// Exports `erlang:node/0`, `erlang:nodes/0` and `erlang:nodes/1`.
 pub(crate) fn export(node: &Arc<NodeState>) -> Result<(), Error> {
     let name = node.identity.atom.clone();
-    node.exports
-        .register(Export::new("erlang", "node", move || {
-            let name = name.clone();
-            async move { name }
-        }))?;
+    let own = Export::new("erlang", "node", move || {
+        let name = name.clone();
+        async move { name }
+    });
     // The exports belong to the node; they must not keep it alive.
     let weak = Arc::downgrade(node);
-    node.exports
-        .register(Export::new("erlang", "nodes", move || {
-            let nodes = connected(&weak, |visible| visible);
-            async move { nodes }
-        }))?;
+    let visible = Export::new("erlang", "nodes", move || {
+        let nodes = connected(&weak, |visible| visible);
+        async move { nodes }
+    });
     let weak = Arc::downgrade(node);
-    node.exports
-        .register(Export::raising("erlang", "nodes", move |which: Term| {
-            let nodes = Which::read(&which).map(|which| which.of(&weak));
-            async move { nodes.ok_or(Atom::from_static("badarg")) }
-        }))
-}
-
-/// Whether every node exports a function of this name. Peers ask for these whoever is a member, so
-/// they say nothing about who still wants something of a node that stops.
-pub(crate) fn is_builtin(module: &Atom, function: &Atom) -> bool {
-    module.as_str() == "erlang" && matches!(function.as_str(), "node" | "nodes")
+    let chosen = Export::raising("erlang", "nodes", move |which: Term| {
+        let nodes = Which::read(&which).map(|which| which.of(&weak));
+        async move { nodes.ok_or(Atom::from_static("badarg")) }
+    });
+    // Peers ask these of every node, whoever is a member.
+    for export in [own, visible, chosen] {
+        node.exports.register(export.housekeeping())?;
+    }
+    Ok(())
 }
 
 /// Which nodes `erlang:nodes/1` is asked for.

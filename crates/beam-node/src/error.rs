@@ -204,7 +204,7 @@ impl Error {
     }
 
     /// What a node that was shut down, or is about to be, does not do any more.
-    pub(crate) fn shut_down() -> Self {
+    pub fn shut_down() -> Self {
         Self::new(
             Code::ServiceUnavailable,
             "this node was shut down",

@@ -358,6 +358,11 @@ impl Node {
         self.state.groups.watch(group.into())
     }
 
+    /// How often any process group has changed, as a value that changes with them.
+    pub fn watch_groups(&self) -> watch::Receiver<u64> {
+        self.state.groups.changes()
+    }
+
     /// Waits until a process group has members on at least `count` nodes.
     ///
     /// # Errors
@@ -485,8 +490,23 @@ impl Node {
         self.state.identity.serving.calls.count()
     }
 
-    /// Calls that peers have made of this node in all, answered or not. Those of functions that
-    /// every node exports, such as `erlang:nodes/0`, do not count.
+    /// Waits until the node is stopped: by [`Node::shutdown`], once its drain is over, or by the
+    /// drop of its last clone.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Nothing is lost when this future is dropped.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.state.stop.clone().cancelled_owned()
+    }
+
+    /// Whether the node is stopped; see [`Node::stopped`].
+    pub fn is_stopped(&self) -> bool {
+        self.state.is_closed()
+    }
+
+    /// Calls that peers have made of this node's exports in all, answered or not, but for those of
+    /// [housekeeping](Export::housekeeping), such as `erlang:nodes/0`.
     pub fn served(&self) -> u64 {
         self.state.served()
     }

@@ -14,7 +14,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Function, atoms, builtin,
+    Function, atoms,
     error::{Cause, Code, Error},
     export::{CallContext, Outcome},
     link::{Link, SendError},
@@ -48,9 +48,6 @@ pub(crate) fn spawn(
         }
     };
 
-    if !builtin::is_builtin(&call.module, &call.function) {
-        node.identity.served.fetch_add(1, Ordering::Relaxed);
-    }
     let cancelled = CancellationToken::new();
     let origin = Some((link.id, request.request.clone()));
     let process = node.processes.spawn(
@@ -179,6 +176,9 @@ impl Serving {
         let Some(export) = self.node.exports.find(&module, &function, arity) else {
             return Outcome::undefined(&module, &function, arity, &arguments);
         };
+        if export.is_work {
+            self.node.identity.served.fetch_add(1, Ordering::Relaxed);
+        }
         let Context {
             caller,
             deadline,

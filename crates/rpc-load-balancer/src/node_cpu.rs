@@ -42,7 +42,7 @@ pub(crate) fn export(node: &Node) {
         async move { Ok::<_, ()>(local) }
     };
     // Another balancer of the node has exported it, or the program one of its own.
-    let _ = node.register(Export::new(FUNCTION.0, FUNCTION.1, answer));
+    let _ = node.register(Export::new(FUNCTION.0, FUNCTION.1, answer).housekeeping());
 }
 
 /// Measures the processors between one reading and the next.

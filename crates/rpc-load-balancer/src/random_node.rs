@@ -84,6 +84,9 @@ impl RandomNode {
     }
 
     pub(crate) fn route(&self) -> Result<Route, Error> {
+        if self.node.is_stopped() {
+            return Err(Error::shut_down());
+        }
         if self.filter.matches(self.node.name()) {
             return self.own_route();
         }

@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     pub(crate) function: Function,
     pub(crate) arity: usize,
     pub(super) runner: Runner,
+    /// Whether a call counts as served.
+    pub(crate) is_work: bool,
 }
 
 /// Decodes the arguments, calls the handler and encodes its result; all of it when polled.

@@ -40,6 +40,7 @@ pub struct Export {
     name: String,
     arity: usize,
     runner: Runner,
+    is_work: bool,
 }
 
 impl Export {
@@ -191,7 +192,17 @@ impl Export {
             function,
             arity: self.arity,
             runner: self.runner,
+            is_work: self.is_work,
         })
+    }
+
+    /// Says that calls of this function are no work of anybody's, but questions that nodes ask each
+    /// other by themselves: they do not count as [served](crate::Node::served), so that a node that
+    /// stops does not wait for more of them.
+    #[must_use]
+    pub fn housekeeping(mut self) -> Self {
+        self.is_work = false;
+        self
     }
 
     /// An async handler, and how its output is reported.
@@ -232,6 +243,7 @@ impl Export {
             name: name.as_ref().to_owned(),
             arity,
             runner: Arc::new(runner),
+            is_work: true,
         }
     }
 }

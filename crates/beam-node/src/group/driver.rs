@@ -185,6 +185,11 @@ impl ScopeDriver {
         })
     }
 
+    /// How often any group has changed.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.groups.changes()
+    }
+
     /// How many memberships a peer has.
     pub(crate) fn memberships(&self, peer: &NodeName) -> usize {
         self.groups.memberships(peer)

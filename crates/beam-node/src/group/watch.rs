@@ -20,6 +20,8 @@ struct State {
     scope: Scope,
     members: Watched<Members>,
     published: Watched<PublishedValues>,
+    /// How often anything changed.
+    changes: watch::Sender<u64>,
 }
 
 /// Values by name, which change, and those who watch them.
@@ -37,6 +39,7 @@ impl Groups {
             scope: Scope::new(node, own, memberships_per_peer),
             members: Watched::default(),
             published: Watched::default(),
+            changes: watch::Sender::new(0),
         }))
     }
 
@@ -99,6 +102,11 @@ impl Groups {
         published.watch(key, now)
     }
 
+    /// How often any group has changed.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.lock().changes.subscribe()
+    }
+
     /// The members of a group and what nodes publish under a key, at one moment.
     pub(crate) fn members_and_published(
         &self,
@@ -117,11 +125,18 @@ impl Groups {
 impl State {
     /// Tells those who watch of what has changed.
     fn publish(&mut self) {
+        let before = *self.changes.borrow();
+        let mut changes = before;
         while let Some((key, values)) = self.scope.next_published() {
             self.published.tell(&key, values);
+            changes += 1;
         }
         while let Some(change) = self.scope.next_change() {
             self.members.tell(&change.group, change.members);
+            changes += 1;
+        }
+        if changes > before {
+            self.changes.send_replace(changes);
         }
     }
 }

@@ -43,9 +43,9 @@ pub(super) struct InvokeOptions {
     algorithm: AlgorithmOptions,
 
     /// When there is nobody to call, try again so many times, and at once when somebody comes;
-    /// `infinity` is until --timeout
-    #[arg(long, value_name = "N", default_value = "0", value_parser = retry)]
-    retry: Retry,
+    /// `infinity` is until --timeout; with --balancer or --match [default: 0]
+    #[arg(long, value_name = "N", value_parser = retry)]
+    retry: Option<Retry>,
 
     /// How long to wait between two tries
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
@@ -131,7 +131,7 @@ impl InvokeOptions {
             target,
             invocation,
             timeout: client.timeout,
-            retry: self.retry.pause(self.retry_sleep),
+            retry: self.retry.unwrap_or(Retry::never()).pause(self.retry_sleep),
             key: self.algorithm.key()?,
         };
         let done = match self.count {
@@ -150,6 +150,11 @@ impl InvokeOptions {
                 let filter = NodeFilter::any(&self.patterns)
                     .map_err(|error| Failure::usage(format!("--match: {}", error.message)))?;
                 (Callee::Matching(filter), self.words.as_slice())
+            }
+            (None, Some(_)) if self.retry.is_some() => {
+                return Err(Failure::usage(
+                    "--retry waits for somebody to call: it needs --balancer or --match",
+                ));
             }
             (None, Some((node, words))) => (Callee::Node(callee(node)?), words),
             (None, None) => return Err(unexpected_words(false)),

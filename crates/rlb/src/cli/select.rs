@@ -42,7 +42,7 @@ pub(super) struct Select {
     #[arg(long, conflicts_with = "distinct")]
     histogram: bool,
 
-    /// Go on picking for so long before --count begins: algorithms such as least-cpu learn in that
+    /// Wait so long before the first pick: algorithms such as least-cpu learn of the members in that
     /// time
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     settle: Option<Duration>,

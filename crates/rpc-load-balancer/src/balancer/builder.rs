@@ -199,6 +199,7 @@ impl BalancerBuilder {
             pool: self.pool,
             tracker: Tracker::default(),
             drain: self.drain,
+            was_member: joins,
             options: self.options,
             telemetry,
             members,

@@ -50,7 +50,8 @@ impl Drain {
         if timeout(self.timeout, empty).await.is_ok() {
             return Ok(());
         }
-        match (balancer.in_flight(), node.serving()) {
+        let serving = if was_member { node.serving() } else { 0 };
+        match (balancer.in_flight(), serving) {
             // Only the wait for late calls was cut short.
             (0, 0) => Ok(()),
             (calling, serving) => Err(Error::new(

@@ -65,6 +65,8 @@ pub(super) struct Shared {
     /// Calls in flight that no member was selected for.
     pub(super) tracker: Tracker,
     pub(super) drain: Drain,
+    /// Whether peers may have seen this node as a member, now or before.
+    pub(super) was_member: bool,
     /// What calls do unless told otherwise.
     pub(super) options: Options,
     pub(super) telemetry: Telemetry,
@@ -218,8 +220,8 @@ impl Balancer {
         self.select_nodes_by(count, &Selection::default())
     }
 
-    /// Selects up to `count` different members for a key; algorithms that hash give the one that
-    /// [`Balancer::select_with_key`] picks, then its replicas.
+    /// Selects up to `count` different members for a key; algorithms that hash give its owner, then
+    /// its replicas.
     ///
     /// # Errors
     ///
@@ -366,7 +368,8 @@ impl Balancer {
     ///
     /// When the future is dropped the group is left all the same.
     pub async fn drain(&self) -> Result<(), Error> {
-        let was_member = self.leave();
+        self.leave();
+        let was_member = self.shared.was_member;
         let drained = self.shared.drain.run(self, was_member).await;
         drained.map_err(|error| self.complete(error))
     }
@@ -399,17 +402,18 @@ impl Balancer {
         Changes::of(&self.shared.members)
     }
 
-    pub(crate) fn select_by(&self, selection: &Selection<'_>) -> Result<Lease, Error> {
-        match self.shared.pool.select(selection) {
-            Some(lease) => {
-                self.shared.telemetry.selected(lease.node());
-                Ok(lease)
-            }
-            None => {
-                self.shared.telemetry.selected_nobody();
-                Err(self.no_member())
-            }
-        }
+    fn select_by(&self, selection: &Selection<'_>) -> Result<Lease, Error> {
+        let lease = self.pick(selection)?;
+        self.shared.telemetry.selected(lease.node());
+        Ok(lease)
+    }
+
+    /// Selects a member that may still give way to another one.
+    pub(crate) fn pick(&self, selection: &Selection<'_>) -> Result<Lease, Error> {
+        self.shared.pool.select(selection).ok_or_else(|| {
+            self.shared.telemetry.selected_nobody();
+            self.no_member()
+        })
     }
 
     fn select_nodes_by(
@@ -418,6 +422,9 @@ impl Balancer {
         selection: &Selection<'_>,
     ) -> Result<Vec<Lease>, Error> {
         let leases = self.shared.pool.select_nodes(count, selection);
+        for lease in &leases {
+            self.shared.telemetry.selected(lease.node());
+        }
         match leases.is_empty() && count > 0 {
             true => Err(self.no_member()),
             false => Ok(leases),
@@ -444,6 +451,9 @@ impl Balancer {
     }
 
     fn no_member(&self) -> Error {
+        if self.node().is_stopped() {
+            return self.complete(Error::shut_down());
+        }
         let message = match self.shared.members.borrow().len() {
             0 => "no members".to_owned(),
             count => format!("no fit member among {count}"),
@@ -455,11 +465,11 @@ impl Balancer {
         ))
     }
 
-    /// Adds which balancer it was.
     pub(crate) fn telemetry(&self) -> &Telemetry {
         &self.shared.telemetry
     }
 
+    /// Adds which balancer it was.
     pub(crate) fn complete(&self, error: Error) -> Error {
         error.of_balancer(self.name())
     }

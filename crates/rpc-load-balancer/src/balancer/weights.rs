@@ -34,6 +34,6 @@ impl Weights {
 /// Reads the name of a node that a weight is for.
 pub(super) fn weighed(node: &str) -> Result<NodeName, Error> {
     node.parse().map_err(|error| {
-        Error::bad_request(format!("weight: {node:?} is no name of a node: {error}"))
+        Error::bad_request(format!("weights: {node:?} is no name of a node: {error}"))
     })
 }

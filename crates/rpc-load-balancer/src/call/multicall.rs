@@ -13,15 +13,16 @@ use beam_node::{Arguments, Error, Function};
 use futures_util::future::join_all;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
+use tracing::Instrument;
 
-use super::request::DEFAULT_TIMEOUT;
-use crate::balancer::Balancer;
+use super::request::{DEFAULT_TIMEOUT, status};
+use crate::{balancer::Balancer, telemetry::Kind};
 
 /// One call to every member of a balancer, all at once; awaiting it sends them.
 ///
 /// There is one timeout for all, 10 s by default: members that have not answered by then fail with
 /// `request_timeout`, the others' results are there all the same. Members of weight 0 are called
-/// too. Each call is sent once; dropping the future abandons those that have no answer.
+/// too, and it is always the members, whether calls are direct or not. Each call is sent once; dropping the future abandons those that have no answer.
 #[must_use = "the calls are sent when this is awaited"]
 #[derive(Debug)]
 pub struct Multicall<'a, T, A> {
@@ -73,14 +74,24 @@ impl<T: DeserializeOwned + Send, A: Arguments> Multicall<'_, T, A> {
             let (arguments, timeout) = (&self.arguments, self.timeout);
             async move {
                 let _tracked = balancer.track_call();
-                let result = match balancer.node().peer(&name) {
-                    Ok(peer) => {
-                        // Encoding for the members before this one has taken a bit of the time.
-                        let left = timeout.saturating_sub(started.elapsed());
-                        peer.call(function, arguments).timeout(left).send().await
-                    }
-                    Err(error) => Err(error),
+                let span = tracing::debug_span!(
+                    "call",
+                    balancer = balancer.name(),
+                    %function,
+                    kind = Kind::Call.as_str(),
+                    node = name.as_str(),
+                    outcome = tracing::field::Empty,
+                );
+                let measured = balancer.telemetry().begin(Kind::Call, &name, function);
+                let asked = async {
+                    let peer = balancer.node().peer(&name)?;
+                    // Encoding for the members before this one has taken a bit of the time.
+                    let left = timeout.saturating_sub(started.elapsed());
+                    peer.call(function, arguments).timeout(left).send().await
                 };
+                let result = asked.instrument(span.clone()).await;
+                span.record("outcome", status(&result));
+                measured.end(status(&result), started.elapsed());
                 (name, result.map_err(|error| balancer.complete(error)))
             }
         });

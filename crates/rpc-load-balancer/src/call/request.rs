@@ -145,29 +145,35 @@ impl<A: Arguments> Request<A> {
             Ok(function) => function,
             Err(error) => return (None, Err(self.target.complete(error.clone()))),
         };
-        let mut clock = Clock::start(self.options.timeout);
+        let clock = Clock::start(self.options.timeout);
         let mut tries = self.options.retry.begin();
         let mut changes: Option<TargetChanges> = None;
+        // The end of the pause that goes on, however often it is interrupted in vain.
+        let mut due: Option<Instant> = None;
         loop {
-            let (node, result) = self.try_all::<D>(function, &mut clock).await;
+            let (node, result) = self.try_all::<D>(function, &clock).await;
             let result = result.map_err(|error| {
                 let error = error.in_function(function, self.arguments.arity());
                 self.target.complete(error)
             });
             match result {
-                Err(error) if is_no_route(&error) && !tries.are_used_up() => {
-                    let Some(changes) = &mut changes else {
-                        // Somebody may have come since; from here on that is noticed.
+                Err(error) if is_no_route(&error) && !tries.are_used_up() && !clock.is_over() => {
+                    if changes.is_none() {
                         changes = Some(self.target.changes());
-                        continue;
-                    };
-                    let pause = tries.pause().unwrap_or(clock.deadline);
-                    let was_change = changes.next(pause.min(clock.deadline)).await;
+                        // Somebody may have come before changes were noticed.
+                        if node.is_none() && self.target.has_candidates() {
+                            continue;
+                        }
+                    }
+                    let end = *due.get_or_insert_with(|| tries.pause().unwrap_or(clock.deadline));
+                    if let Some(changes) = &mut changes
+                        && !changes.next(end.min(clock.deadline)).await
+                    {
+                        tries.take();
+                        due = None;
+                    }
                     if clock.is_over() {
                         return (node, Err(error));
-                    }
-                    if !was_change {
-                        tries.take();
                     }
                 }
                 result => return (node, result),
@@ -180,7 +186,7 @@ impl<A: Arguments> Request<A> {
     async fn try_all<D: Delivery>(
         &self,
         function: &Function,
-        clock: &mut Clock,
+        clock: &Clock,
     ) -> Delivered<D::Output> {
         let selection = self
             .options
@@ -227,10 +233,13 @@ impl<A: Arguments> Request<A> {
         &self,
         route: Route,
         function: &Function,
-        clock: &mut Clock,
+        clock: &Clock,
     ) -> (NodeName, Result<D::Output, Error>) {
         let node = route.node().clone();
         let telemetry = self.target.telemetry();
+        if let Route::Member(_) = route {
+            telemetry.selected(&node);
+        }
         let measured = telemetry.begin(D::KIND, &node, function);
         let started = Instant::now();
         let result = match route.peer(self.target.node()) {
@@ -238,29 +247,37 @@ impl<A: Arguments> Request<A> {
             Err(error) => Err(error),
         };
         let elapsed = started.elapsed();
-        route.end(&result, elapsed);
+        route.end(D::KIND, &result, elapsed);
         measured.end(status(&result), elapsed);
         (node, result)
     }
 }
 
-fn status<T>(result: &Result<T, Error>) -> &'static str {
+pub(super) fn status<T>(result: &Result<T, Error>) -> &'static str {
     match result {
         Ok(_) => "ok",
         Err(error) => error.code.as_str(),
     }
 }
 
-/// Whether another node may be asked at once: the one that was is certain not to have run it.
+/// Whether another node may be asked at once: the one that was is certain not to have run it, and
+/// the reason lies with that node.
 fn goes_elsewhere(error: &Error) -> bool {
-    matches!(error.cause(), Cause::NotConnected(_) | Cause::Refused(_))
+    matches!(
+        error.cause(),
+        Cause::NotConnected(_)
+            | Cause::Refused(_)
+            | Cause::Limit("calls_per_peer" | "outgoing_bytes_per_peer")
+    )
 }
+
+/// So long it takes to pick a node.
+const NEXT_TO_NONE: Duration = Duration::from_millis(1);
 
 /// The time that a call has.
 struct Clock {
     timeout: Duration,
     deadline: Instant,
-    is_untouched: bool,
 }
 
 impl Clock {
@@ -270,16 +287,16 @@ impl Clock {
         Self {
             timeout,
             deadline: Instant::now() + timeout.min(longest),
-            is_untouched: true,
         }
     }
 
-    /// The time that is left: all of it, the first time, so that the timeout that was asked for is
-    /// the one that an error tells of.
-    fn left(&mut self, now: Instant) -> Duration {
-        match std::mem::take(&mut self.is_untouched) {
+    /// The time that is left: all of it as long as next to none is gone, so that the timeout that
+    /// was asked for is the one that an error tells of.
+    fn left(&self, now: Instant) -> Duration {
+        let left = self.deadline.saturating_duration_since(now);
+        match self.timeout.saturating_sub(left) < NEXT_TO_NONE {
             true => self.timeout,
-            false => self.deadline.saturating_duration_since(now),
+            false => left,
         }
     }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 use beam_dist::NodeName;
 use beam_node::{Cause, Error, Node, Peer};
 
-use crate::members::{Lease, Outcome, OutcomeKind, Tracked};
+use crate::{
+    members::{Lease, Outcome, OutcomeKind, Tracked},
+    telemetry::Kind,
+};
 
 /// The node that a call goes to, and the hold on it while the call lasts.
 pub(crate) enum Route {
@@ -35,19 +38,20 @@ impl Route {
     }
 
     /// The call ended so, after this time.
-    pub(super) fn end<T>(self, result: &Result<T, Error>, elapsed: Duration) {
+    pub(super) fn end<T>(self, call: Kind, result: &Result<T, Error>, elapsed: Duration) {
         if let Self::Member(lease) = self
-            && let Some(kind) = kind(result)
+            && let Some(kind) = kind(call, result)
         {
             lease.end(Outcome { kind, elapsed });
         }
     }
 }
 
-/// What a result says about the member: nothing, where the fault lies here.
-fn kind<T>(result: &Result<T, Error>) -> Option<OutcomeKind> {
+/// What a result says about the member: nothing, where the fault lies here, or where nobody has
+/// waited for an answer.
+fn kind<T>(call: Kind, result: &Result<T, Error>) -> Option<OutcomeKind> {
     let error = match result {
-        Ok(_) => return Some(OutcomeKind::Success),
+        Ok(_) => return (call == Kind::Call).then_some(OutcomeKind::Success),
         Err(error) => error,
     };
     match error.cause() {

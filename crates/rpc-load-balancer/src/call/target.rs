@@ -1,8 +1,13 @@
 //! Who may be called.
 
+use std::{future::Future, pin::Pin};
+
 use beam_dist::NodeName;
-use beam_node::{Error, Node};
-use tokio::time::{Instant, sleep_until};
+use beam_node::{Error, Event, Node};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use super::Route;
 use crate::{
@@ -34,7 +39,7 @@ impl Target {
     pub(super) fn route(&self, selection: &Selection<'_>, directly: bool) -> Result<Route, Error> {
         match self {
             Self::Members(balancer) if directly => Ok(balancer.own_route()),
-            Self::Members(balancer) => balancer.select_by(selection).map(Route::Member),
+            Self::Members(balancer) => balancer.pick(selection).map(Route::Member),
             Self::RandomNode(random) if directly => random.own_route(),
             Self::RandomNode(random) => random.route(),
         }
@@ -61,11 +66,24 @@ impl Target {
         }
     }
 
+    /// Whether there is anybody to be picked.
+    pub(super) fn has_candidates(&self) -> bool {
+        match self {
+            Self::Members(balancer) => balancer.members().is_ok(),
+            Self::RandomNode(random) => random.alternative(|_| true).is_some(),
+        }
+    }
+
     /// From here on, changes of who may be called are noticed.
     pub(super) fn changes(&self) -> TargetChanges {
-        match self {
-            Self::Members(balancer) => TargetChanges::Members(balancer.changes()),
-            Self::RandomNode(random) => TargetChanges::Connections(random.node().events()),
+        let node = self.node();
+        let change = match self {
+            Self::Members(balancer) => Change::OfMembers(balancer.changes()),
+            Self::RandomNode(_) => Change::OfNodes(node.events(), node.watch_groups()),
+        };
+        TargetChanges {
+            change,
+            stopped: Box::pin(node.stopped()),
         }
     }
 
@@ -94,28 +112,44 @@ impl Target {
 }
 
 /// Changes of who may be called.
-pub(super) enum TargetChanges {
-    Members(Changes),
-    Connections(beam_node::Events),
+pub(super) struct TargetChanges {
+    change: Change,
+    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+enum Change {
+    OfMembers(Changes),
+    /// A node becomes a candidate by a connection, or by joining some group.
+    OfNodes(beam_node::Events, watch::Receiver<u64>),
 }
 
 impl TargetChanges {
-    /// Waits for a change, but no longer than this. Returns whether there was one.
+    /// Waits for a change, or until the own node is stopped, but no longer than this. Returns
+    /// whether there was one.
     pub(super) async fn next(&mut self, until: Instant) -> bool {
-        let change = async {
-            match self {
-                Self::Members(changes) => changes.next().await,
-                Self::Connections(events) => {
-                    if events.next().await.is_none() {
-                        // The node has stopped; nothing changes any more.
-                        std::future::pending::<()>().await;
-                    }
-                }
-            }
-        };
         tokio::select! {
-            () = change => true,
+            () = self.change.next() => true,
+            () = &mut self.stopped => true,
             () = sleep_until(until) => false,
+        }
+    }
+}
+
+impl Change {
+    async fn next(&mut self) {
+        match self {
+            Self::OfMembers(changes) => changes.next().await,
+            Self::OfNodes(events, groups) => loop {
+                tokio::select! {
+                    event = events.next() => match event {
+                        Some(Event::Up { .. } | Event::Missed(_)) => return,
+                        Some(_) => {}
+                        // The node has ended, which others notice.
+                        None => std::future::pending().await,
+                    },
+                    Ok(()) = groups.changed() => return,
+                }
+            },
         }
     }
 }

@@ -133,7 +133,10 @@ fn pool(algorithm: impl Algorithm) -> Result<Arc<dyn Selector>, Error> {
 fn hash_ring(options: &mut Options<'_>) -> Result<HashRing, Error> {
     let mut ring = HashRing::new();
     if let Some(points) = options.take("weight")? {
-        ring = ring.points(points)?;
+        ring = ring.points(points).map_err(|_| {
+            let most = HashRing::MAX_POINTS;
+            Error::bad_request(format!("weight: {points} is not a number from 1 to {most}"))
+        })?;
     }
     let releases = [("otp25", AtomKeys::Otp25), ("otp26", AtomKeys::Otp26)];
     if let Some(release) = options.one_of("atom-keys", &releases)? {
@@ -252,7 +255,7 @@ mod tests {
             ),
             (
                 "hash-ring:weight=0",
-                "hash-ring: points: 0 is not a number from 1",
+                "hash-ring: weight: 0 is not a number from 1",
             ),
             (
                 "hash-ring:weight=x",

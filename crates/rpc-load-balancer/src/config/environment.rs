@@ -38,7 +38,8 @@ impl BalancerConfig {
         let mut config = Self::default();
         for key in KEYS {
             let name = format!("RLB_{}", key.to_uppercase());
-            if let Some(text) = variable(&name) {
+            // One that is empty is as good as none.
+            if let Some(text) = variable(&name).filter(|text| !text.is_empty()) {
                 let table = Table::from_iter([(key.to_owned(), value(key, &text))]);
                 let set: Self = table.try_into().map_err(|error: toml::de::Error| {
                     Error::bad_request(format!("{name}: {text:?}: {}", error.message()))

@@ -28,7 +28,8 @@
 //!
 //! Durations are texts with a unit, such as `"500ms"` and `"2m"`, or numbers of milliseconds. The
 //! environment variables `RLB_ALGORITHM`, `RLB_RETRY_COUNT` and so on, one for each key but
-//! `weights`, come before what the file says; several patterns are separated by commas there. What
+//! `weights`, come before what the file says; several patterns are separated by commas there, so
+//! that none can hold one. What
 //! the program itself says to a builder after [`BalancerBuilder::config`] comes before all of these.
 //!
 //! [`NodeFilter`]: crate::NodeFilter

@@ -31,7 +31,7 @@ pub struct Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OutcomeKind {
-    /// It answered with a result.
+    /// It answered with a result. A cast, which has none, tells nothing when it was sent.
     Success,
     /// It answered that the function raised, does not exist, or was killed.
     Raised,

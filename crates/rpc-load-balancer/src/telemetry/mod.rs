@@ -1,6 +1,6 @@
 //! What calls and selections tell of themselves.
 //!
-//! Every call and cast runs in a [`tracing`] span `call` of the level `debug`, with the fields
+//! Every call and cast, also each of a multicall, runs in a [`tracing`] span `call` of the level `debug`, with the fields
 //! `balancer`, `function`, `kind`, `node` and, at its end, `outcome`.
 //!
 //! With the crate's feature `metrics`, the series below go to the recorder of the [`metrics`]
@@ -19,7 +19,8 @@
 //! | `rpc_load_balancer_node_pool_size` | gauge | `load_balancer`, `algorithm` |
 //!
 //! A call that went to another node, because the first could not be reached, counts once for each.
-//! `type` is `call` or `cast`, `status` is `ok` or the code of the error, `module` is written as
+//! `type` is `call` or `cast`, `status` is `ok`, the code of the error, or `cancelled` for a call that
+//! its caller gave up, `module` is written as
 //! Elixir does (`String`, `:erlang`), and `load_balancer` is empty for calls on random nodes. The
 //! histogram's buckets belong to the recorder; [`DURATION_BUCKETS`] are those of the library.
 //!

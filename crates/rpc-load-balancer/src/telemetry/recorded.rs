@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use beam_dist::NodeName;
 use beam_node::{Function, Members};
 use metrics::{Counter, Gauge, counter, gauge, histogram};
+use tokio::time::Instant;
 
 use super::Kind;
 
@@ -23,11 +24,16 @@ pub(crate) struct Telemetry(Arc<Series>);
 
 struct Series {
     balancer: String,
+    pool: Option<PoolSeries>,
+    started: RwLock<HashMap<(NodeName, Function, Kind), Arc<Labels>>>,
+}
+
+/// What a balancer counts of its selections.
+struct PoolSeries {
     algorithm: &'static str,
     selected: ArcSwap<HashMap<NodeName, Counter>>,
     selected_nobody: Counter,
-    pool_size: Gauge,
-    started: RwLock<HashMap<(NodeName, Function, Kind), Arc<Labels>>>,
+    size: Gauge,
 }
 
 /// What tells the calls of one function on one node apart from others.
@@ -40,63 +46,83 @@ struct Labels {
     started: Counter,
 }
 
-/// A call under way.
-pub(crate) struct Measured(Arc<Labels>);
+/// A call under way. One that is dropped was given up by its caller.
+pub(crate) struct Measured {
+    labels: Arc<Labels>,
+    begun: Instant,
+    is_over: bool,
+}
 
 /// So many functions on so many nodes are kept; others are looked up each time.
 const MOST_KEPT: usize = 4_096;
 
 impl Telemetry {
     pub(crate) fn of_balancer(name: &str, algorithm: &'static str) -> Self {
-        let balancer = name.to_owned();
-        Self(Arc::new(Series {
+        let pool = PoolSeries {
             algorithm,
             selected: ArcSwap::default(),
             selected_nobody: counter!(
                 "rpc_load_balancer_node_selected_empty_count",
-                "load_balancer" => balancer.clone(), "algorithm" => algorithm,
+                "load_balancer" => name.to_owned(), "algorithm" => algorithm,
             ),
-            pool_size: gauge!(
+            size: gauge!(
                 "rpc_load_balancer_node_pool_size",
-                "load_balancer" => balancer.clone(), "algorithm" => algorithm,
+                "load_balancer" => name.to_owned(), "algorithm" => algorithm,
             ),
-            started: RwLock::default(),
-            balancer,
-        }))
+        };
+        Self::new(name, Some(pool))
     }
 
     /// For calls that no balancer makes.
     pub(crate) fn of_nobody() -> Self {
-        Self::of_balancer("", "")
+        Self::new("", None)
+    }
+
+    fn new(balancer: &str, pool: Option<PoolSeries>) -> Self {
+        Self(Arc::new(Series {
+            balancer: balancer.to_owned(),
+            pool,
+            started: RwLock::default(),
+        }))
     }
 
     /// These are the members from now on.
     pub(crate) fn members(&self, members: &Members) {
-        let before = self.0.selected.load();
+        // What was kept of nodes that left would be kept for ever.
+        let started = self.0.started.write();
+        let mut started = started.unwrap_or_else(PoisonError::into_inner);
+        started.retain(|(node, ..), _| members.contains(node));
+        drop(started);
+        let Some(pool) = &self.0.pool else { return };
+        let before = pool.selected.load();
         let selected = members.nodes().map(|node| {
             let counter = before.get(node).cloned().unwrap_or_else(|| {
                 counter!(
                     "rpc_load_balancer_node_selected_count",
                     "load_balancer" => self.0.balancer.clone(),
-                    "algorithm" => self.0.algorithm,
+                    "algorithm" => pool.algorithm,
                     "node" => node.to_string(),
                 )
             });
             (node.clone(), counter)
         });
-        self.0.selected.store(Arc::new(selected.collect()));
-        self.0.pool_size.set(members.len() as f64);
+        pool.selected.store(Arc::new(selected.collect()));
+        pool.size.set(members.len() as f64);
     }
 
     pub(crate) fn selected(&self, node: &NodeName) {
         // One that left a moment ago is not worth a series.
-        if let Some(counter) = self.0.selected.load().get(node) {
+        if let Some(pool) = &self.0.pool
+            && let Some(counter) = pool.selected.load().get(node)
+        {
             counter.increment(1);
         }
     }
 
     pub(crate) fn selected_nobody(&self) {
-        self.0.selected_nobody.increment(1);
+        if let Some(pool) = &self.0.pool {
+            pool.selected_nobody.increment(1);
+        }
     }
 
     /// A call of this function goes to this node now.
@@ -117,7 +143,11 @@ impl Telemetry {
             labels
         });
         labels.started.increment(1);
-        Measured(labels)
+        Measured {
+            labels,
+            begun: Instant::now(),
+            is_over: false,
+        }
     }
 }
 
@@ -169,10 +199,29 @@ impl Labels {
 
 impl Measured {
     /// The call ended so, after this time.
-    pub(crate) fn end(self, status: &'static str, elapsed: Duration) {
-        let labels = self.0.with_status(status);
+    pub(crate) fn end(mut self, status: &'static str, elapsed: Duration) {
+        self.is_over = true;
+        self.record(status, elapsed);
+    }
+
+    fn record(&self, status: &'static str, elapsed: Duration) {
+        let labels = self.labels.with_status(status);
         counter!("rpc_load_balancer_rpc_request_stop_count", labels.clone()).increment(1);
         histogram!("rpc_load_balancer_rpc_duration_milliseconds", labels)
             .record(elapsed.as_secs_f64() * 1_000.0);
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.record("cancelled", self.begun.elapsed());
+        }
+    }
+}
+
+impl Drop for PoolSeries {
+    fn drop(&mut self) {
+        self.size.set(0.0);
     }
 }

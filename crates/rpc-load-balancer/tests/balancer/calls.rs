@@ -218,6 +218,7 @@ async fn the_algorithm_learns_what_became_of_calls_unless_the_caller_is_at_fault
     let good: Result<String, _> = balancer.call(("demo", "node"), ()).await;
     let absent: Result<(), _> = balancer.call(("demo", "absent"), ()).await;
     let not_a_term: Result<(), _> = balancer.call(("demo", "node"), (f64::NAN,)).await;
+    balancer.cast(("demo", "node"), ()).await.unwrap();
     let other_type: Result<u8, _> = balancer.call(("demo", "node"), ()).await;
     assert!(good.is_ok());
     assert!(absent.is_err());

@@ -76,3 +76,21 @@ async fn a_pure_client_does_not_wait_for_late_calls() {
         .unwrap();
     within(balancer.drain()).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_second_drain_waits_for_the_calls_that_the_first_did_not_see_end() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let w1 = cluster.node("w1", &[&app]).await;
+    w1.export("demo", "hang", async || std::future::pending::<()>().await)
+        .unwrap();
+    let member = Balancer::builder(GROUP).drain_timeout(Duration::from_millis(20));
+    let member = member.start(&w1).await.unwrap();
+    let call = app.call::<(), _>(w1.name(), ("demo", "hang"), ());
+    let _call = tokio::spawn(call.timeout(Duration::from_secs(60)).send());
+    until(|| w1.serving() == 1).await;
+    for _ in 0..2 {
+        let error = within(member.drain()).await.unwrap_err();
+        assert!(error.message.contains("1 calls received"), "{error}");
+    }
+}

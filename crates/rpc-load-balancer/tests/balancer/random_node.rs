@@ -1,6 +1,6 @@
 //! Calls on a random node whose name matches.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use rpc_load_balancer::{Code, NodeFilter, Retry, call_on_random_node, cast_on_random_node};
 
@@ -64,10 +64,13 @@ async fn a_call_waits_for_a_node_that_matches() {
     let cluster = Cluster::new();
     let app = cluster.node("app", &[]).await;
     let filter: NodeFilter = "w1".parse().unwrap();
-    let retry = Retry::forever().pause(std::time::Duration::from_millis(5));
+    // The pause would last for ever.
+    let retry = Retry::times(1).pause(Duration::MAX);
     let call = call_on_random_node::<String, _>(&app, filter, ("demo", "node"), ());
-    let call = tokio::spawn(call.retry(retry).send());
+    let call = tokio::spawn(call.timeout(Duration::MAX).retry(retry).send());
     let w1 = cluster.node("w1", &[&app]).await;
+    until(|| !app.peers().is_empty()).await;
+    tokio::task::yield_now().await;
     let _member = member(&w1).await;
     assert_eq!(within(call).await.unwrap().unwrap(), w1.name().as_str());
 }

@@ -1,9 +1,15 @@
 //! What calls do when there is nobody to call, or when the one that was picked cannot be reached.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
-use rpc_load_balancer::{Balancer, Code, Retry};
-use tokio::time::Instant;
+use rpc_load_balancer::{Algorithm, Balancer, Cause, Code, Retry, Selection, Snapshot};
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::support::{Cluster, GROUP, client, member, members_become, within};
 
@@ -118,5 +124,114 @@ async fn no_call_fails_while_members_die_and_come_back() {
             assert!(answer.is_ok(), "{answer:?} in round {round}");
         }
         members_become(&balancer, &[&w1]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_comes_late_leaves_a_call_what_is_left_of_its_time() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let w1 = cluster.node("w1", &[&app]).await;
+    w1.export("demo", "hang", async || std::future::pending::<()>().await)
+        .unwrap();
+    let balancer = client(&app).await;
+
+    let timeout = Duration::from_secs(2);
+    let call = balancer
+        .call::<(), _>(("demo", "hang"), ())
+        .timeout(timeout);
+    let call = tokio::spawn(call.send());
+    tokio::time::sleep(timeout / 2).await;
+    let _member = member(&w1).await;
+    let error = within(call).await.unwrap().unwrap_err();
+    assert_eq!(error.code, Code::RequestTimeout);
+    // What it was given is what was left.
+    let Cause::Timeout(given) = error.cause() else {
+        panic!("{error}")
+    };
+    assert!(*given <= timeout / 2, "{given:?}");
+}
+
+/// Picks nobody, and counts how often it was asked to.
+struct Nobody(Arc<AtomicU32>);
+
+impl Algorithm for Nobody {
+    type Table = ();
+    type State = ();
+
+    fn choose(&self, _: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+#[tokio::test]
+async fn there_are_as_many_tries_as_are_asked_for_and_one_before() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let tries = Arc::new(AtomicU32::new(0));
+    let balancer = Balancer::builder(GROUP)
+        .algorithm(Nobody(Arc::clone(&tries)))
+        .join(false)
+        .start(&app)
+        .await
+        .unwrap();
+    for times in [0, 1, 5] {
+        tries.store(0, Ordering::Relaxed);
+        let retry = Retry::times(times).pause(Duration::from_millis(1));
+        let call = balancer.call::<(), _>(("demo", "node"), ()).retry(retry);
+        within(call.send()).await.unwrap_err();
+        assert_eq!(tries.load(Ordering::Relaxed), times + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_member_with_as_many_calls_as_it_may_have_gives_way_to_another() {
+    let cluster = Cluster::new();
+    let app = cluster.limited_caller("app", 1).await;
+    let hung = cluster.node("w1", &[&app]).await;
+    let w2 = cluster.node("w2", &[&app]).await;
+    let started = Arc::new(Semaphore::new(0));
+    hung.export("demo", "hang", {
+        let started = Arc::clone(&started);
+        move || {
+            started.add_permits(1);
+            std::future::pending::<()>()
+        }
+    })
+    .unwrap();
+    let (_member1, _member2) = (member(&hung).await, member(&w2).await);
+    let balancer = client(&app).await;
+    members_become(&balancer, &[&hung, &w2]).await;
+    let hanging = app.call::<(), _>(hung.name(), ("demo", "hang"), ()).send();
+    let hanging = tokio::spawn(hanging);
+    within(started.acquire()).await.unwrap().forget();
+
+    for _ in 0..4 {
+        let name: String = within(balancer.call(("demo", "node"), ()).send())
+            .await
+            .unwrap();
+        assert_eq!(name, w2.name().as_str());
+    }
+    hanging.abort();
+}
+
+#[tokio::test]
+async fn calls_of_a_node_that_was_stopped_end_at_once() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let balancer = client(&app).await;
+    let waiting = balancer
+        .call::<(), _>(("demo", "node"), ())
+        .timeout(Duration::MAX);
+    let waiting = tokio::spawn(waiting.retry(Retry::forever().pause(Duration::MAX)).send());
+    tokio::task::yield_now().await;
+    within(app.shutdown()).await.unwrap();
+
+    let later = balancer
+        .call::<(), _>(("demo", "node"), ())
+        .timeout(Duration::MAX);
+    for error in [within(waiting).await.unwrap(), within(later.send()).await] {
+        assert!(matches!(error.unwrap_err().cause(), Cause::ShutDown));
     }
 }

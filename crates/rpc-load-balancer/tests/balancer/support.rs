@@ -35,6 +35,15 @@ impl Cluster {
         self.limited_node(alive, peers, limits).await
     }
 
+    /// A node that makes no more calls at once to each of its peers.
+    pub(crate) async fn limited_caller(&self, alive: &str, calls_per_peer: usize) -> Node {
+        let limits = Limits {
+            calls_per_peer,
+            ..Limits::default()
+        };
+        self.limited_node(alive, &[], limits).await
+    }
+
     async fn limited_node(&self, alive: &str, peers: &[&Node], limits: Limits) -> Node {
         let name = format!("{alive}@127.0.0.1");
         let node = Node::builder(&name)

@@ -104,3 +104,48 @@ async fn the_name_of_an_algorithm_is_that_of_its_type() {
     let pool = format!("node_pool_size algorithm=RoundRobin load_balancer={GROUP}");
     assert_eq!(series(&snapshotter), BTreeMap::from([(pool, 1)]));
 }
+
+#[tokio::test]
+async fn a_call_counts_for_the_nodes_that_were_asked_and_not_for_those_that_gave_way() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _installed = set_default_local_recorder(&recorder);
+
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let full = cluster.full_node("full", &[&app]).await;
+    let w1 = cluster.node("w1", &[&app]).await;
+    let (_member1, _member2) = (member(&full).await, member(&w1).await);
+    let balancer = client(&app).await;
+    members_become(&balancer, &[&full, &w1]).await;
+    for _ in 0..4 {
+        let _: String = balancer.call(("demo", "node"), ()).await.unwrap();
+    }
+    let _ = balancer
+        .multicall::<String, _>(("demo", "node"), ())
+        .await
+        .unwrap();
+    let given_up = balancer.call::<(), _>(("demo", "node"), ());
+    drop(tokio::time::timeout(std::time::Duration::ZERO, given_up.send()).await);
+
+    let series = series(&snapshotter);
+    let sum = |start: &str, labels: &[&str]| -> u64 {
+        let matching = series.iter().filter(|(series, _)| {
+            series.starts_with(start) && labels.iter().all(|label| series.contains(label))
+        });
+        matching.map(|(_, count)| count).sum()
+    };
+    let picked = |node| sum("node_selected_count", &[node, "algorithm=RoundRobin"]);
+    let (full, w1) = (picked("node=full@"), picked("node=w1@"));
+    // Every second call was refused, and then went to the other.
+    assert_eq!(
+        sum("rpc_request_stop_count", &["status=too_many_requests"]),
+        full + 1
+    );
+    assert!(
+        (2..=3).contains(&full) && (4..=5).contains(&w1),
+        "{full} {w1}"
+    );
+    let started = sum("rpc_request_start_count", &[]);
+    assert_eq!(sum("rpc_request_stop_count", &[]), started);
+}
