@@ -7,7 +7,7 @@ use std::io::{BufRead, Read};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::{Cluster, Running, eventually};
+use support::{Cluster, Directory, Running, eventually};
 
 const W1: &str = "w1@127.0.0.1";
 
@@ -164,4 +164,29 @@ fn it_warns_of_a_peer_that_has_another_cookie() {
     let mut line = String::new();
     node.stderr().read_line(&mut line).unwrap();
     assert!(line.contains(W1) && line.contains("cookie"), "{line}");
+}
+
+#[test]
+fn it_takes_its_settings_from_a_file() {
+    let cluster = Cluster::new();
+    let directory = Directory::new("settings");
+    let file = directory.file(
+        "rlb.toml",
+        "[balancers.pool]\nown_weight = 5\n[limits]\nserved_per_peer = 0\n",
+    );
+    let node = cluster.node(W1, &["--join", "pool", "--config", &file]);
+    let members = cluster.run(&["members", "pool", "--peer", W1, "--json"]);
+    assert_eq!(members.json(), json!([{"node": W1, "weight": 5}]));
+    cluster
+        .run(&["call", W1, "demo", "node"])
+        .failed(3, &["system_limit"]);
+    drop(node);
+
+    let wrong = directory.file("wrong.toml", "[balancers.pool]\nretry_cont = 5\n");
+    let arguments = ["node", "--name", W1, "--config", &wrong];
+    cluster
+        .run(&arguments)
+        .failed(2, &["wrong.toml", "retry_cont"]);
+    let arguments = ["node", "--name", W1, "--config", "/nowhere.toml"];
+    cluster.run(&arguments).failed(2, &["/nowhere.toml"]);
 }

@@ -4,8 +4,16 @@ mod support;
 
 use support::{rlb, run};
 
-const SUBCOMMANDS: [&str; 8] = [
-    "demo", "node", "ping", "nodes", "call", "cast", "members", "select",
+const SUBCOMMANDS: [&str; 9] = [
+    "demo",
+    "node",
+    "ping",
+    "nodes",
+    "call",
+    "cast",
+    "multicall",
+    "members",
+    "select",
 ];
 
 #[test]

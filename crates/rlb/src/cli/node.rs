@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io::{self, Read},
+    path::PathBuf,
     process, thread,
     time::Duration,
 };
@@ -11,7 +12,7 @@ use beam_node::{
     CallContext, Epmd, Error, Event, Events, Export, Listen, Node as BeamNode, NodeName,
 };
 use beam_term::{Atom, Integer, Term};
-use rpc_load_balancer::Balancer;
+use rpc_load_balancer::{Balancer, config::Config};
 use serde::Serialize;
 
 use super::{
@@ -42,6 +43,11 @@ pub(crate) struct Node {
     /// [default: as if 1]
     #[arg(long, value_name = "N", requires = "balancers")]
     weight: Option<u32>,
+
+    /// File with settings in TOML: [defaults] and [balancers.NAME] of the balancers to join, and
+    /// [limits] of the node
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
 
     /// Where to listen: a port, a range as 9100-9109, an address, or both as 10.0.0.7:9100
     /// [default: any port of the address that the host of its name has]
@@ -97,10 +103,15 @@ impl Node {
 
     /// Starts the node, with its exports and as a member of its balancers.
     async fn start(self) -> Result<(BeamNode, Vec<Balancer>), Failure> {
+        let config = match &self.config {
+            Some(path) => Config::from_file(path)?,
+            None => Config::default(),
+        };
         let mut builder = self
             .node
             .builder(None)
             .await?
+            .limits(config.limits().clone())
             .drain_timeout(self.drain_timeout);
         if let Some(listen) = self.listen {
             builder = builder.listen(listen);
@@ -113,7 +124,8 @@ impl Node {
         export_demo(&node)?;
         let mut joined = Vec::new();
         for name in &self.balancers {
-            let mut builder = Balancer::builder(alias(name));
+            let name = alias(name);
+            let mut builder = Balancer::builder(&*name).config(&config.balancer(&name)?);
             if let Some(weight) = self.weight {
                 builder = builder.own_weight(weight);
             }

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    env, fs,
     hash::{BuildHasher, RandomState},
     io::{BufRead, BufReader, Read},
     net::{Ipv4Addr, TcpListener},
     os::unix::process::ExitStatusExt,
+    path::PathBuf,
     process::{self, Child, ChildStderr, ChildStdout, Command, Stdio},
     sync::mpsc,
     thread,
@@ -305,4 +307,28 @@ impl Drop for Watchdog {
 pub(crate) fn signal(id: u32, signal: Signal) {
     let id = Pid::from_raw(id.cast_signed()).unwrap();
     kill_process(id, signal).unwrap();
+}
+
+/// A directory for the files of one test, which goes with the value.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("rlb-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Writes a file, and gives its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use beam_node::Error;
+use beam_node::{Error, Limits};
 use serde::Deserialize;
 
 use super::BalancerConfig;
 
-/// The settings of all balancers of a program.
+/// The settings of all balancers of a program, and the limits of its node.
 ///
 /// ```
 /// use rpc_load_balancer::{Balancer, config::Config};
@@ -34,6 +34,8 @@ pub struct Config {
     defaults: BalancerConfig,
     #[serde(default)]
     balancers: BTreeMap<String, BalancerConfig>,
+    #[serde(default)]
+    limits: Limits,
 }
 
 impl Config {
@@ -63,6 +65,11 @@ impl Config {
         })?;
         Self::from_toml(&text)
             .map_err(|error| Error::bad_request(format!("{}: {}", path.display(), error.message)))
+    }
+
+    /// The limits of the node, for [`NodeBuilder::limits`](beam_node::NodeBuilder::limits).
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The settings of a balancer: those of the environment, then those of its own, then the
@@ -141,6 +148,16 @@ mod tests {
     }
 
     #[test]
+    fn limits_that_are_not_set_have_their_defaults() {
+        let config = Config::from_toml("[limits]\ncalls_per_peer = 7").unwrap();
+        let expected = Limits {
+            calls_per_peer: 7,
+            ..Limits::default()
+        };
+        assert_eq!(*config.limits(), expected);
+    }
+
+    #[test]
     fn a_mistake_is_named_with_its_key_and_the_reason() {
         for (text, said) in [
             (
@@ -168,6 +185,14 @@ mod tests {
                 ["timeout", "500ms"],
             ),
             ("[balancer.b]", ["balancer", "unknown field"]),
+            (
+                "[limits]\ncalls_per_pear = 1",
+                ["calls_per_pear", "unknown field"],
+            ),
+            (
+                "[limits]\ncalls_per_peer = -1",
+                ["calls_per_peer", "invalid value"],
+            ),
         ] {
             let error = Config::from_toml(text).unwrap_err();
             assert_eq!(error.code, beam_node::Code::BadRequest);

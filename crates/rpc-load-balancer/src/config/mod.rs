@@ -1,4 +1,4 @@
-//! Settings of balancers, from a file in TOML and from the environment.
+//! Settings of balancers and of their node, from a file in TOML and from the environment.
 //!
 //! ```toml
 //! [defaults]                              # of every balancer
@@ -8,7 +8,12 @@
 //! algorithm = "hash-ring:weight=256"
 //! node_match = ["worker", "/^app[0-9]+@/"]
 //! weights = { "big@10.0.0.1" = 3 }
+//!
+//! [limits]                                # of the node
+//! calls_per_peer = 1024
 //! ```
+//!
+//! The keys of `[limits]` are the fields of [`Limits`](crate::Limits). Those of a balancer are
 //!
 //! | Key | Values | Default | Meaning |
 //! |---|---|---|---|
