@@ -44,8 +44,8 @@ pub(crate) struct Node {
     #[arg(long, value_name = "N", requires = "balancers")]
     weight: Option<u32>,
 
-    /// File with settings in TOML: [defaults] and [balancers.NAME] of the balancers to join, and
-    /// [limits] of the node
+    /// File with settings in TOML: tables `defaults` and `balancers.NAME` for the balancers to join,
+    /// and `limits` for the node
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
 
