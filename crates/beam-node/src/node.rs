@@ -427,7 +427,7 @@ impl Node {
     /// # Errors
     ///
     /// `bad_request` when key and value are too large: together they may take about 1,000 bytes
-    /// when encoded.
+    /// when encoded; `service_unavailable` once the node shuts down.
     pub fn publish(
         &self,
         key: impl Into<Term>,

@@ -52,7 +52,7 @@ struct Wires {
     is_closed: bool,
 }
 
-/// Why a process did not join a group.
+/// Why a process did not join a group, or publish a value.
 #[derive(Debug)]
 pub(crate) enum NotJoined {
     Invalid(InvalidGroup),
@@ -152,10 +152,14 @@ impl ScopeDriver {
         value: Term,
         pid: &Pid,
         replaced: Option<&Term>,
-    ) -> Result<Term, InvalidGroup> {
-        self.feed(&mut self.wires(), |scope| {
+    ) -> Result<Term, NotJoined> {
+        let mut wires = self.wires();
+        if wires.is_closed {
+            return Err(NotJoined::Closed);
+        }
+        Ok(self.feed(&mut wires, |scope| {
             scope.local_publish(key, value, pid, replaced)
-        })
+        })?)
     }
 
     /// Takes a process of this node out of its groups.
@@ -166,8 +170,8 @@ impl ScopeDriver {
         }
     }
 
-    /// Takes every process of this node out of every group, and lets none join any more. Tells when
-    /// the last process left, if there ever was one.
+    /// Takes every process of this node out of every group, and lets none join or publish any more.
+    /// Tells when the last process left, if there ever was one.
     pub(crate) fn close(&self) -> Option<Instant> {
         let mut wires = self.wires();
         wires.is_closed = true;

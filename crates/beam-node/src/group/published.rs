@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use beam_term::{Pid, Term};
 
-use super::{InvalidGroup, message::GROUP_NAME_BYTES};
+use super::{InvalidGroup, NotJoined, message::GROUP_NAME_BYTES};
 use crate::{
     atoms,
     error::Error,
@@ -79,13 +79,14 @@ impl Drop for Published {
     }
 }
 
-fn refused(key: &Term, error: &InvalidGroup) -> Error {
+fn refused(key: &Term, error: &NotJoined) -> Error {
     Error::bad_request(match error {
-        InvalidGroup::TooLong { bytes } => format!(
+        NotJoined::Closed => return Error::shut_down(),
+        NotJoined::Invalid(InvalidGroup::TooLong { bytes }) => format!(
             "the value to be published under {key} is too large: with its key it takes {bytes} \
              bytes when encoded, at most {GROUP_NAME_BYTES} are allowed"
         ),
-        InvalidGroup::Encode(error) => {
+        NotJoined::Invalid(InvalidGroup::Encode(error)) => {
             format!("the value to be published under {key} has no encoding: {error}")
         }
     })

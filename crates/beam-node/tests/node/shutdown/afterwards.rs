@@ -23,6 +23,7 @@ fn assert_shut_down(error: &Error) {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_it_is_asked_to_do_fails_at_once() {
     let (a, b) = Cluster::new().pair().await;
+    let mut published = a.publish(Term::atom("region"), 1).unwrap();
     within(a.shutdown()).await.unwrap();
 
     // None of them waits for anything.
@@ -39,6 +40,10 @@ async fn whatever_it_is_asked_to_do_fails_at_once() {
         assert_shut_down(&within(cast).await.unwrap_err());
     }
     assert_shut_down(&a.join(Term::atom("workers")).unwrap_err());
+    assert_shut_down(&a.publish(Term::atom("zone"), 1).unwrap_err());
+    assert_shut_down(&published.set(2).unwrap_err());
+    let region = a.published(&Term::atom("region"));
+    assert!(region.is_empty(), "{region:?}");
     assert_shut_down(&a.export("m", "f", async || ()).unwrap_err());
     let peer = a.peer(b.name()).unwrap();
     assert_shut_down(&within(peer.connect(patience)).await.unwrap_err());

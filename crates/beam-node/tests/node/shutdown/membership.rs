@@ -39,6 +39,7 @@ async fn a_node_that_drains_has_left_its_groups_and_takes_no_newcomers() {
         b.join(GROUP).unwrap(),
         b.join(GROUP).unwrap(),
     ];
+    let mut published = b.publish(Term::atom("region"), 1).unwrap();
     within(a.wait_for_members(GROUP, 2, PATIENCE))
         .await
         .unwrap();
@@ -56,6 +57,12 @@ async fn a_node_that_drains_has_left_its_groups_and_takes_no_newcomers() {
     // It serves on, and is connected.
     assert_eq!((b.serving(), a.peers().len()), (1, 1));
     assert!(!b.members(&GROUP).contains(b.name()));
+    // What it published is gone for good as well.
+    assert!(published.set(2).is_err() && b.publish(Term::atom("zone"), 1).is_err());
+    let mut regions = a.watch_published(Term::atom("region"));
+    within(regions.wait_for(|regions| regions.is_empty()))
+        .await
+        .unwrap();
 
     let newcomer = cluster.start("c").await;
     connect(&newcomer, &a).await;
