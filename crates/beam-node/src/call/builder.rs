@@ -126,7 +126,7 @@ impl<A: Arguments> Cast<'_, A> {
         }
     }
 
-    /// Sets how long connecting may take. Default: 10 s.
+    /// Sets how long connecting may take. Default: 10 s. With zero, nothing is sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -136,8 +136,9 @@ impl<A: Arguments> Cast<'_, A> {
     ///
     /// # Errors
     ///
-    /// `bad_request` for a wrong name or argument, `service_unavailable` without a connection and
-    /// `too_many_requests` at a limit. What happens at the peer is not reported.
+    /// `bad_request` for a wrong name or argument, `service_unavailable` without a connection,
+    /// `too_many_requests` at a limit, and `request_timeout` when there is no time at all. What
+    /// happens at the peer is not reported.
     ///
     /// # Cancellation safety
     ///
@@ -145,6 +146,9 @@ impl<A: Arguments> Cast<'_, A> {
     /// has begun goes on.
     pub async fn send(self) -> Result<(), Error> {
         let request = self.request?;
+        if self.timeout.is_zero() {
+            return Err(request.question().no_time());
+        }
         if request.peer.is_local() {
             return local::cast(&request);
         }

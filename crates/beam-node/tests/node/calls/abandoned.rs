@@ -167,14 +167,25 @@ async fn a_call_may_be_given_all_the_time_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_without_any_time_is_not_made() {
+async fn a_call_or_cast_without_any_time_is_not_made() {
     let (a, b) = Cluster::new().pair().await;
     for node in [&a, &b] {
         node.export("quick", "work", async || ()).unwrap();
         let call = a.call::<(), _>(node.name(), ("quick", "work"), ());
-        let error = within(call.timeout(Duration::ZERO)).await.unwrap_err();
-        assert_eq!(error.code, Code::RequestTimeout);
-        assert!(error.message.contains("was not called"), "{error}");
+        let refused = within(call.timeout(Duration::ZERO)).await.unwrap_err();
+        let cast = a.cast(node.name(), ("quick", "work"), ());
+        for error in [
+            refused,
+            within(cast.timeout(Duration::ZERO)).await.unwrap_err(),
+        ] {
+            assert_eq!(error.code, Code::RequestTimeout);
+            assert!(error.message.contains("was not called"), "{error}");
+        }
+        // What was sent before has been taken when this is answered.
+        let name: Atom = within(a.call(node.name(), ("erlang", "node"), ()))
+            .await
+            .unwrap();
+        assert_eq!(name, *node.name().as_atom());
     }
     assert_eq!((a.served(), b.served()), (0, 0));
 }
