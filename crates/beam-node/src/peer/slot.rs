@@ -132,17 +132,29 @@ impl Slot {
     /// The wait has a bound, because whoever connects in the name of the peer may be a stranger.
     pub(crate) async fn begin(&self) -> OwnHandshake<'_> {
         let mut accepted = self.accepted.subscribe();
-        let over = async {
+        let undisturbed = async {
             loop {
                 accepted.mark_unchanged();
-                if self.handshakes().accepting == 0 || accepted.changed().await.is_err() {
-                    return;
+                if let Some(own) = self.begin_undisturbed() {
+                    return own;
+                }
+                if accepted.changed().await.is_err() {
+                    // The sender is a part of this slot.
+                    return std::future::pending().await;
                 }
             }
         };
-        let _ = timeout(ACCEPTING_PATIENCE, over).await;
-        self.handshakes().began_own = true;
-        OwnHandshake(self)
+        match timeout(ACCEPTING_PATIENCE, undisturbed).await {
+            Ok(own) => own,
+            Err(_elapsed) => OwnHandshake::begin(self, &mut self.handshakes()),
+        }
+    }
+
+    /// Begins a handshake of this node, unless the peer has begun one: from here on the peer is told
+    /// that they are simultaneous.
+    fn begin_undisturbed(&self) -> Option<OwnHandshake<'_>> {
+        let mut handshakes = self.handshakes();
+        (handshakes.accepting == 0).then(|| OwnHandshake::begin(self, &mut handshakes))
     }
 
     /// Waits for the turn to change which link is live, and what follows from that.
@@ -246,6 +258,13 @@ struct Handshakes {
 #[must_use = "it is over when this is dropped"]
 pub(crate) struct OwnHandshake<'a>(&'a Slot);
 
+impl<'a> OwnHandshake<'a> {
+    fn begin(slot: &'a Slot, handshakes: &mut Handshakes) -> Self {
+        handshakes.began_own = true;
+        Self(slot)
+    }
+}
+
 impl Drop for OwnHandshake<'_> {
     fn drop(&mut self) {
         self.0.handshakes().began_own = false;
@@ -311,4 +330,57 @@ impl Turn<'_> {
 /// The timeout that somebody asked for a moment ago, of which a bit is gone.
 fn in_millis(rest: Duration) -> Duration {
     Duration::from_millis(u64::try_from(rest.as_micros().div_ceil(1000)).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_own_handshake_and_one_of_the_peer_are_never_both_the_only_one() {
+        // The own one goes on when both are there.
+        let own: NodeName = "b@host".parse().unwrap();
+        let slot = Arc::new(Slot::new("a@host".parse().unwrap()));
+        assert_eq!(simultaneous(&own, slot.name()), Decision::Nok);
+        let done = Arc::new(AtomicBool::new(false));
+        // As long as it runs the clock stands still, so that patience has no end.
+        let peer = tokio::task::spawn_blocking({
+            let (slot, done) = (Arc::clone(&slot), Arc::clone(&done));
+            move || {
+                let mut both = 0;
+                while !done.load(Ordering::Relaxed) {
+                    let (_, accepting) = slot.accept(&own);
+                    if accepting.is_some() {
+                        std::thread::yield_now();
+                        both += u32::from(slot.handshakes().began_own);
+                    }
+                }
+                both
+            }
+        });
+
+        for _ in 0..100_000 {
+            drop(slot.begin().await);
+            tokio::task::yield_now().await;
+        }
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(peer.await.unwrap(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_own_handshake_does_not_wait_for_ever_for_one_of_the_peer() {
+        let slot = Arc::new(Slot::new("a@host".parse().unwrap()));
+        let (decision, _accepting) = slot.accept(&"b@host".parse().unwrap());
+        assert_eq!(decision, Decision::Ok);
+        let begun = Instant::now();
+
+        let own = slot.begin().await;
+
+        assert!(begun.elapsed() >= ACCEPTING_PATIENCE);
+        assert!(slot.handshakes().began_own);
+        drop(own);
+        assert!(!slot.handshakes().began_own);
+    }
 }
