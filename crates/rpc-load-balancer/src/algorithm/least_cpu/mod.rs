@@ -4,7 +4,8 @@
 //! these ask each other. Every member is asked how busy its processors are, by default every 5 s;
 //! calls go to any of the members within 5 percentage points of the least busy one. A member that
 //! has not answered counts as half busy, and so does one whose last answer is older than 10 s. A
-//! choice costs one random number: who is within reach is computed after each round of questions.
+//! choice costs one random number: who is within reach is computed after each round of questions, and
+//! whenever an answer becomes too old.
 //!
 //! A member without the function that is asked for, which is any node without one of the two
 //! libraries, is asked for `cpu_sup:avg1()` of OTP's application `os_mon`: the load average of one
@@ -89,7 +90,8 @@ impl LeastCpu {
         self
     }
 
-    /// Sets how long an answer may take. Default: 2 s.
+    /// Sets how long a member may take to answer, also where it is asked for its load average after
+    /// all. Default: 2 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -113,6 +115,16 @@ impl LeastCpu {
         reading
             .within(self.max_age, self.begun.elapsed())
             .unwrap_or(UNKNOWN)
+    }
+
+    /// How long it takes until one of the answers is too old, at the latest one that comes now.
+    fn next_expiry(&self, members: &[Arc<Member<Self>>]) -> Duration {
+        let now = self.begun.elapsed();
+        members
+            .iter()
+            .filter_map(|member| member.state().expiry(self.max_age, now))
+            .fold(self.max_age, Duration::min)
+            .max(SHORTEST_INTERVAL)
     }
 }
 

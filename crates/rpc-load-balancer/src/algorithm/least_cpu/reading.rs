@@ -29,13 +29,26 @@ impl CpuReading {
 
     /// What the member said, unless that is older than this.
     pub(super) fn within(&self, max_age: Duration, now: Duration) -> Option<f32> {
+        let (percent, age) = self.said(now)?;
+        (age <= max_age.as_millis()).then_some(percent)
+    }
+
+    /// How long it takes until what the member said is older than this; `None` if it is already.
+    pub(super) fn expiry(&self, max_age: Duration, now: Duration) -> Option<Duration> {
+        let (_, age) = self.said(now)?;
+        let rest = max_age.as_millis().checked_sub(age)?;
+        let rest = u64::try_from(rest).unwrap_or(u64::MAX);
+        Some(Duration::from_millis(rest.saturating_add(1)))
+    }
+
+    /// What the member said, and how many milliseconds ago.
+    fn said(&self, now: Duration) -> Option<(f32, u128)> {
         let word = self.0.load(Ordering::Relaxed);
         if word == NONE {
             return None;
         }
         let age = in_ms(now).wrapping_sub(word as u32);
-        let is_fresh = u128::from(age) <= max_age.as_millis();
-        is_fresh.then(|| f32::from_bits((word >> 32) as u32))
+        Some((f32::from_bits((word >> 32) as u32), age.into()))
     }
 }
 
@@ -62,6 +75,10 @@ mod tests {
         reading.set(12.5, late);
         assert_eq!(reading.within(second, late + second), Some(12.5));
         assert_eq!(reading.within(second, late + 2 * second), None);
+        assert_eq!(reading.expiry(second, late + 2 * second), None);
+        let rest = reading.expiry(second, late + second / 2).unwrap();
+        assert_eq!(rest, Duration::from_millis(501));
+        assert!(reading.within(second, late + second / 2 + rest).is_none());
     }
 
     #[test]
