@@ -126,8 +126,5 @@ async fn every_member_answers_how_busy_it_is_itself() {
         .await
         .unwrap();
     let answer = answer.to_string();
-    assert!(
-        answer == "{ok,nil}" || answer.starts_with("{ok,#{cpu => "),
-        "{answer}"
-    );
+    assert!(answer.starts_with("{ok,#{cpu => "), "{answer}");
 }
