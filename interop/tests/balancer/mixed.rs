@@ -196,7 +196,7 @@ fn near(shares: &BTreeMap<NodeName, u32>, expected: &[(&NodeName, u32)], by: u32
     }
 }
 
-async fn otp_member(otp: &Otp, epmd: &Epmd) -> Beam {
+pub(crate) async fn otp_member(otp: &Otp, epmd: &Epmd) -> Beam {
     let module = "-module(demo).\n-export([none/0]).\nnone() -> none.\n";
     otp_member_named(otp, epmd, &unique_name("otp"), module).await
 }
@@ -231,10 +231,10 @@ async fn member(node: &Node) -> Balancer {
     Balancer::builder(GROUP).start(node).await.unwrap()
 }
 
-const CACHE: &str = "Elixir.RpcLoadBalancer.LoadBalancer.NodeCpuCache";
+pub(crate) const CACHE: &str = "Elixir.RpcLoadBalancer.LoadBalancer.NodeCpuCache";
 
 /// Lets a member of OTP answer as one with the Elixir library does.
-async fn says_it_is_busy(beam: &Beam, percent: f64) {
+pub(crate) async fn says_it_is_busy(beam: &Beam, percent: f64) {
     let source = format!(
         "-module('{CACHE}').
          -export([get_local_cpu/0]).

@@ -46,7 +46,8 @@ fn says(node: &Node, percent: Option<f64>) {
 }
 
 /// Makes a node one that has nothing but OTP's `cpu_sup`.
-fn has_load_average(node: &Node, average: Term) {
+fn has_load_average(node: &Node, average: impl Into<Term>, runs: bool) {
+    let average = average.into();
     assert!(node.unregister(&Function::try_from(CACHE).unwrap(), 0));
     node.export("cpu_sup", "avg1", move || {
         std::future::ready(average.clone())
@@ -54,6 +55,14 @@ fn has_load_average(node: &Node, average: Term) {
     .unwrap();
     node.export("erlang", "system_info", async |_what: Atom| 4)
         .unwrap();
+    let supervisor = match runs {
+        true => Term::from(node.join(Term::atom("cpu_sup")).unwrap().pid().clone()),
+        false => Term::atom("undefined"),
+    };
+    node.export("erlang", "whereis", move |_name: Atom| {
+        std::future::ready(supervisor.clone())
+    })
+    .unwrap();
 }
 
 #[tokio::test]
@@ -97,20 +106,22 @@ async fn a_member_with_nothing_but_otp_is_asked_for_its_load_average() {
     let idle = cluster.node("w1", &[&app]).await;
     let busy = cluster.node("w2", &[&app]).await;
     let unknown = cluster.node("w3", &[&app]).await;
+    let stopped = cluster.node("w4", &[&app]).await;
     let _members = (
         member(&idle).await,
         member(&busy).await,
         member(&unknown).await,
+        member(&stopped).await,
     );
-    // A load of one on four processors, of forty, and an application that does not run.
-    has_load_average(&idle, Term::from(256));
-    has_load_average(&busy, Term::from(256 * 40));
-    has_load_average(
-        &unknown,
-        Term::tuple([Term::atom("error"), Term::atom("down")]),
-    );
+    // A load of one on four processors, of forty, one that the operating system does not tell, and
+    // what OTP answers when its application does not run.
+    has_load_average(&idle, 256, true);
+    has_load_average(&busy, 256 * 40, true);
+    let failed = Term::tuple([Term::atom("error"), Term::atom("down")]);
+    has_load_average(&unknown, failed, true);
+    has_load_average(&stopped, 0, false);
     let balancer = least_cpu(&app).await;
-    members_become(&balancer, &[&idle, &busy, &unknown]).await;
+    members_become(&balancer, &[&idle, &busy, &unknown, &stopped]).await;
     picks_become(&balancer, &[&idle]).await;
 }
 

@@ -9,7 +9,8 @@
 //!
 //! A member without the function that is asked for, which is any node without one of the two
 //! libraries, is asked for `cpu_sup:avg1()` of OTP's application `os_mon`: the load average of one
-//! minute, here as a share of the processors.
+//! minute, here as a share of the processors. Where that application does not run, the member counts
+//! as one that has not answered.
 //!
 //! Choose it when calls are few and heavy, and keep processors busy for seconds. What it knows is
 //! old: for many small calls [`PowerOfTwo`](super::PowerOfTwo) and [`PeakEwma`](super::PeakEwma) are

@@ -103,15 +103,22 @@ async fn load_average(
     member: &NodeName,
     timeout: Duration,
 ) -> Result<Option<f32>, Error> {
-    // In 256ths; `{error, Reason}` where the operating system does not tell.
+    // In 256ths; `{error, Reason}` where the operating system does not tell. Where the application
+    // does not run it is 0, as on an idle machine.
     let average = node.call::<Term, _>(member, ("cpu_sup", "avg1"), ());
+    let supervisor = (Atom::from_static("cpu_sup"),);
+    let supervisor = node.call::<Term, _>(member, ("erlang", "whereis"), supervisor);
     let logical = (Atom::from_static("logical_processors"),);
     let processors = node.call::<Term, _>(member, ("erlang", "system_info"), logical);
-    let (average, processors) = tokio::join!(
+    let (average, supervisor, processors) = tokio::join!(
         average.timeout(timeout).send(),
+        supervisor.timeout(timeout).send(),
         processors.timeout(timeout).send()
     );
-    let (average, processors) = (average?, processors?);
+    let (average, supervisor, processors) = (average?, supervisor?, processors?);
+    if !matches!(supervisor, Term::Pid(_)) {
+        return Ok(None);
+    }
     // OTP says `unknown` where it cannot count them.
     let (Some(average), Some(processors)) = (average.as_i64(), processors.as_i64()) else {
         return Ok(None);
