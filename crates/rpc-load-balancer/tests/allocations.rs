@@ -4,8 +4,8 @@
 use std::hint::black_box;
 
 use rpc_load_balancer::{
-    Algorithm, BoundedHash, Candidate, HashRing, LeastConnections, Maglev, NodeName, PeakEwma,
-    Pool, PowerOfTwo, Random, RoundRobin, Selection, Term, WeightedRoundRobin,
+    Algorithm, BoundedHash, CallDirect, Candidate, HashRing, LeastConnections, LeastCpu, Maglev,
+    NodeName, PeakEwma, Pool, PowerOfTwo, Random, RoundRobin, Selection, Term, WeightedRoundRobin,
 };
 
 fn assert_selections_do_not_allocate(algorithm: impl Algorithm) {
@@ -75,6 +75,16 @@ fn a_selection_of_the_least_busy_of_few_or_many_does_not_allocate() {
 #[test]
 fn a_selection_by_latency_does_not_allocate() {
     assert_selections_do_not_allocate(PeakEwma::new());
+}
+
+#[test]
+fn a_selection_by_processors_does_not_allocate() {
+    assert_selections_do_not_allocate(LeastCpu::new());
+}
+
+#[test]
+fn a_direct_selection_does_not_allocate() {
+    assert_selections_do_not_allocate(CallDirect::new());
 }
 
 #[test]

@@ -8,8 +8,9 @@ use std::{
 
 use proptest::prelude::*;
 use rpc_load_balancer::{
-    Algorithm, BoundedHash, Candidate, HashRing, Lease, LeastConnections, Maglev, NodeName,
-    PeakEwma, Pool, PowerOfTwo, Random, RoundRobin, Selection, Term, WeightedRoundRobin,
+    Algorithm, BoundedHash, CallDirect, Candidate, HashRing, Lease, LeastConnections, LeastCpu,
+    Maglev, NodeName, PeakEwma, Pool, PowerOfTwo, Random, RoundRobin, Selection, Term,
+    WeightedRoundRobin,
 };
 
 /// What can happen to a pool; numbers are taken modulo what there is.
@@ -146,6 +147,17 @@ proptest! {
     fn peak_ewma_picks_members_only_and_counts_right(steps in steps(), seed: u64) {
         play(PeakEwma::seeded(seed), steps)?;
     }
+
+    #[test]
+    fn least_cpu_picks_members_only_and_counts_right(steps in steps(), seed: u64) {
+        play(LeastCpu::seeded(seed), steps)?;
+    }
+
+    // Its balancer has one member, the own node.
+    #[test]
+    fn call_direct_picks_members_only_and_counts_right(steps in steps()) {
+        play(CallDirect::new(), steps)?;
+    }
 }
 
 proptest! {
@@ -235,4 +247,14 @@ fn counters_end_at_zero_when_members_change_under_selections_of_the_least_busy()
 #[test]
 fn counters_end_at_zero_when_members_change_under_selections_by_latency() {
     change_under_load(PeakEwma::new());
+}
+
+#[test]
+fn counters_end_at_zero_when_members_change_under_selections_by_processors() {
+    change_under_load(LeastCpu::new());
+}
+
+#[test]
+fn counters_end_at_zero_when_members_change_under_direct_selections() {
+    change_under_load(CallDirect::new());
 }
