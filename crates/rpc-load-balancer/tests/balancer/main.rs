@@ -9,6 +9,7 @@ mod multicall;
 mod published;
 mod random_node;
 mod routes;
+mod spans;
 mod support;
 #[cfg(feature = "metrics")]
 mod telemetry;
