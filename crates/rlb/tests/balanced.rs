@@ -348,3 +348,28 @@ fn a_wrong_algorithm_is_refused_with_those_that_there_are() {
     ];
     cluster.run(&twice).failed(2, &["no node is named"]);
 }
+
+#[test]
+fn a_command_that_looks_for_a_name_does_not_find_itself() {
+    let cluster = Cluster::new();
+    let _pool = cluster.pool();
+    // The host of every name, that of the command itself among them.
+    let calls = [
+        "call", "--match", "@127", "--peer", NAMES[0], "--count", "9",
+    ];
+    let calls = cluster.run(&[&calls[..], &["demo", "node"]].concat());
+    assert_eq!(counted(&calls.lines()).values().sum::<usize>(), 9);
+}
+
+#[test]
+fn a_balancer_without_a_name_is_refused() {
+    let cluster = Cluster::new();
+    let node = cluster.node(NAMES[0], &[]);
+    for arguments in [
+        &["members", "", "--peer", NAMES[0]][..],
+        &["node", "--name", NAMES[1], "--join", ""],
+    ] {
+        cluster.run(arguments).failed(2, &["empty"]);
+    }
+    drop(node);
+}

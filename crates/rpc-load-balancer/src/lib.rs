@@ -36,8 +36,8 @@ mod retry;
 mod sync;
 
 pub use algorithm::{
-    Algorithm, BoundedHash, CallDirect, HashRing, LeastConnections, LeastCpu, Maglev, PeakEwma,
-    PowerOfTwo, Random, RoundRobin, Selection, WeightedRoundRobin,
+    Algorithm, BoundedHash, CallDirect, HashRing, LeastConnections, LeastCpu, Maglev, NodeChange,
+    PeakEwma, PowerOfTwo, Random, RoundRobin, Selection, WeightedRoundRobin,
 };
 pub use balancer::{Balancer, BalancerBuilder, MemberStatus};
 pub use beam_dist::{InvalidNodeName, NodeName};

@@ -27,6 +27,7 @@ pub struct NodeFilter {
     /// None: all nodes.
     patterns: Option<Vec<Pattern>>,
     excluded: Vec<String>,
+    except: Option<NodeName>,
 }
 
 /// One pattern for the names of nodes.
@@ -54,7 +55,7 @@ impl NodeFilter {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             patterns: Some(patterns),
-            excluded: Vec::new(),
+            ..Self::default()
         })
     }
 
@@ -65,8 +66,17 @@ impl NodeFilter {
         self
     }
 
+    /// Leaves out this one node.
+    pub fn except(mut self, node: NodeName) -> Self {
+        self.except = Some(node);
+        self
+    }
+
     /// Whether a node is meant.
     pub fn matches(&self, node: &NodeName) -> bool {
+        if self.except.as_ref() == Some(node) {
+            return false;
+        }
         let excluded = || {
             let here = |text: &&String| node.alive().contains(text.as_str());
             self.excluded.iter().filter(here)
@@ -101,6 +111,9 @@ impl fmt::Display for NodeFilter {
                     write!(f, "{separator}{pattern}")?;
                 }
             }
+        }
+        if let Some(node) = &self.except {
+            write!(f, ", but not {node}")?;
         }
         for excluded in &self.excluded {
             write!(f, ", without {excluded:?}")?;
@@ -192,6 +205,13 @@ mod tests {
         assert!(matches(&filter("/^app_db@/"), "app_db@host"));
         assert!(!matches(&filter("/^app/"), "app_db@host"));
         assert!(!matches(&NodeFilter::all().excluding("_db"), "app_db@host"));
+    }
+
+    #[test]
+    fn one_node_can_be_left_out() {
+        let filter = NodeFilter::all().except("own@host".parse().unwrap());
+        assert!(!matches(&filter, "own@host"));
+        assert!(matches(&filter, "own@host2"));
     }
 
     #[test]

@@ -60,6 +60,9 @@ impl Found {
         algorithm: Option<&AlgorithmOptions>,
         client: &ClientOptions,
     ) -> Result<Self, Failure> {
+        if name.is_empty() {
+            return Err(Failure::usage("the name of the balancer is empty"));
+        }
         let name = alias(name);
         let deadline = Instant::now() + client.timeout;
         let node = discover(client).await?;

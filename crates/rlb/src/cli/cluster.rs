@@ -96,7 +96,9 @@ impl ClientOptions {
 
     /// Starts such a node, which connects to all nodes that its peers know.
     pub(super) async fn start_discovering(&self) -> Result<Node, Failure> {
-        start(self.node.builder(None).await?.listen(Listen::Off)).await
+        let builder = self.node.builder(None).await?.listen(Listen::Off);
+        // It lives for seconds, and its user waits.
+        start(builder.discovery_interval(Duration::from_secs(1))).await
     }
 }
 

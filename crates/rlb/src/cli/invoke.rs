@@ -42,8 +42,8 @@ pub(super) struct InvokeOptions {
     #[command(flatten)]
     algorithm: AlgorithmOptions,
 
-    /// When there is nobody to call, try again so many times, and at once when somebody comes;
-    /// `infinity` is until --timeout; with --balancer or --match [default: 0]
+    /// When there is nobody to call any more, try again so many times, and as soon as this command
+    /// learns of somebody; `infinity` is until --timeout; with --balancer or --match [default: 0]
     #[arg(long, value_name = "N", value_parser = retry)]
     retry: Option<Retry>,
 
@@ -123,6 +123,8 @@ impl InvokeOptions {
             }
             Callee::Matching(filter) => {
                 let node = discover(client).await?;
+                // This command exports nothing that anybody wants to call.
+                let filter = filter.except(node.name().clone());
                 (node.clone(), Target::Matching(node, filter))
             }
         };

@@ -44,7 +44,7 @@ pub(crate) struct Node {
     #[arg(long, value_name = "N", requires = "balancers")]
     weight: Option<u32>,
 
-    /// File with settings in TOML: tables `defaults` and `balancers.NAME` for the balancers to join,
+    /// File with settings in TOML, which the environment's RLB_ALGORITHM and so on precede: tables `defaults` and `balancers.NAME` for the balancers to join,
     /// and `limits` for the node
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
@@ -122,10 +122,17 @@ impl Node {
         let node = start(builder).await?;
         tokio::spawn(warn_of_refusals(node.events(), self.node.peers));
         export_demo(&node)?;
+        for name in config.balancers() {
+            if !self.balancers.iter().any(|joined| alias(joined) == name) {
+                tracing::warn!("the settings of the balancer {name} are not used: --join {name}");
+            }
+        }
         let mut joined = Vec::new();
         for name in &self.balancers {
             let name = alias(name);
-            let mut builder = Balancer::builder(&*name).config(&config.balancer(&name)?);
+            // Whoever says that it is to join means it.
+            let settings = config.balancer(&name)?;
+            let mut builder = Balancer::builder(&*name).config(&settings).join(true);
             if let Some(weight) = self.weight {
                 builder = builder.own_weight(weight);
             }

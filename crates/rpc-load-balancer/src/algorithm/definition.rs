@@ -62,6 +62,10 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
 
     /// Chooses one of the snapshot's members by its index. `None`, or an index beyond the last
     /// member: nobody is fit for a call. The snapshot may be empty.
+    ///
+    /// A call for which nobody is fit is tried again as one without members is
+    /// ([`Retry`](crate::Retry)): when members or their weights change, or after the pause; not when
+    /// a lease ends.
     fn choose(&self, snapshot: &Snapshot<Self>, selection: &Selection<'_>) -> Option<usize>;
 
     /// Chooses up to `count` different members by their indices, the best first. Indices that
@@ -82,7 +86,8 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
     /// and none of them 0; it becomes part of the next snapshot. `previous` is the one before, from
     /// whose table this one may be derived; the first of all has no members.
     ///
-    /// Also called for the same members with other weights, or after [`Pool::refresh`].
+    /// Also called for the same members with other weights, or after [`Pool::refresh`]. If it panics,
+    /// a balancer logs that and keeps the members that it had, until they change again.
     ///
     /// Default: [`Default::default`].
     ///

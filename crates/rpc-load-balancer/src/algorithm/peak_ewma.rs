@@ -132,6 +132,9 @@ struct Cost {
     factor: f64,
 }
 
+/// Costs that differ by less than this part of them are alike.
+const NO_DIFFERENCE: f64 = 0.001;
+
 impl Cost {
     fn of(snapshot: &Snapshot<PeakEwma>, at: usize) -> Self {
         let member = &snapshot.members()[at];
@@ -142,8 +145,10 @@ impl Cost {
         }
     }
 
+    /// Whether it is less by more than what nobody would notice. Otherwise the member that joined a
+    /// microsecond before the others would win every tie among those that nobody has called.
     fn is_below(self, other: Self) -> bool {
-        self.factor * (self.level - other.level).exp() < other.factor
+        self.factor * (self.level - other.level).exp() < other.factor * (1.0 - NO_DIFFERENCE)
     }
 
     /// The logarithm of the whole.
@@ -389,6 +394,21 @@ mod tests {
         let snapshot = pool.snapshot();
         let in_flight: Vec<u32> = snapshot.members().iter().map(|m| m.in_flight()).collect();
         assert!(in_flight[0].abs_diff(100) <= 1, "{in_flight:?}");
+    }
+
+    #[test]
+    fn members_that_nobody_has_called_share_alike() {
+        let pool = Pool::new(PeakEwma::seeded(4));
+        for members in 1..=3 {
+            pool.update(numbered(0..members));
+        }
+        for _ in 0..3_000 {
+            drop(pool.select(&Selection::default()).unwrap());
+        }
+        let snapshot = pool.snapshot();
+        let picks: Vec<u32> = snapshot.members().iter().map(|m| m.picks()).collect();
+        // The later ones start at the picks of those before.
+        assert!(picks.iter().all(|&n| n.abs_diff(1_000) < 150), "{picks:?}");
     }
 
     #[test]

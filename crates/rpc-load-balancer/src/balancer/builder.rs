@@ -165,6 +165,9 @@ impl BalancerBuilder {
     // prepare itself.
     pub async fn start(self, node: &Node) -> Result<Balancer, Error> {
         let complete = |error: Error| error.of_balancer(&self.name);
+        if self.name.is_empty() {
+            return Err(complete(wrong_option("name", &"it is empty")));
+        }
         let name = Atom::try_from(self.name.as_str())
             .map_err(|error| complete(wrong_option("name", &error)))?;
         let weights = self

@@ -454,9 +454,15 @@ impl Balancer {
         if self.node().is_stopped() {
             return self.complete(Error::shut_down());
         }
-        let message = match self.shared.members.borrow().len() {
-            0 => "no members".to_owned(),
-            count => format!("no fit member among {count}"),
+        let message = {
+            let members = self.shared.members.borrow();
+            match members.len() {
+                0 => "no members".to_owned(),
+                count if members.iter().all(|member| member.weight == 0) => {
+                    format!("the weight of all {count} members is 0, so that none takes calls")
+                }
+                count => format!("no fit member among {count}"),
+            }
         };
         self.complete(Error::new(
             Code::ServiceUnavailable,

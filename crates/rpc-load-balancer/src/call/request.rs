@@ -272,7 +272,7 @@ fn goes_elsewhere(error: &Error) -> bool {
 }
 
 /// So long it takes to pick a node.
-const NEXT_TO_NONE: Duration = Duration::from_millis(1);
+pub(super) const NEXT_TO_NONE: Duration = Duration::from_millis(1);
 
 /// The time that a call has.
 struct Clock {

@@ -46,10 +46,7 @@ impl Config {
     /// `bad_request` with the place, the key and the reason.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
         toml::from_str(text).map_err(|error| {
-            Error::bad_request(format!(
-                "wrong settings of balancers: {}",
-                error.to_string().trim()
-            ))
+            Error::bad_request(format!("wrong settings: {}", error.to_string().trim()))
         })
     }
 
@@ -65,6 +62,11 @@ impl Config {
         })?;
         Self::from_toml(&text)
             .map_err(|error| Error::bad_request(format!("{}: {}", path.display(), error.message)))
+    }
+
+    /// The balancers that have settings of their own.
+    pub fn balancers(&self) -> impl Iterator<Item = &str> {
+        self.balancers.keys().map(String::as_str)
     }
 
     /// The limits of the node, for [`NodeBuilder::limits`](beam_node::NodeBuilder::limits).

@@ -61,7 +61,10 @@ async fn a_member_of_weight_zero_gets_no_calls_until_its_weight_rises() {
     };
     let error = timeout(PATIENCE, resting).await.unwrap();
     assert_eq!(error.code, Code::ServiceUnavailable);
-    assert_eq!(error.message, "no fit member among 2");
+    assert_eq!(
+        error.message,
+        "the weight of all 2 members is 0, so that none takes calls"
+    );
     let error = balancer.set_weight("w1", Some(1)).unwrap_err();
     assert_eq!(error.code, Code::BadRequest);
 }
