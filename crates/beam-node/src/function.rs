@@ -28,7 +28,11 @@ pub struct Function {
 
 impl Function {
     /// The function that an argument of a call names.
-    pub(crate) fn parse(function: impl TryInto<Self, Error: fmt::Display>) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` when a name is no atom.
+    pub fn parse(function: impl TryInto<Self, Error: fmt::Display>) -> Result<Self, Error> {
         function
             .try_into()
             .map_err(|error| Error::bad_request(format!("wrong name of a function: {error}")))

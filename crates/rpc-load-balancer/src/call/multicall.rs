@@ -40,12 +40,9 @@ impl<T: DeserializeOwned + Send, A: Arguments> Multicall<'_, T, A> {
         function: impl TryInto<Function, Error: fmt::Display>,
         arguments: A,
     ) -> Self {
-        let function = function
-            .try_into()
-            .map_err(|error| Error::bad_request(format!("wrong name of a function: {error}")));
         Self {
             balancer,
-            function,
+            function: Function::parse(function),
             arguments,
             timeout: DEFAULT_TIMEOUT,
             result: PhantomData,

@@ -108,12 +108,9 @@ impl<A: Arguments> Request<A> {
         arguments: A,
         options: Options,
     ) -> Self {
-        let function = function
-            .try_into()
-            .map_err(|error| Error::bad_request(format!("wrong name of a function: {error}")));
         Self {
             target,
-            function,
+            function: Function::parse(function),
             arguments,
             options,
         }
