@@ -97,10 +97,8 @@ impl<T: DeserializeOwned, A: Arguments> Call<'_, T, A> {
             return local::call(&request, deadline, self.timeout).await;
         }
         let sent = request.send(deadline).await?;
-        match tokio::time::timeout_at(deadline, sent.answer()).await {
-            Ok((answer, id)) => question.result(answer, &id),
-            Err(_elapsed) => Err(question.timed_out(self.timeout)),
-        }
+        let id = sent.reference();
+        question.result(sent.await, &id, self.timeout)
     }
 }
 
@@ -178,7 +176,7 @@ impl<A: Arguments> Request<A> {
 
     async fn send(&self, deadline: Instant) -> Result<Sent, Error> {
         let link = self.link(deadline).await?;
-        link.call(&self.function, &self.arguments)
+        link.call(&self.function, &self.arguments, deadline)
             .map_err(|error| self.question().complete(error))
     }
 

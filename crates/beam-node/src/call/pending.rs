@@ -54,6 +54,11 @@ impl<T> Pending<T> {
         Some(self.slots.remove(id.index as usize).1)
     }
 
+    /// All requests, in no order.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().map(|(_, (_, request))| request)
+    }
+
     /// Empties the table, for example when the link is lost.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
         self.slots.drain().map(|(_, request)| request)

@@ -24,6 +24,8 @@ pub(crate) enum Answer {
     Refused(Atom),
     /// The link was lost.
     Lost,
+    /// Nothing came before the deadline.
+    TimedOut,
 }
 
 /// Who was asked what, for the error messages.
@@ -35,11 +37,12 @@ pub(crate) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// The result of the call, or its error.
+    /// The result of a call that was given so much time, or its error.
     pub(crate) fn result<T: DeserializeOwned>(
         &self,
         answer: Answer,
         id: &Reference,
+        timeout: Duration,
     ) -> Result<T, Error> {
         let error = match answer {
             Answer::Ended(reason) => match self.ended(&reason, id) {
@@ -49,6 +52,7 @@ impl Question<'_> {
             Answer::Unreadable(error) => self.unreadable(error),
             Answer::Refused(reason) => self.refused(reason),
             Answer::Lost => self.lost(),
+            Answer::TimedOut => self.timed_out(timeout),
         };
         Err(self.complete(error))
     }

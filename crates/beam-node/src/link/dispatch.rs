@@ -23,7 +23,7 @@ pub(super) fn dispatch(node: &Arc<NodeState>, link: &Arc<Link>, message: Message
     let Message { control, payload } = message;
     match (control, payload) {
         (Control::MonitorExit(exit), Some(reason)) => {
-            if let Some((id, _reason)) = link.monitor_fired(&exit.reference, reason) {
+            if let Some(id) = link.monitor_fired(&exit.reference, reason) {
                 node.groups.monitor_fired(link, id);
             }
         }

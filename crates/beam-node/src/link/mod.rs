@@ -7,7 +7,7 @@ mod outbox;
 mod requests;
 mod task;
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use beam_dist::{
     Creation, Flags, NodeName,
@@ -16,10 +16,8 @@ use beam_dist::{
 };
 use beam_term::{EncodeError, Pid, Writer};
 use bytes::{Bytes, BytesMut};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    call::Pending,
     connect::{Handshaken, Side},
     event::DownReason,
     identity::{Gauge, Identity},
@@ -28,8 +26,8 @@ use crate::{
 
 pub(crate) use links::Links;
 pub(crate) use outbox::{Lane, Outbox, Rejected};
-use requests::Lost;
-pub(crate) use requests::{Request, Sent};
+pub(crate) use requests::Sent;
+use requests::{Lost, Requests};
 pub(crate) use task::run;
 
 /// The live connection to a peer.
@@ -50,14 +48,13 @@ pub(crate) struct Link {
     identity: Arc<Identity>,
     outbox: Outbox,
     encoder: FrameEncoder,
-    pending: Mutex<Pending<Request>>,
+    requests: Mutex<Requests>,
     /// Calls sent over this link and not answered.
     calling: Gauge,
     /// Calls received over this link and not answered.
     pub(crate) serving: Load,
     /// Monitors and links that the peer holds on our processes.
     watched: Gauge,
-    closing: CancellationToken,
     reason: OnceLock<DownReason>,
 }
 
@@ -102,11 +99,10 @@ impl Link {
             flags: established.flags,
             outbox: Outbox::new(identity.limits.outgoing_bytes_per_peer),
             encoder: FrameEncoder::new(established.flags, limits),
-            pending: Mutex::new(Pending::new(fastrand::u64(..))),
+            requests: Mutex::new(Requests::new(fastrand::u64(..))),
             calling: Gauge::default(),
             serving: Load::default(),
             watched: Gauge::default(),
-            closing: CancellationToken::new(),
             reason: OnceLock::new(),
             identity,
         }
@@ -254,8 +250,8 @@ impl Link {
     /// and what comes over it is ignored. Its task withdraws it.
     pub(crate) fn close(&self, reason: DownReason) {
         let _ = self.reason.set(reason);
+        // Wakes the link task as well.
         self.outbox.close();
-        self.closing.cancel();
     }
 
     /// Whether the link is about to end, or has ended.
@@ -290,10 +286,6 @@ impl Link {
         for _ in 0..count {
             self.watched.leave();
         }
-    }
-
-    fn pending(&self) -> MutexGuard<'_, Pending<Request>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

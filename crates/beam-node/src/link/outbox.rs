@@ -3,10 +3,12 @@
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
+    task::Waker,
 };
 
 use beam_dist::frame::Fragments;
 use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 /// Encoded messages on their way to the socket.
@@ -37,7 +39,7 @@ pub(crate) struct Outbox {
     /// to queue.
     owed_limit: usize,
     /// Wakes the link task.
-    filled: Notify,
+    attendant: AtomicWaker,
     /// Wakes those who wait for room, one after another.
     emptied: Notify,
 }
@@ -128,7 +130,7 @@ impl Outbox {
             // What is queued alone always has room.
             limit: limit.max(1),
             owed_limit: limit.max(LEAST_OWED_LIMIT),
-            filled: Notify::new(),
+            attendant: AtomicWaker::new(),
             emptied: Notify::new(),
         }
     }
@@ -137,6 +139,7 @@ impl Outbox {
     pub(crate) fn push_whole(&self, lane: Lane, frame: &[u8]) -> Result<(), Rejected> {
         let mut lanes = self.lanes();
         self.admit(&mut lanes, lane, frame.len())?;
+        let was_filled = lanes.are_filled();
         if lane.is_free() || lanes.ordered.is_empty() {
             lanes.ready.extend_from_slice(frame);
             if lane.is_owed() {
@@ -147,7 +150,10 @@ impl Outbox {
             lanes.ordered.push_back((lane, frame));
         }
         drop(lanes);
-        self.filled.notify_one();
+        // One wake-up is enough until the link task has taken what is there.
+        if !was_filled {
+            self.wake();
+        }
         Ok(())
     }
 
@@ -161,13 +167,17 @@ impl Outbox {
         if let Err(rejected) = self.admit(&mut lanes, lane, fragments.remaining_bytes()) {
             return Err((rejected, fragments));
         }
+        let was_filled = lanes.are_filled();
         if lane.is_free() {
             lanes.free.push_back(fragments);
         } else {
             lanes.ordered.push_back((lane, Encoded::Large(fragments)));
         }
         drop(lanes);
-        self.filled.notify_one();
+        // One wake-up is enough until the link task has taken what is there.
+        if !was_filled {
+            self.wake();
+        }
         Ok(())
     }
 
@@ -190,9 +200,20 @@ impl Outbox {
         }
     }
 
-    /// Waits until there is something to take. Only the link task calls this.
-    pub(crate) async fn filled(&self) {
-        self.filled.notified().await;
+    /// Names the task to wake when there is something to take, or when the outbox is closed. Only
+    /// the link task calls this.
+    pub(crate) fn attend(&self, link_task: &Waker) {
+        self.attendant.register(link_task);
+    }
+
+    /// Wakes the link task.
+    pub(crate) fn wake(&self) {
+        self.attendant.wake();
+    }
+
+    /// Whether there is something to take.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.lanes().are_filled()
     }
 
     /// Puts the next bytes to be sent into `batch`, which is empty. It stays empty when there are
@@ -250,6 +271,7 @@ impl Outbox {
     pub(crate) fn close(&self) {
         self.lanes().closed = true;
         self.emptied.notify_waiters();
+        self.wake();
     }
 
     /// Drops what is queued, and rejects what comes later.
@@ -294,6 +316,10 @@ impl Outbox {
 }
 
 impl Lanes {
+    fn are_filled(&self) -> bool {
+        !(self.ready.is_empty() && self.ordered.is_empty() && self.free.is_empty())
+    }
+
     /// The surplus that there is once a message of this size is queued; `None` without room for it.
     fn room_for(&self, lane: Lane, size: usize, limit: usize) -> Option<usize> {
         if size

@@ -1,6 +1,13 @@
 //! The task of a link: it alone reads from and writes to the socket.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io, mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use beam_dist::{
     frame::{Event as FrameEvent, FrameDecoder, FrameLimits, TICK},
@@ -10,8 +17,9 @@ use bytes::BytesMut;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, Sleep, sleep_until, timeout},
 };
+use tokio_util::io::{poll_read_buf, poll_write_buf};
 
 use super::{
     Link, dispatch,
@@ -90,6 +98,8 @@ struct Wire<'a> {
     received: BytesMut,
     queue: Queue,
     clock: LinkClock,
+    /// Whether all others that were ready to run have run since there was something to send.
+    gathered: bool,
 }
 
 impl<'a> Wire<'a> {
@@ -115,6 +125,7 @@ impl<'a> Wire<'a> {
                 TickPolicy::new(node.net_ticktime),
                 Instant::now().into_std(),
             ),
+            gathered: false,
         }
     }
 
@@ -122,32 +133,95 @@ impl<'a> Wire<'a> {
     async fn exchange(&mut self) -> Result<(), DownReason> {
         // What came in one piece with the end of the handshake.
         self.dispatch()?;
-        while !self.link.is_closing() {
-            let (mut reader, mut writer) = self.stream.split();
-            tokio::select! {
-                read = read_some(&mut reader, &mut self.received), if !self.link.outbox.is_overdue() => {
-                    if read.map_err(io_error)? == 0 {
-                        return Err(DownReason::Closed);
-                    }
-                    self.clock.received(Instant::now().into_std());
-                    self.dispatch()?;
-                }
-                written = writer.write_buf(&mut self.queue.batch), if !self.queue.batch.is_empty() => {
-                    written.map_err(io_error)?;
-                    self.clock.sent(Instant::now().into_std());
-                    self.queue.refill(&self.link.outbox);
-                }
-                () = self.link.outbox.filled(), if self.queue.batch.is_empty() => {
-                    // Others that are ready to run may have something to send as well: one write
-                    // for all of them is what makes many small calls cheap.
-                    tokio::task::yield_now().await;
-                    self.queue.refill(&self.link.outbox);
-                }
-                () = sleep_until(self.clock.deadline().into()) => self.tick()?,
-                () = self.link.closing.cancelled() => {}
-            }
+        let timer = sleep_until(self.clock.deadline().into());
+        tokio::pin!(timer);
+        poll_fn(|task| self.poll_exchange(timer.as_mut(), task)).await
+    }
+
+    /// Does what can be done at once.
+    ///
+    /// Before it writes, it lets all others run that are ready to, once: callers that have just got
+    /// their answers and handlers that have just begun may have something to send as well. One write
+    /// for all of them is what makes many small calls cheap.
+    fn poll_exchange(
+        &mut self,
+        mut timer: Pin<&mut Sleep>,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<(), DownReason>> {
+        // From here on nothing that happens to the link is missed.
+        self.link.outbox.attend(task.waker());
+        self.poll_timer(timer.as_mut(), task)?;
+        if mem::take(&mut self.gathered) || !self.queue.batch.is_empty() {
+            self.poll_write(task)?;
+        }
+        let has_read = self.poll_read(task)?;
+        if self.link.is_closing() {
+            return Poll::Ready(Ok(()));
+        }
+        if has_read || self.queue.batch.is_empty() && self.link.outbox.is_filled() {
+            self.gathered = true;
+            task.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Sends a tick, gives the peer up, or ends calls that nobody has answered in time.
+    ///
+    /// Most deadlines are put off before they come, so the timer is only ever set to an earlier
+    /// instant while it runs, and looks what is due when it fires.
+    fn poll_timer(
+        &mut self,
+        mut timer: Pin<&mut Sleep>,
+        task: &mut Context<'_>,
+    ) -> Result<(), DownReason> {
+        if let Some(due) = self.link.next_timeout()
+            && due < timer.deadline()
+        {
+            timer.as_mut().reset(due);
+        }
+        while timer.as_mut().poll(task).is_ready() {
+            self.tick()?;
+            let tick = self.clock.deadline().into();
+            let due = self.link.time_out(Instant::now());
+            timer.as_mut().reset(due.map_or(tick, |due| due.min(tick)));
         }
         Ok(())
+    }
+
+    /// Writes as much as the socket takes; `Ok` also when it takes nothing.
+    fn poll_write(&mut self, task: &mut Context<'_>) -> Result<(), DownReason> {
+        loop {
+            self.queue.refill(&self.link.outbox);
+            if self.queue.batch.is_empty() {
+                return Ok(());
+            }
+            let stream = Pin::new(&mut self.stream);
+            match poll_write_buf(stream, task, &mut self.queue.batch) {
+                Poll::Ready(written) => written.map_err(io_error)?,
+                Poll::Pending => return Ok(()),
+            };
+            self.clock.sent(Instant::now().into_std());
+        }
+    }
+
+    /// Reads once, and handles what has come. Tells whether anything has.
+    fn poll_read(&mut self, task: &mut Context<'_>) -> Result<bool, DownReason> {
+        if self.link.outbox.is_overdue() {
+            return Ok(false);
+        }
+        self.received.reserve(READ_BYTES);
+        let stream = Pin::new(&mut self.stream);
+        match poll_read_buf(stream, task, &mut self.received) {
+            Poll::Ready(read) => {
+                if read.map_err(io_error)? == 0 {
+                    return Err(DownReason::Closed);
+                }
+            }
+            Poll::Pending => return Ok(false),
+        }
+        self.clock.received(Instant::now().into_std());
+        self.dispatch()?;
+        Ok(true)
     }
 
     /// Handles the messages that are there, until the link is closed.
@@ -230,7 +304,7 @@ impl Queue {
     /// Takes the next batch once the last one is written.
     fn refill(&mut self, outbox: &Outbox) {
         if self.batch.is_empty() {
-            outbox.written(std::mem::take(&mut self.taken));
+            outbox.written(mem::take(&mut self.taken));
             self.taken = outbox.take(&mut self.batch);
         }
     }

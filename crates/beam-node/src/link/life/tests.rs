@@ -147,7 +147,7 @@ async fn a_link_that_comes_after_the_end_of_the_node_is_closed() {
 
     let link = establish(&state, &state.slot(&peer), &established);
 
-    assert!(link.closing.is_cancelled());
+    assert!(link.is_closing());
     assert_eq!(link.reason(), DownReason::ShutDown);
 }
 

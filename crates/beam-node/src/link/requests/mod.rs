@@ -1,13 +1,19 @@
 //! Requests that this node sends over a link, and the answers to them.
 
-use std::sync::Arc;
+mod sent;
+mod table;
+
+use std::{
+    sync::{Arc, MutexGuard, PoisonError},
+    task::Waker,
+};
 
 use beam_dist::{
     control::{Control, Demonitor, Monitor, SpawnOptions, SpawnReply, SpawnRequest, Target},
     frame::FrameEncodeError,
 };
-use beam_term::{Atom, DecodeError, Pid, RawTerm, Reference, Writer};
-use tokio::sync::oneshot;
+use beam_term::{Atom, DecodeError, RawTerm, Reference, Writer};
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{Lane, Link, Payload, SendError};
 use crate::{
@@ -17,52 +23,9 @@ use crate::{
     group::MonitorId,
 };
 
-/// A request that the peer has not answered.
-#[derive(Debug)]
-pub(crate) enum Request {
-    /// A call; `runner` is the process that runs it, once the peer told us.
-    Call {
-        answer: oneshot::Sender<Answer>,
-        runner: Option<Pid>,
-    },
-    /// A monitor on a name that nobody has: any answer proves the peer alive.
-    Probe(oneshot::Sender<()>),
-    /// A monitor that the scope of process groups holds.
-    Scope { id: MonitorId, target: Target },
-}
-
-/// A call that was sent. Dropping it abandons the call and tells the peer.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    link: Arc<Link>,
-    id: RequestId,
-    answer: oneshot::Receiver<Answer>,
-}
-
-impl Sent {
-    /// Waits for the answer; with the reference that it must carry.
-    pub(crate) async fn answer(mut self) -> (Answer, Reference) {
-        let answer = (&mut self.answer).await.unwrap_or(Answer::Lost);
-        (answer, self.link.reference(self.id))
-    }
-}
-
-impl Drop for Sent {
-    fn drop(&mut self) {
-        self.link.calling.leave();
-        self.link.identity.calling.leave();
-        let abandoned = self.link.pending().remove(self.id);
-        // Without a runner the reply to the request is still to come; it is then refused as one
-        // to an unknown request, which takes the monitor away as well.
-        if let Some(Request::Call {
-            runner: Some(runner),
-            ..
-        }) = abandoned
-        {
-            self.link.demonitor(self.id, &Target::Pid(runner));
-        }
-    }
-}
+pub(crate) use sent::Sent;
+pub(crate) use table::Requests;
+use table::{Fulfilled, Request};
 
 /// The link was lost.
 #[derive(Clone, Copy, Debug)]
@@ -79,16 +42,17 @@ struct Probe<'a> {
 
 impl Drop for Probe<'_> {
     fn drop(&mut self) {
-        self.link.pending().remove(self.id);
+        self.link.requests().remove(self.id);
     }
 }
 
 impl Link {
-    /// Sends a call.
+    /// Sends a call, which ends at its deadline.
     pub(crate) fn call(
         self: &Arc<Self>,
         function: &Function,
         arguments: &impl Arguments,
+        deadline: Instant,
     ) -> Result<Sent, Error> {
         let limits = &self.identity.limits;
         if !self.identity.calling.enter(limits.calls_per_node) {
@@ -98,17 +62,12 @@ impl Link {
             self.identity.calling.leave();
             return Err(self.limit("calls_per_peer", limits.calls_per_peer));
         }
-        let (sender, answer) = oneshot::channel();
-        let id = self.pending().insert(Request::Call {
-            answer: sender,
-            runner: None,
-        });
+        let (id, is_next) = self.requests().insert_call(deadline);
         // From here on the drop of `sent` undoes what was done.
-        let sent = Sent {
-            link: Arc::clone(self),
-            id,
-            answer,
-        };
+        let sent = Sent::new(Arc::clone(self), id);
+        if is_next {
+            self.outbox.wake();
+        }
         let reference = self.reference(id);
         let control = Control::SpawnRequest(SpawnRequest {
             request: reference.clone(),
@@ -171,7 +130,7 @@ impl Link {
     /// It is a monitor on a name that nobody has: OTP answers it without any process.
     pub(crate) async fn probe(&self) -> Result<(), Lost> {
         let (sender, answer) = oneshot::channel();
-        let id = self.pending().insert(Request::Probe(sender));
+        let id = self.requests().insert(Request::Probe(sender));
         let probe = Probe { link: self, id };
         self.monitor(id, &Target::Name(Atom::from_static(PROBE_NAME)))?;
         let answered = answer.await;
@@ -181,7 +140,7 @@ impl Link {
 
     /// Monitors a process of the peer for the scope of process groups.
     pub(crate) fn monitor_for_scope(&self, id: MonitorId, target: Target) -> RequestId {
-        let request = self.pending().insert(Request::Scope {
+        let request = self.requests().insert(Request::Scope {
             id,
             target: target.clone(),
         });
@@ -192,7 +151,7 @@ impl Link {
 
     /// Ends a monitor of [`Link::monitor_for_scope`].
     pub(crate) fn demonitor_for_scope(&self, request: RequestId) {
-        if let Some(Request::Scope { target, .. }) = self.pending().remove(request) {
+        if let Some(Request::Scope { target, .. }) = self.requests().remove(request) {
             self.demonitor(request, &target);
         }
     }
@@ -200,24 +159,18 @@ impl Link {
     /// The peer started, or refused to start, the process of a call.
     pub(super) fn spawn_replied(&self, reply: SpawnReply) {
         let id = RequestId::of(&reply.request);
-        let mut pending = self.pending();
-        let known = id.filter(|&id| matches!(pending.get_mut(id), Some(Request::Call { .. })));
-        match (known, reply.result) {
-            (Some(id), Ok(pid)) => {
-                if let Some(Request::Call { runner, .. }) = pending.get_mut(id) {
-                    *runner = Some(pid);
-                }
-            }
-            (Some(id), Err(reason)) => {
-                let refused = pending.remove(id);
-                drop(pending);
-                if let Some(Request::Call { answer, .. }) = refused {
-                    let _ = answer.send(Answer::Refused(reason));
-                }
+        let mut requests = self.requests();
+        let call = id.and_then(|id| requests.waiting_call(id));
+        match (call, reply.result) {
+            (Some(call), Ok(pid)) => call.started(pid),
+            (Some(call), Err(reason)) => {
+                let caller = call.fulfil(Answer::Refused(reason));
+                drop(requests);
+                caller.map(Waker::wake);
             }
             // The call was abandoned before the peer started it: take our monitor away.
             (None, Ok(pid)) if reply.monitored => {
-                drop(pending);
+                drop(requests);
                 self.answer(
                     &Control::Demonitor(Demonitor {
                         from: self.identity.caller.clone(),
@@ -236,35 +189,53 @@ impl Link {
         &self,
         reference: &Reference,
         reason: RawTerm,
-    ) -> Option<(MonitorId, RawTerm)> {
-        let request = RequestId::of(reference).and_then(|id| self.pending().remove(id))?;
-        match request {
-            Request::Call { answer, .. } => {
-                let _ = answer.send(Answer::Ended(reason));
-                None
-            }
-            Request::Probe(alive) => {
-                let _ = alive.send(());
-                None
-            }
-            Request::Scope { id, .. } => Some((id, reason)),
-        }
+    ) -> Option<MonitorId> {
+        self.fulfil(reference, Answer::Ended(reason))
     }
 
     /// The answer to a request is there, but beyond the limits on terms.
     pub(super) fn unreadable(&self, reference: &Reference, error: DecodeError) {
-        let request = RequestId::of(reference).and_then(|id| self.pending().remove(id));
-        if let Some(Request::Call { answer, .. }) = request {
-            let _ = answer.send(Answer::Unreadable(error));
-        }
+        self.fulfil(reference, Answer::Unreadable(error));
+    }
+
+    fn fulfil(&self, reference: &Reference, answer: Answer) -> Option<MonitorId> {
+        let id = RequestId::of(reference)?;
+        // Whoever is woken may take the lock.
+        let fulfilled = self.requests().fulfil(id, answer);
+        match fulfilled {
+            Fulfilled::Call(caller) => caller.map(Waker::wake),
+            Fulfilled::Probe(alive) => alive.send(()).ok(),
+            Fulfilled::Scope(id) => return Some(id),
+            Fulfilled::Unknown => None,
+        };
+        None
     }
 
     /// Tells all who wait that the link is lost.
     pub(super) fn fail_requests(&self) {
-        // Dropping the senders is the message; it must not happen under the lock, as a waiter
-        // that is woken takes it.
-        let lost: Vec<Request> = self.pending().drain().collect();
-        drop(lost);
+        let (requests, callers) = self.requests().drain();
+        // Dropping a probe tells whoever waits for it.
+        drop(requests);
+        callers.into_iter().for_each(Waker::wake);
+    }
+
+    /// When the next call ends without an answer, or an earlier instant.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.requests().next_timeout()
+    }
+
+    /// Ends the calls that are due; tells when the next one is.
+    pub(super) fn time_out(&self, now: Instant) -> Option<Instant> {
+        let mut requests = self.requests();
+        let callers = requests.time_out(now);
+        let next = requests.next_timeout();
+        drop(requests);
+        callers.into_iter().for_each(Waker::wake);
+        next
+    }
+
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The reference under which a request goes over the wire.

@@ -1,0 +1,195 @@
+//! The requests of a link that the peer has not answered, and until when their callers wait.
+
+use std::task::{Context, Poll, Waker};
+
+use beam_dist::control::Target;
+use beam_term::Pid;
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::{
+    call::{Answer, Pending, RequestId},
+    group::MonitorId,
+};
+
+/// A request that the peer has not answered.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// A call.
+    Call(Call),
+    /// A monitor on a name that nobody has: any answer proves the peer alive.
+    Probe(oneshot::Sender<()>),
+    /// A monitor that the scope of process groups holds.
+    Scope { id: MonitorId, target: Target },
+}
+
+/// A call, for as long as its caller holds on to it.
+#[derive(Debug)]
+pub(super) struct Call {
+    deadline: Instant,
+    answer: Option<Answer>,
+    /// The caller, while it waits.
+    caller: Option<Waker>,
+    /// The process that runs it, once the peer told us.
+    runner: Option<Pid>,
+}
+
+/// All requests of a link.
+///
+/// The deadlines of calls have no timers of their own: nearly all calls are answered long before.
+/// The link task has one timer for all of them, which is set to the earliest deadline that was ever
+/// seen since it last looked. When it looks, it looks at every call, and learns the earliest deadline
+/// of those that still wait; with equal timeouts that is once per timeout.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    pending: Pending<Request>,
+    /// No call has an earlier deadline than this.
+    next_timeout: Option<Instant>,
+}
+
+impl Requests {
+    /// An empty table; `seed` makes the references of successive links differ.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            pending: Pending::new(seed),
+            next_timeout: None,
+        }
+    }
+
+    pub(super) fn insert(&mut self, request: Request) -> RequestId {
+        self.pending.insert(request)
+    }
+
+    /// Stores a call. Tells whether its deadline comes before all that the link task knows of.
+    pub(super) fn insert_call(&mut self, deadline: Instant) -> (RequestId, bool) {
+        let id = self.pending.insert(Request::Call(Call {
+            deadline,
+            answer: None,
+            caller: None,
+            runner: None,
+        }));
+        let is_next = self.next_timeout.is_none_or(|next| deadline < next);
+        if is_next {
+            self.next_timeout = Some(deadline);
+        }
+        (id, is_next)
+    }
+
+    pub(super) fn remove(&mut self, id: RequestId) -> Option<Request> {
+        self.pending.remove(id)
+    }
+
+    /// The answer to a request has come. A call stays until its caller takes it out.
+    pub(super) fn fulfil(&mut self, id: RequestId, answer: Answer) -> Fulfilled {
+        match self.pending.get_mut(id) {
+            Some(Request::Call(call)) => Fulfilled::Call(call.fulfil(answer)),
+            Some(_) => match self.pending.remove(id) {
+                Some(Request::Probe(alive)) => Fulfilled::Probe(alive),
+                Some(Request::Scope { id, .. }) => Fulfilled::Scope(id),
+                Some(Request::Call(_)) | None => Fulfilled::Unknown,
+            },
+            None => Fulfilled::Unknown,
+        }
+    }
+
+    /// The call under this id, unless it has its answer.
+    pub(super) fn waiting_call(&mut self, id: RequestId) -> Option<&mut Call> {
+        match self.pending.get_mut(id) {
+            Some(Request::Call(call)) if call.answer.is_none() => Some(call),
+            _ => None,
+        }
+    }
+
+    /// The answer to a call, which takes the call out, unless the peer is still to be told that
+    /// nobody waits any more. Without one the task is woken when it comes.
+    pub(super) fn poll_answer(&mut self, id: RequestId, task: &mut Context<'_>) -> Poll<Answer> {
+        let Some(Request::Call(call)) = self.pending.get_mut(id) else {
+            return Poll::Ready(Answer::Lost);
+        };
+        match call.answer.take() {
+            Some(Answer::TimedOut) => Poll::Ready(Answer::TimedOut),
+            Some(answer) => {
+                self.pending.remove(id);
+                Poll::Ready(answer)
+            }
+            None => {
+                match &mut call.caller {
+                    Some(caller) => caller.clone_from(task.waker()),
+                    none => *none = Some(task.waker().clone()),
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// No call has an earlier deadline than this.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.next_timeout
+    }
+
+    /// Ends the calls that have waited long enough, and gives their callers.
+    pub(super) fn time_out(&mut self, now: Instant) -> Vec<Waker> {
+        if self.next_timeout.is_none_or(|next| now < next) {
+            return Vec::new();
+        }
+        let mut next: Option<Instant> = None;
+        let mut callers = Vec::new();
+        for request in self.pending.iter_mut() {
+            let Request::Call(call) = request else {
+                continue;
+            };
+            if call.answer.is_some() {
+                continue;
+            }
+            if call.deadline <= now {
+                callers.extend(call.fulfil(Answer::TimedOut));
+            } else if next.is_none_or(|next| call.deadline < next) {
+                next = Some(call.deadline);
+            }
+        }
+        self.next_timeout = next;
+        callers
+    }
+
+    /// Empties the table. What is dropped wakes those who wait, which must not happen under the lock.
+    pub(super) fn drain(&mut self) -> (Vec<Request>, Vec<Waker>) {
+        let mut requests: Vec<Request> = self.pending.drain().collect();
+        let callers = requests.iter_mut().filter_map(|request| match request {
+            Request::Call(call) => call.caller.take(),
+            _ => None,
+        });
+        let callers = callers.collect();
+        (requests, callers)
+    }
+}
+
+/// Whose answer has come, and what is to be done outside the lock.
+pub(super) enum Fulfilled {
+    /// A caller is to be woken, unless it has not begun to wait.
+    Call(Option<Waker>),
+    Probe(oneshot::Sender<()>),
+    Scope(MonitorId),
+    /// Nobody waits for it.
+    Unknown,
+}
+
+impl Call {
+    /// The first answer counts. Gives the caller, to be woken.
+    pub(super) fn fulfil(&mut self, answer: Answer) -> Option<Waker> {
+        if self.answer.is_none() {
+            self.answer = Some(answer);
+        }
+        self.caller.take()
+    }
+
+    pub(super) fn started(&mut self, runner: Pid) {
+        self.runner = Some(runner);
+    }
+
+    /// The process that runs a call which nobody waits for any more, though no answer came.
+    pub(super) fn abandoned(self) -> Option<Pid> {
+        match self.answer {
+            None | Some(Answer::TimedOut) => self.runner,
+            Some(_) => None,
+        }
+    }
+}
