@@ -46,7 +46,7 @@ impl Identity {
         limits: Limits,
     ) -> Arc<Self> {
         let service = |role, names: &[Atom]| {
-            let process = processes.spawn(role, Vec::new());
+            let process = processes.spawn(role, []);
             for name in names {
                 processes.register(name.clone(), &process);
             }

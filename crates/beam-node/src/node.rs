@@ -284,7 +284,7 @@ impl Node {
             .transpose()
             .map_err(|error| Error::bad_request(format!("wrong name of a mailbox: {error}")))?;
         let (inbox, messages) = Inbox::new(&self.state.identity.limits);
-        let process = self.state.processes.spawn(Role::Mailbox(inbox), Vec::new());
+        let process = self.state.processes.spawn(Role::Mailbox(inbox), []);
         let mailbox = Mailbox::new(Arc::clone(&self.state), Arc::clone(&process), messages);
         match name {
             Some(name) if !self.state.processes.register(name.clone(), &process) => {

@@ -6,10 +6,14 @@ use beam_term::{RawTerm, Reader, Writer};
 use bytes::BytesMut;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::Request;
-use crate::{Arguments, error::Error, process::Ended, serve};
+use crate::{
+    Arguments,
+    error::Error,
+    process::{Ended, Process},
+    serve,
+};
 
 /// Calls an export of this node as a peer would: the arguments and the result are encoded and
 /// decoded, and the handler runs in a task of its own.
@@ -19,21 +23,29 @@ pub(super) async fn call<T: DeserializeOwned, A: Arguments>(
     timeout: Duration,
 ) -> Result<T, Error> {
     let question = request.question();
-    let cancelled = CancellationToken::new();
-    // Tells the handler when this future is dropped or times out.
-    let _cancel = cancelled.clone().drop_guard();
-    let task = serve::spawn_local(
+    let (process, task) = serve::spawn_local(
         &request.peer.node,
         request.function.clone(),
         encode(request)?,
         Some(deadline),
-        cancelled,
     )
     .map_err(|error| question.complete(error))?;
+    let _wanted = Wanted(&process);
     match tokio::time::timeout_at(deadline, task).await {
         // A task that gives nothing was torn down with the runtime.
         Ok(outcome) => question.outcome(outcome.unwrap_or(Err(Ended::Stopped))),
         Err(_elapsed) => Err(question.timed_out(timeout)),
+    }
+}
+
+/// A call whose result is waited for. Its handler is told when this is dropped.
+struct Wanted<'a>(&'a Process);
+
+impl Drop for Wanted<'_> {
+    fn drop(&mut self) {
+        if let Some(served) = self.0.served() {
+            served.cancel();
+        }
     }
 }
 
@@ -44,7 +56,6 @@ pub(super) fn cast<A: Arguments>(request: &Request<A>) -> Result<(), Error> {
         request.function.clone(),
         encode(request)?,
         None,
-        CancellationToken::new(),
     )
     .map(drop)
     .map_err(|error| request.question().complete(error))

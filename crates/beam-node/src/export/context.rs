@@ -1,12 +1,15 @@
 //! What a handler can know about the call that it serves.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use beam_dist::NodeName;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use crate::{Function, export::Entry, serve::Admitted};
+use crate::{
+    Function,
+    process::{Process, Served},
+    serve::Held,
+};
 
 /// The call that a handler serves: who made it, until when an answer is wanted, and whether
 /// anybody still waits for it.
@@ -23,66 +26,50 @@ use crate::{Function, export::Entry, serve::Admitted};
 /// assert_eq!(export.arity(), 1);
 /// ```
 #[derive(Clone, Debug)]
-pub struct CallContext {
-    caller: NodeName,
-    called: Arc<Entry>,
-    deadline: Option<Instant>,
-    cancelled: CancellationToken,
-    /// A handler may keep its context for longer than the call runs.
-    admitted: Weak<Admitted>,
-}
+pub struct CallContext(Arc<Process>);
 
 impl CallContext {
-    pub(crate) fn new(
-        caller: NodeName,
-        called: &Arc<Entry>,
-        deadline: Option<Instant>,
-        cancelled: CancellationToken,
-    ) -> Self {
-        Self {
-            caller,
-            called: Arc::clone(called),
-            deadline,
-            cancelled,
-            admitted: Weak::new(),
-        }
-    }
-
-    /// The context of a call that counts as served.
-    pub(crate) fn admitted_as(mut self, admitted: &Arc<Admitted>) -> Self {
-        self.admitted = Arc::downgrade(admitted);
-        self
+    /// The context of a call that is served.
+    pub(crate) fn new(process: &Arc<Process>) -> Self {
+        debug_assert!(process.served().is_some());
+        Self(Arc::clone(process))
     }
 
     /// What makes the call count as served for as long as it is held.
-    pub(super) fn admitted(&self) -> Option<Arc<Admitted>> {
-        self.admitted.upgrade()
+    pub(super) fn hold(&self) -> Option<Held> {
+        Held::another(&self.0)
+    }
+
+    fn served(&self) -> &Served {
+        self.0
+            .served()
+            .expect("a context is made for a call that is served")
     }
 
     /// The node that made the call; this node itself for calls of its own.
     pub fn caller(&self) -> &NodeName {
-        &self.caller
+        self.served().caller()
     }
 
     /// The function that was called.
     pub fn function(&self) -> &Function {
-        &self.called.function
+        &self.served().called.function
     }
 
     /// How many arguments it was called with.
     pub fn arity(&self) -> usize {
-        self.called.arity
+        self.served().called.arity
     }
 
     /// The instant after which nobody wants the answer, where the caller tells one. Callers on the
     /// BEAM do not.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.served().deadline
     }
 
     /// Whether nobody waits for the answer any more: the caller gave up, or its node is gone.
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.is_cancelled()
+        self.served().is_cancelled()
     }
 
     /// Waits until nobody waits for the answer any more.
@@ -91,6 +78,6 @@ impl CallContext {
     ///
     /// Nothing is lost when this future is dropped.
     pub async fn cancelled(&self) {
-        self.cancelled.cancelled().await;
+        self.served().cancelled().await;
     }
 }

@@ -3,55 +3,152 @@
 use std::{
     any::Any,
     fmt,
-    future::{Future, poll_fn},
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll},
 };
 
-use beam_term::RawTerm;
+use beam_term::{Atom, RawTerm};
+use pin_project_lite::pin_project;
+use serde::Serialize;
 
 use crate::{
-    CallContext, Function,
+    CallContext, Exception, Function,
     export::outcome::{Failure, Outcome},
+    serve::Serving,
+    state::NodeState,
 };
 
 /// A function that others may call.
 pub(crate) struct Entry {
     pub(crate) function: Function,
     pub(crate) arity: usize,
-    pub(super) runner: Runner,
+    pub(super) runner: Arc<dyn Runner>,
     /// Whether a call counts as served.
     pub(crate) is_work: bool,
 }
 
-/// Decodes the arguments, calls the handler and encodes its result; all of it when polled.
-pub(super) type Runner = Arc<dyn Fn(RawTerm, CallContext) -> Running + Send + Sync>;
+/// Decodes the arguments, calls the handler and gives its result.
+///
+/// Nothing runs before the future is polled; a dropped future drops the handler's, but a blocking
+/// handler runs on.
+pub(super) trait Runner: Send + Sync {
+    /// In a task of its own, which needs no memory but its own.
+    fn serve(&self, node: &NodeState, serving: Serving, arguments: RawTerm);
 
-/// A handler at work.
+    /// In the task of the caller.
+    fn run(&self, arguments: RawTerm, context: CallContext) -> Running;
+}
+
+/// A handler at work; it gives its result encoded.
 pub(super) type Running = Pin<Box<dyn Future<Output = Result<RawTerm, Failure>> + Send>>;
 
-impl Entry {
-    /// Calls the function with an argument list of its arity.
-    ///
-    /// A panic of the handler becomes an exception. Nothing runs before the future is polled; a
-    /// dropped future drops the handler's, but a blocking handler runs on.
-    pub(crate) async fn run(&self, arguments: RawTerm, context: CallContext) -> Outcome {
-        let mut running = (self.runner)(arguments, context);
-        let polled = poll_fn(|task| {
-            // After a panic the future is dropped without being polled again, so nobody sees a
-            // state that the panic left half changed.
-            match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(task))) {
-                Ok(poll) => poll,
-                Err(payload) => Poll::Ready(Err(Failure::panicked(&*payload))),
-            }
-        });
-        match polled.await {
-            Ok(value) => Outcome::Returned(value),
-            Err(failure) => Outcome::Raised(failure.into_exception(self)),
+/// A runner whose future and result have types that are known.
+pub(super) struct Typed<F>(pub(super) F);
+
+impl<F, C, T> Runner for Typed<F>
+where
+    F: Fn(RawTerm, CallContext) -> C + Send + Sync,
+    C: Future<Output = Result<T, Failure>> + Send + 'static,
+    T: Serialize + 'static,
+{
+    fn serve(&self, node: &NodeState, serving: Serving, arguments: RawTerm) {
+        let call = (self.0)(arguments, serving.context());
+        serving.spawn(node, Caught { call });
+    }
+
+    fn run(&self, arguments: RawTerm, context: CallContext) -> Running {
+        let call = (self.0)(arguments, context);
+        Box::pin(async move { encode(&call.await?) })
+    }
+}
+
+pin_project! {
+    /// A call whose panics are failures.
+    struct Caught<C> {
+        #[pin]
+        call: C,
+    }
+}
+
+impl<C, T> Future for Caught<C>
+where
+    C: Future<Output = Result<T, Failure>>,
+{
+    type Output = Result<T, Failure>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        // After a panic the future is dropped without being polled again.
+        match caught(|| self.project().call.poll(task)) {
+            Ok(poll) => poll,
+            Err(panicked) => Poll::Ready(Err(panicked)),
         }
     }
+}
+
+impl Entry {
+    /// Stands for a function that is not there.
+    pub(crate) fn undefined(module: Atom, name: Atom, arity: usize) -> Self {
+        Self::failing(module, name, arity, |arguments| Failure::Undefined {
+            arguments,
+        })
+    }
+
+    /// Stands for a function that is called with something else than a list.
+    pub(crate) fn unfit(module: Atom, name: Atom) -> Self {
+        Self::failing(module, name, 0, |_| Failure::NoArguments)
+    }
+
+    fn failing(
+        module: Atom,
+        name: Atom,
+        arity: usize,
+        failure: fn(Box<RawTerm>) -> Failure,
+    ) -> Self {
+        let runner = move |arguments, _| {
+            let failure = failure(Box::new(arguments));
+            async move { Err::<(), _>(failure) }
+        };
+        Self {
+            function: Function { module, name },
+            arity,
+            runner: Arc::new(Typed(runner)),
+            is_work: false,
+        }
+    }
+
+    /// Calls the function in a task of its own, which reports what comes of it.
+    pub(crate) fn serve(&self, node: &NodeState, serving: Serving, arguments: RawTerm) {
+        self.runner.serve(node, serving, arguments);
+    }
+
+    /// Calls the function with an argument list of its arity. A panic of the handler becomes an
+    /// exception.
+    pub(crate) async fn run(&self, arguments: RawTerm, context: CallContext) -> Outcome {
+        let call = self.runner.run(arguments, context);
+        match (Caught { call }).await {
+            Ok(value) => Outcome::Returned(value),
+            Err(failure) => Outcome::Raised(self.exception(failure)),
+        }
+    }
+
+    /// The exception to report.
+    pub(crate) fn exception(&self, failure: Failure) -> Exception {
+        failure.into_exception(self)
+    }
+}
+
+/// Calls code of users; a panic is a failure.
+///
+/// What it was about is not touched again, so nobody sees a state that the panic left half changed.
+pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| Failure::panicked(&*payload))
+}
+
+pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<RawTerm, Failure> {
+    RawTerm::serialize(value).map_err(Failure::BadReturn)
 }
 
 impl Failure {

@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{
     CallContext, Error, Exception, Function, Handler,
     export::{
-        entry::{Entry, Runner, Running},
+        entry::{Entry, Runner, Typed, encode},
         outcome::Failure,
     },
 };
@@ -39,7 +39,7 @@ pub struct Export {
     module: String,
     name: String,
     arity: usize,
-    runner: Runner,
+    runner: Arc<dyn Runner>,
     is_work: bool,
 }
 
@@ -58,7 +58,7 @@ impl Export {
         H: Handler<Args>,
         H::Output: Future<Output: Serialize> + Send + 'static,
     {
-        Self::asynchronous(module, name, handler, |value| encode(&value))
+        Self::asynchronous(module, name, handler, Ok)
     }
 
     /// An async function that raises: `Ok(value)` reaches the caller as the value, `Err(reason)` is
@@ -85,7 +85,7 @@ impl Export {
         E: Serialize + 'static,
     {
         Self::asynchronous(module, name, handler, |result| match result {
-            Ok(value) => encode(&value),
+            Ok(value) => Ok(value),
             Err(reason) => match beam_term::to_term(&reason) {
                 Ok(reason) => Err(Failure::Raised(reason)),
                 Err(error) => Err(Failure::BadReturn(error)),
@@ -115,27 +115,34 @@ impl Export {
         H::Output: Serialize,
     {
         let handler = Arc::new(handler);
-        Self::with(module, name, H::ARITY, move |arguments, context| {
-            let handler = Arc::clone(&handler);
-            Box::pin(async move {
-                let admitted = context.admitted();
-                let work = move || {
-                    let _admitted = admitted;
-                    match handler.handle(context, &arguments) {
-                        Ok(value) => encode(&value),
-                        Err(error) => Err(bad_arguments(error, arguments)),
+        Self::with(
+            module,
+            name,
+            H::ARITY,
+            move |arguments: RawTerm, context| {
+                let handler = Arc::clone(&handler);
+                async move {
+                    let held = context.hold();
+                    // They may wait for a thread for long.
+                    let arguments = arguments.compact();
+                    let work = move || {
+                        let _held = held;
+                        match handler.handle(context, &arguments) {
+                            Ok(value) => encode(&value),
+                            Err(error) => Err(bad_arguments(error, arguments)),
+                        }
+                    };
+                    // Where the call is ended before a thread was free for it, it never begins.
+                    match AbortOnDropHandle::new(tokio::task::spawn_blocking(work)).await {
+                        Ok(result) => result,
+                        Err(error) => match error.try_into_panic() {
+                            Ok(payload) => Err(Failure::panicked(&*payload)),
+                            Err(_stopped) => Err(Failure::Stopped),
+                        },
                     }
-                };
-                // Where the call is ended before a thread was free for it, it never begins.
-                match AbortOnDropHandle::new(tokio::task::spawn_blocking(work)).await {
-                    Ok(result) => result,
-                    Err(error) => match error.try_into_panic() {
-                        Ok(payload) => Err(Failure::panicked(&*payload)),
-                        Err(_stopped) => Err(Failure::Stopped),
-                    },
                 }
-            })
-        })
+            },
+        )
     }
 
     /// An async function of terms as they are, for what has no fixed types. It is called with
@@ -165,18 +172,22 @@ impl Export {
         O: Future<Output = Result<Term, Exception>> + Send + 'static,
     {
         let handler = Arc::new(handler);
-        Self::with(module, name, arity.into(), move |arguments, context| {
-            let handler = Arc::clone(&handler);
-            Box::pin(async move {
-                let terms = match arguments.deserialize() {
-                    Ok(terms) => terms,
-                    Err(error) => return Err(bad_arguments(error, arguments)),
-                };
-                drop(arguments);
-                let value = handler(context, terms).await.map_err(Failure::Exception)?;
-                encode(&value)
-            })
-        })
+        Self::with(
+            module,
+            name,
+            arity.into(),
+            move |arguments: RawTerm, context| {
+                let handler = Arc::clone(&handler);
+                async move {
+                    let terms = match arguments.deserialize() {
+                        Ok(terms) => terms,
+                        Err(error) => return Err(bad_arguments(error, arguments)),
+                    };
+                    drop(arguments);
+                    handler(context, terms).await.map_err(Failure::Exception)
+                }
+            },
+        )
     }
 
     /// How many arguments callers pass.
@@ -206,43 +217,53 @@ impl Export {
     }
 
     /// An async handler, and how its output is reported.
-    fn asynchronous<Args, H, R>(
+    fn asynchronous<Args, H, R, T>(
         module: impl AsRef<str>,
         name: impl AsRef<str>,
         handler: H,
-        report: fn(R) -> Result<RawTerm, Failure>,
+        report: fn(R) -> Result<T, Failure>,
     ) -> Self
     where
         H: Handler<Args>,
         H::Output: Future<Output = R> + Send + 'static,
         R: 'static,
+        T: Serialize + 'static,
     {
         let handler = Arc::new(handler);
-        Self::with(module, name, H::ARITY, move |arguments, context| {
-            let handler = Arc::clone(&handler);
-            Box::pin(async move {
-                let output = match handler.handle(context, &arguments) {
-                    Ok(output) => output,
-                    Err(error) => return Err(bad_arguments(error, arguments)),
-                };
-                // They hold on to the buffer that they came in.
-                drop(arguments);
-                report(output.await)
-            })
-        })
+        Self::with(
+            module,
+            name,
+            H::ARITY,
+            move |arguments: RawTerm, context| {
+                let handler = Arc::clone(&handler);
+                async move {
+                    let output = match handler.handle(context, &arguments) {
+                        Ok(output) => output,
+                        Err(error) => return Err(bad_arguments(error, arguments)),
+                    };
+                    // They hold on to the buffer that they came in.
+                    drop(arguments);
+                    report(output.await)
+                }
+            },
+        )
     }
 
-    fn with(
+    fn with<C, T>(
         module: impl AsRef<str>,
         name: impl AsRef<str>,
         arity: usize,
-        runner: impl Fn(RawTerm, CallContext) -> Running + Send + Sync + 'static,
-    ) -> Self {
+        runner: impl Fn(RawTerm, CallContext) -> C + Send + Sync + 'static,
+    ) -> Self
+    where
+        C: Future<Output = Result<T, Failure>> + Send + 'static,
+        T: Serialize + 'static,
+    {
         Self {
             module: module.as_ref().to_owned(),
             name: name.as_ref().to_owned(),
             arity,
-            runner: Arc::new(runner),
+            runner: Arc::new(Typed(runner)),
             is_work: true,
         }
     }
@@ -266,8 +287,4 @@ fn bad_arguments(error: DecodeError, arguments: RawTerm) -> Failure {
         error,
         arguments: Box::new(arguments),
     }
-}
-
-fn encode<T: Serialize + ?Sized>(value: &T) -> Result<RawTerm, Failure> {
-    RawTerm::serialize(value).map_err(Failure::BadReturn)
 }

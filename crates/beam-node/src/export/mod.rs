@@ -10,11 +10,11 @@ mod outcome;
 mod export;
 
 pub use context::CallContext;
-pub(crate) use entry::Entry;
+pub(crate) use entry::{Entry, caught};
 pub use export::Export;
 pub(crate) use exports::Exports;
 pub use handler::Handler;
-pub(crate) use outcome::Outcome;
+pub(crate) use outcome::{Failure, Outcome};
 
 #[cfg(test)]
 mod tests;

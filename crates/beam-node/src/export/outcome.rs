@@ -2,7 +2,7 @@
 
 use beam_term::{Atom, DecodeError, EncodeError, Map, RawTerm, Term};
 
-use crate::{Class, Exception, export::Entry};
+use crate::{Class, Exception, Function, atoms::SYSTEM_LIMIT, export::Entry};
 
 /// What is to be reported of a call that was served.
 #[derive(Debug)]
@@ -14,29 +14,23 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// What OTP answers when a function is not there: its frame has the arguments, by which callers
-    /// tell it from a function that ran and raised the same.
-    pub(crate) fn undefined(module: &Atom, name: &Atom, arity: usize, arguments: &RawTerm) -> Self {
-        let called = shown(arguments).unwrap_or_else(|| left_out(arity));
-        Self::error(
-            Term::Atom(UNDEF),
-            [frame(module, name, called, Term::nil())],
-        )
-    }
-
-    /// An exception of the class `error`, with the frames of its stack trace.
-    pub(crate) fn error(reason: Term, stack: impl IntoIterator<Item = Term>) -> Self {
+    /// `error:{system_limit, Message}`
+    pub(crate) fn system_limit(message: String) -> Self {
         Self::Raised(Exception {
             class: Class::Error,
-            reason,
-            stack: Term::list(stack),
+            reason: Term::tuple([Term::Atom(SYSTEM_LIMIT), Term::binary(message)]),
+            stack: Term::nil(),
         })
     }
 }
 
 /// Why a handler gave no result.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
+    /// There is no such function.
+    Undefined { arguments: Box<RawTerm> },
+    /// What it is called with is no list.
+    NoArguments,
     /// The arguments have other types than the handler's.
     BadArguments {
         error: DecodeError,
@@ -58,6 +52,21 @@ impl Failure {
     /// The exception to report, as raised by the function of `entry`.
     pub(super) fn into_exception(self, entry: &Entry) -> Exception {
         let (class, reason, frame) = match self {
+            // What OTP answers: the frame has the arguments, by which callers tell it from a
+            // function that ran and raised the same.
+            Self::Undefined { arguments } => {
+                let called = shown(&arguments).unwrap_or_else(|| left_out(entry.arity));
+                let Function { module, name } = &entry.function;
+                let frame = frame(module, name, called, Term::nil());
+                (Class::Error, Term::Atom(UNDEF), frame)
+            }
+            Self::NoArguments => {
+                return Exception {
+                    class: Class::Error,
+                    reason: Term::Atom(BADARG),
+                    stack: Term::nil(),
+                };
+            }
             Self::BadArguments { error, arguments } => {
                 let called = shown(&arguments).unwrap_or_else(|| entry.arity.into());
                 let frame = frame(

@@ -7,23 +7,37 @@ use std::{
     time::Duration,
 };
 
-use beam_dist::NodeName;
+use beam_dist::{Creation, NodeName};
 use beam_term::{Atom, AtomRefs, Pid, RawTerm, Reader, Term};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{Class, Exception, Function};
+use crate::{
+    Class, Exception, Function, Limits,
+    identity::Identity,
+    process::{Process, Processes, Role, Served},
+    serve::{Admitted, Caller},
+};
 
 fn entry(export: Export) -> Arc<Entry> {
     Arc::new(export.into_entry().unwrap())
 }
 
 fn context(entry: &Arc<Entry>) -> CallContext {
-    let caller: NodeName = "caller@h".parse().unwrap();
-    CallContext::new(caller, entry, None, CancellationToken::new())
+    CallContext::new(&process(entry, None))
+}
+
+/// The process of a call that a node makes itself.
+fn process(entry: &Arc<Entry>, deadline: Option<Instant>) -> Arc<Process> {
+    let name: NodeName = "caller@h".parse().unwrap();
+    let creation = Creation::new(7);
+    let processes = Processes::new(name.as_atom().clone(), creation.get());
+    let node = Identity::new(name, creation, &processes, Limits::default());
+    let admitted = Admitted::new(Caller::Own(node), 0).unwrap();
+    let served = Served::new(admitted, None, Arc::clone(entry), deadline);
+    processes.spawn(Role::Served(served), [])
 }
 
 fn encoded(arguments: impl IntoIterator<Item = Term>) -> RawTerm {
@@ -45,6 +59,15 @@ async fn result(export: Export, arguments: impl IntoIterator<Item = Term>) -> Te
 
 async fn exception(export: Export, arguments: impl IntoIterator<Item = Term>) -> Exception {
     match run(export, arguments).await {
+        Outcome::Returned(value) => panic!("returned {value:?}"),
+        Outcome::Raised(exception) => exception,
+    }
+}
+
+/// The exception of an entry that stands for none.
+async fn raised_by(entry: Entry, arguments: RawTerm) -> Exception {
+    let entry = Arc::new(entry);
+    match entry.run(arguments, context(&entry)).await {
         Outcome::Returned(value) => panic!("returned {value:?}"),
         Outcome::Raised(exception) => exception,
     }
@@ -246,19 +269,15 @@ async fn arguments_too_long_for_a_stack_trace_are_left_out_of_it() {
 
     let long = encoded([Term::binary(vec![0; 100_000]), Term::from(1)]);
     let (module, name) = (Atom::from_static("m"), Atom::from_static("f"));
-    let Outcome::Raised(raised) = Outcome::undefined(&module, &name, 2, &long) else {
-        panic!("returned");
-    };
+    let raised = raised_by(Entry::undefined(module, name, 2), long).await;
     assert_eq!(raised.stack, parsed("[{m, f, ['...', '...'], []}]"));
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_undefined_as_in_otp() {
     let (module, name) = (Atom::from_static("nomod"), Atom::from_static("nofun"));
-    let Outcome::Raised(raised) = Outcome::undefined(&module, &name, 1, &encoded([Term::from(1)]))
-    else {
-        panic!("returned");
-    };
+    let arguments = encoded([Term::from(1)]);
+    let raised = raised_by(Entry::undefined(module, name, 1), arguments).await;
     assert_eq!(
         (raised.class, raised.reason),
         (Class::Error, Term::atom("undef"))
@@ -398,12 +417,11 @@ async fn a_handler_learns_that_nobody_waits_any_more() {
         call.cancelled().await;
         (before, call.is_cancelled(), call.deadline().is_some())
     }));
-    let cancelled = CancellationToken::new();
     let deadline = Instant::now() + Duration::from_secs(1);
-    let caller: NodeName = "caller@h".parse().unwrap();
-    let context = CallContext::new(caller, &entry, Some(deadline), cancelled.clone());
+    let process = process(&entry, Some(deadline));
+    let context = CallContext::new(&process);
     let (outcome, ()) = tokio::join!(entry.run(encoded([]), context), async {
-        cancelled.cancel()
+        process.served().unwrap().cancel();
     });
     let Outcome::Returned(value) = outcome else {
         panic!("raised");

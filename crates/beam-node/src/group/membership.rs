@@ -24,7 +24,7 @@ pub struct Membership {
 
 impl Membership {
     pub(crate) fn join(node: &Arc<NodeState>, group: Term) -> Result<Self, Error> {
-        let process = node.processes.spawn(Role::Member, Vec::new());
+        let process = node.processes.spawn(Role::Member, []);
         let membership = Self {
             node: Arc::clone(node),
             process,

@@ -27,7 +27,7 @@ pub struct Published {
 
 impl Published {
     pub(crate) fn publish(node: &Arc<NodeState>, key: Term, value: Term) -> Result<Self, Error> {
-        let process = node.processes.spawn(Role::Member, Vec::new());
+        let process = node.processes.spawn(Role::Member, []);
         match node.groups.publish(&key, value, &process.pid, None) {
             Ok(group) => Ok(Self {
                 node: Arc::clone(node),

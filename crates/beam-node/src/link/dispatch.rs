@@ -133,7 +133,7 @@ fn remove_monitor(node: &Arc<NodeState>, link: &Arc<Link>, demonitor: &Demonitor
         && served.answers(&demonitor.reference)
     {
         // Nobody waits for the answer any more.
-        served.cancelled.cancel();
+        served.cancel();
     }
 }
 

@@ -114,7 +114,7 @@ impl NodeState {
             if let Some(served) = process.served()
                 && served.came_over(link.id)
             {
-                served.cancelled.cancel();
+                served.cancel();
             }
         }
     }

@@ -77,7 +77,7 @@ pub(crate) enum Payload<'a> {
     /// The control message carries none.
     None,
     /// Written in place.
-    Written(&'a mut (dyn FnMut(&mut Writer<'_>) -> Result<(), EncodeError> + Send)),
+    Written(&'a mut dyn FnMut(&mut Writer<'_>) -> Result<(), EncodeError>),
     /// Encoded already, without a version byte.
     Encoded(&'a Bytes),
 }
@@ -106,6 +106,11 @@ impl Link {
             reason: OnceLock::new(),
             identity,
         }
+    }
+
+    /// The node on this end.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Sends a message, or says at once why not.
@@ -274,11 +279,9 @@ impl Link {
         self.serving.calls.count()
     }
 
-    /// Counts watchers that come with a new process.
-    pub(crate) fn count_watchers(&self, count: usize) {
-        for _ in 0..count {
-            self.watched.enter(usize::MAX);
-        }
+    /// Counts a watcher that comes with a new process.
+    pub(crate) fn count_watcher(&self) {
+        self.watched.enter(usize::MAX);
     }
 
     /// Takes watchers that were told, or that went away, out of the count.

@@ -3,17 +3,19 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use beam_dist::control::Target;
-use beam_term::{Atom, Pid, Reference, Term};
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use beam_term::{Atom, Pid};
+use rustc_hash::FxHashMap;
 
-use super::{Key, Watcher, watchers::Watchers};
+use super::{
+    Key, Served, Watcher,
+    watchers::{Told, Watchers},
+};
 use crate::mailbox::Inbox;
 
 /// Something with a pid.
@@ -47,66 +49,6 @@ pub(crate) enum Role {
     Mailbox(Inbox),
     /// Runs an exported function.
     Served(Served),
-}
-
-/// A call being served.
-#[derive(Debug)]
-pub(crate) struct Served {
-    /// The link that the call came from, and the request that started it; none for a call of this
-    /// node itself. The call is cancelled with the link.
-    origin: Option<(u64, Reference)>,
-    /// Tells the handler that nobody waits any more.
-    pub(crate) cancelled: CancellationToken,
-    ended: OnceLock<Ended>,
-    ending: Notify,
-}
-
-/// Why a served call ends before its handler does.
-#[derive(Clone, Debug)]
-pub(crate) enum Ended {
-    /// By an exit signal with this reason.
-    Killed(Term),
-    /// With the node.
-    Stopped,
-}
-
-impl Served {
-    pub(crate) fn new(origin: Option<(u64, Reference)>, cancelled: CancellationToken) -> Self {
-        Self {
-            origin,
-            cancelled,
-            ended: OnceLock::new(),
-            ending: Notify::new(),
-        }
-    }
-
-    /// Ends the call as soon as its handler gives way.
-    pub(crate) fn end(&self, ended: Ended) {
-        // The first signal counts.
-        let _ = self.ended.set(ended);
-        self.ending.notify_one();
-        self.cancelled.cancel();
-    }
-
-    /// Waits for [`Served::end`]. Only the task of the call does.
-    pub(crate) async fn ended(&self) -> Ended {
-        loop {
-            if let Some(ended) = self.ended.get() {
-                return ended.clone();
-            }
-            self.ending.notified().await;
-        }
-    }
-
-    /// Whether the call came over this link.
-    pub(crate) fn came_over(&self, link_id: u64) -> bool {
-        self.origin.as_ref().is_some_and(|(id, _)| *id == link_id)
-    }
-
-    /// Whether the call answers this request.
-    pub(crate) fn answers(&self, request: &Reference) -> bool {
-        self.origin.as_ref().is_some_and(|(_, of)| of == request)
-    }
 }
 
 impl Process {
@@ -157,7 +99,8 @@ pub(crate) struct Processes {
     node: Atom,
     creation: u32,
     next: AtomicU64,
-    shards: [Mutex<HashMap<u64, Arc<Process>>>; SHARDS],
+    /// By numbers that this node gave, not peers.
+    shards: [Mutex<FxHashMap<u64, Arc<Process>>>; SHARDS],
     names: RwLock<HashMap<Atom, Arc<Process>>>,
 }
 
@@ -184,11 +127,15 @@ impl Processes {
     }
 
     /// Starts a process, with those who watch it from the start.
-    pub(crate) fn spawn(&self, role: Role, watchers: Vec<Watcher>) -> Arc<Process> {
+    pub(crate) fn spawn(
+        &self,
+        role: Role,
+        watchers: impl IntoIterator<Item = Watcher>,
+    ) -> Arc<Process> {
         let process = Arc::new(Process {
             pid: self.fresh_pid(),
             role,
-            watchers: Mutex::new(Some(watchers.into())),
+            watchers: Mutex::new(Some(watchers.into_iter().collect())),
         });
         self.shard(number(&process.pid))
             .insert(number(&process.pid), Arc::clone(&process));
@@ -232,7 +179,7 @@ impl Processes {
     }
 
     /// Ends a process: takes it and its name out, and gives those who are to be told.
-    pub(crate) fn remove(&self, process: &Process) -> Vec<Watcher> {
+    pub(crate) fn remove(&self, process: &Process) -> Told {
         self.shard(number(&process.pid))
             .remove(&number(&process.pid));
         if !matches!(process.role, Role::Served(_) | Role::Member) {
@@ -242,7 +189,7 @@ impl Processes {
         process
             .watchers()
             .take()
-            .map(Watchers::into_vec)
+            .map(Watchers::into_told)
             .unwrap_or_default()
     }
 
@@ -254,7 +201,7 @@ impl Processes {
             .collect()
     }
 
-    fn shard(&self, number: u64) -> MutexGuard<'_, HashMap<u64, Arc<Process>>> {
+    fn shard(&self, number: u64) -> MutexGuard<'_, FxHashMap<u64, Arc<Process>>> {
         lock(&self.shards[number as usize % SHARDS])
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use beam_dist::control::{Control, Exit, MonitorExit, Target};
-use beam_term::{Atom, Pid, Reference, Term, Writer};
+use beam_term::{Atom, EncodeError, Pid, Reference, Term, Writer};
 
 use super::Key;
-use crate::link::{Link, Payload, SendError, Written};
+use crate::link::{Lane, Link, Payload, SendError, Written};
 
 /// A peer's process that wants to know when one of ours ends.
 #[derive(Clone, Debug)]
@@ -50,6 +50,17 @@ impl Watcher {
         let mut payload = |writer: &mut Writer<'_>| writer.term(reason);
         self.link()
             .answer(&self.exit(process), Payload::Written(&mut payload));
+    }
+
+    /// Tells that `process` ended with a reason of any size, if the link has room for it.
+    pub(crate) fn tell_result(
+        &self,
+        process: &Pid,
+        reason: &mut dyn FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
+    ) -> Result<(), SendError> {
+        let control = self.exit(process);
+        self.link()
+            .send(Lane::Result, &control, Payload::Written(reason))
     }
 
     /// Tells that `process` ended with a reason of any size, when the link has room for it.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use beam_term::{Pid, Reference};
+use smallvec::SmallVec;
 
 use super::Watcher;
 
@@ -13,7 +14,7 @@ use super::Watcher;
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
     /// With gaps, where some have gone.
-    places: Vec<Option<Watcher>>,
+    places: SmallVec<[Option<Watcher>; 1]>,
     gaps: usize,
     /// None as long as there are few.
     index: Option<HashMap<Key, Vec<usize>>>,
@@ -27,6 +28,9 @@ pub(crate) enum Key {
     /// A process that is linked, by its link and pid.
     Link(u64, Pid),
 }
+
+/// Those who are to be told of the end of a process: mostly one.
+pub(crate) type Told = SmallVec<[Watcher; 1]>;
 
 /// So many are looked through faster than looked up.
 const FEW: usize = 32;
@@ -74,12 +78,12 @@ impl Watchers {
         removed
     }
 
-    pub(super) fn into_vec(self) -> Vec<Watcher> {
+    pub(super) fn into_told(self) -> Told {
         self.places.into_iter().flatten().collect()
     }
 
     fn reindex(&mut self) {
-        self.places.retain(Option::is_some);
+        self.places.retain(|place| place.is_some());
         self.gaps = 0;
         if self.places.len() <= FEW {
             self.index = None;
@@ -95,8 +99,8 @@ impl Watchers {
     }
 }
 
-impl From<Vec<Watcher>> for Watchers {
-    fn from(watchers: Vec<Watcher>) -> Self {
+impl FromIterator<Watcher> for Watchers {
+    fn from_iter<I: IntoIterator<Item = Watcher>>(watchers: I) -> Self {
         let mut found = Self {
             places: watchers.into_iter().map(Some).collect(),
             ..Self::default()

@@ -1,13 +1,19 @@
 //! What a peer asks to be run, and the form in which `erpc` and others are told the result.
 
-use beam_dist::control::SpawnRequest;
-use beam_term::{Atom, DecodeError, EncodeError, RawTerm, Reader, Token, Writer};
+use std::sync::Arc;
 
-use crate::{atoms, error::Class, export::Outcome};
+use beam_dist::control::SpawnRequest;
+use beam_term::{Atom, DecodeError, EncodeError, Kind, RawTerm, Reader, Reference, Token, Writer};
+
+use crate::{
+    atoms,
+    error::{Class, Exception},
+    export::{Entry, Exports},
+};
 
 /// What a spawn request asks for.
 pub(super) struct Work {
-    pub(super) call: Called,
+    pub(super) called: Called,
     pub(super) shape: Shape,
 }
 
@@ -21,9 +27,17 @@ pub(super) struct Called {
 /// How the result is reported.
 pub(super) enum Shape {
     /// As `erpc:call` expects it, under this identifier.
-    Erpc(RawTerm),
+    Erpc(Id),
     /// As any process reports its end: `normal`, or what it raised.
     Process,
+}
+
+/// What a caller tells its answer by.
+pub(super) enum Id {
+    /// A reference, as in OTP.
+    Reference(Reference),
+    /// Anything else.
+    Other(RawTerm),
 }
 
 impl Work {
@@ -37,26 +51,45 @@ impl Work {
             ("erpc", "execute_call", 4) => {
                 let mut reader = arguments.reader();
                 reader.list()?;
-                let id = reader.raw()?;
-                let call = Called::read(&mut reader)?;
+                let id = Id::read(&mut reader)?;
+                let called = Called::read(&mut reader)?;
                 let shape = Shape::Erpc(id);
-                Ok(Self { call, shape })
+                Ok(Self { called, shape })
             }
             ("erpc", "execute_cast", 3) => {
                 let mut reader = arguments.reader();
                 reader.list()?;
-                let call = Called::read(&mut reader)?;
+                let called = Called::read(&mut reader)?;
                 let shape = Shape::Process;
-                Ok(Self { call, shape })
+                Ok(Self { called, shape })
             }
             _ => Ok(Self {
-                call: Called {
+                called: Called {
                     module: request.module.clone(),
                     function: request.function.clone(),
                     arguments,
                 },
                 shape: Shape::Process,
             }),
+        }
+    }
+}
+
+impl Id {
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(match reader.peek_kind()? {
+            Kind::Reference => Self::Reference(reader.reference()?),
+            _ => Self::Other(reader.raw()?),
+        })
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+        match self {
+            Self::Reference(id) => {
+                writer.reference(id);
+                Ok(())
+            }
+            Self::Other(id) => writer.raw(id),
         }
     }
 }
@@ -73,8 +106,23 @@ impl Called {
         Ok(call)
     }
 
+    /// The export that is called, or what stands for none.
+    pub(super) fn entry(&self, exports: &Exports) -> Arc<Entry> {
+        let names = || (self.module.clone(), self.function.clone());
+        let Some(arity) = self.arity() else {
+            let (module, name) = names();
+            return Arc::new(Entry::unfit(module, name));
+        };
+        exports
+            .find(&self.module, &self.function, arity)
+            .unwrap_or_else(|| {
+                let (module, name) = names();
+                Arc::new(Entry::undefined(module, name, arity))
+            })
+    }
+
     /// How many arguments there are; `None` where they are not a list.
-    pub(super) fn arity(&self) -> Option<usize> {
+    fn arity(&self) -> Option<usize> {
         match self.arguments.reader().token() {
             Ok(Token::Nil) => Some(0),
             Ok(Token::List(len)) => Some(len),
@@ -93,49 +141,57 @@ impl Shape {
         }
     }
 
-    /// Writes the exit reason of the process.
-    pub(super) fn write_reason(
+    /// Writes the exit reason of a process whose function returned the value that is given.
+    pub(super) fn write_returned(
         &self,
-        outcome: &Outcome,
+        value: impl FnOnce(&mut Writer<'_>) -> Result<(), EncodeError>,
         writer: &mut Writer<'_>,
     ) -> Result<(), EncodeError> {
-        match (self, outcome) {
-            (Self::Erpc(id), Outcome::Returned(value)) => {
+        match self {
+            Self::Erpc(id) => {
                 writer.tuple(3);
-                writer.raw(id)?;
+                id.write(writer)?;
                 writer.atom(&atoms::RETURN);
-                writer.raw(value)
+                value(writer)
             }
-            (Self::Erpc(id), Outcome::Raised(exception)) => {
-                let is_error = exception.class == Class::Error;
+            Self::Process => {
+                writer.atom(&atoms::NORMAL);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes the exit reason of a process whose function raised.
+    pub(super) fn write_raised(
+        &self,
+        exception: &Exception,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), EncodeError> {
+        match (self, exception.class) {
+            (Self::Erpc(id), class) => {
+                let is_error = class == Class::Error;
                 writer.tuple(if is_error { 4 } else { 3 });
-                writer.raw(id)?;
-                writer.atom(&exception.class.atom());
+                id.write(writer)?;
+                writer.atom(&class.atom());
                 writer.term(&exception.reason)?;
                 if is_error {
                     writer.term(&exception.stack)?;
                 }
                 Ok(())
             }
-            (Self::Process, Outcome::Returned(_)) => {
-                writer.atom(&atoms::NORMAL);
-                Ok(())
+            (Self::Process, Class::Exit) => writer.term(&exception.reason),
+            (Self::Process, Class::Error) => {
+                writer.tuple(2);
+                writer.term(&exception.reason)?;
+                writer.term(&exception.stack)
             }
-            (Self::Process, Outcome::Raised(exception)) => match exception.class {
-                Class::Exit => writer.term(&exception.reason),
-                Class::Error => {
-                    writer.tuple(2);
-                    writer.term(&exception.reason)?;
-                    writer.term(&exception.stack)
-                }
-                Class::Throw => {
-                    writer.tuple(2);
-                    writer.tuple(2);
-                    writer.atom(&atoms::NOCATCH);
-                    writer.term(&exception.reason)?;
-                    writer.term(&exception.stack)
-                }
-            },
+            (Self::Process, Class::Throw) => {
+                writer.tuple(2);
+                writer.tuple(2);
+                writer.atom(&atoms::NOCATCH);
+                writer.term(&exception.reason)?;
+                writer.term(&exception.stack)
+            }
         }
     }
 }

@@ -1,0 +1,129 @@
+//! A call being served.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use beam_dist::NodeName;
+use beam_term::{Reference, Term};
+use futures_util::task::AtomicWaker;
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{export::Entry, serve::Admitted};
+
+/// What there is to know of a call being served: what its handler is told, and what ends it.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// Who made it. It is cancelled with the link that it came over.
+    pub(crate) admitted: Admitted,
+    /// The request that started it; none for a call of this node itself.
+    request: Option<Reference>,
+    pub(crate) called: Arc<Entry>,
+    pub(crate) deadline: Option<Instant>,
+    is_cancelled: AtomicBool,
+    /// Wakes a handler that waits for being cancelled.
+    cancelled: Notify,
+    ended: OnceLock<Ended>,
+    /// Wakes the task of the call when it is to end.
+    task: AtomicWaker,
+}
+
+/// Why a served call ends before its handler does.
+#[derive(Clone, Debug)]
+pub(crate) enum Ended {
+    /// By an exit signal with this reason.
+    Killed(Term),
+    /// With the node.
+    Stopped,
+}
+
+impl Served {
+    pub(crate) fn new(
+        admitted: Admitted,
+        request: Option<Reference>,
+        called: Arc<Entry>,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self {
+            admitted,
+            request,
+            called,
+            deadline,
+            is_cancelled: AtomicBool::new(false),
+            cancelled: Notify::new(),
+            ended: OnceLock::new(),
+            task: AtomicWaker::new(),
+        }
+    }
+
+    /// The node that made the call.
+    pub(crate) fn caller(&self) -> &NodeName {
+        self.admitted.caller()
+    }
+
+    /// Tells the handler that nobody waits any more.
+    pub(crate) fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::SeqCst);
+        self.cancelled.notify_waiters();
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Waits for [`Served::cancel`].
+    pub(crate) async fn cancelled(&self) {
+        loop {
+            let cancelled = self.cancelled.notified();
+            tokio::pin!(cancelled);
+            // From here on no notification is missed.
+            cancelled.as_mut().enable();
+            if self.is_cancelled() {
+                return;
+            }
+            cancelled.await;
+        }
+    }
+
+    /// Ends the call as soon as its handler gives way.
+    pub(crate) fn end(&self, ended: Ended) {
+        // The first signal counts.
+        let _ = self.ended.set(ended);
+        self.cancel();
+        self.task.wake();
+    }
+
+    /// Runs the call until it is over, or something else ends it. Only the task of the call does.
+    pub(crate) fn poll<C: Future>(
+        &self,
+        mut call: std::pin::Pin<&mut C>,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<C::Output, Ended>> {
+        if let Some(ended) = self.ended.get() {
+            return Poll::Ready(Err(ended.clone()));
+        }
+        if let Poll::Ready(output) = call.as_mut().poll(task) {
+            return Poll::Ready(Ok(output));
+        }
+        self.task.register(task.waker());
+        match self.ended.get() {
+            Some(ended) => Poll::Ready(Err(ended.clone())),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Whether the call came over this link.
+    pub(crate) fn came_over(&self, link_id: u64) -> bool {
+        self.admitted.link().is_some_and(|link| link.id == link_id)
+    }
+
+    /// Whether the call answers this request.
+    pub(crate) fn answers(&self, request: &Reference) -> bool {
+        self.request.as_ref() == Some(request)
+    }
+}

@@ -1,0 +1,173 @@
+//! A call at work, and what becomes of its result.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+};
+
+use beam_dist::frame::FrameEncodeError;
+use beam_term::{RawTerm, Term, Writer};
+use serde::Serialize;
+
+use super::{Held, Shape, report::Late};
+use crate::{
+    export::{CallContext, Failure, Outcome, caught},
+    link::SendError,
+    process::{Ended, Process, Told},
+    state::NodeState,
+};
+
+/// A call at work, which ends however its task does.
+pub(crate) struct Serving {
+    pub(super) node: Arc<NodeState>,
+    /// Until the answer is queued.
+    held: Held,
+    shape: Shape,
+    is_over: bool,
+}
+
+impl Serving {
+    /// Begins to serve a call that was let in just now.
+    pub(super) fn begin(node: &Arc<NodeState>, process: Arc<Process>, shape: Shape) -> Self {
+        let held = Held::first(process);
+        if let Some(served) = held.served() {
+            if served.called.is_work && served.admitted.link().is_some() {
+                node.identity.served.fetch_add(1, Ordering::Relaxed);
+            }
+            // Whoever stopped the node may have looked for processes before this one was there.
+            if node.is_closed() {
+                served.end(Ended::Stopped);
+            }
+        }
+        Self {
+            node: Arc::clone(node),
+            held,
+            shape,
+            is_over: false,
+        }
+    }
+
+    /// What the handler may know.
+    pub(crate) fn context(&self) -> CallContext {
+        CallContext::new(self.held.process())
+    }
+
+    pub(super) fn process(&self) -> &Arc<Process> {
+        self.held.process()
+    }
+
+    /// Runs a call in a task of its own, and reports its result to those who watch the process.
+    pub(crate) fn spawn<C, T>(mut self, node: &NodeState, call: C)
+    where
+        C: Future<Output = Result<T, Failure>> + Send + 'static,
+        T: Serialize + 'static,
+    {
+        node.spawn(async move {
+            let ended = self.run(call).await;
+            if let Some(late) = self.report(ended) {
+                late.tell(&self).await;
+            }
+        });
+    }
+
+    /// The output of a call, unless something else ends it.
+    pub(super) async fn run<C: Future>(&self, call: C) -> Result<C::Output, Ended> {
+        let mut call = pin!(call);
+        poll_fn(|task| match self.held.served() {
+            Some(served) => served.poll(call.as_mut(), task),
+            None => call.as_mut().poll(task).map(Ok),
+        })
+        .await
+    }
+
+    /// Ends the process, and reports how, if that can be done at once. The result is written
+    /// straight to where the link sends from.
+    fn report<T: Serialize>(&mut self, ended: Result<Result<T, Failure>, Ended>) -> Option<Late> {
+        let told = self.end();
+        let value = match ended {
+            Ok(Ok(value)) => value,
+            Ok(Err(failure)) => return self.raised(told, failure),
+            Err(Ended::Killed(reason)) => return Late::killed(told, reason),
+            // The links end as well, which says more than the end of this process.
+            Err(Ended::Stopped) => return None,
+        };
+        let [watcher] = &told[..] else {
+            return match told.is_empty() {
+                true => None,
+                false => self.returned(told, &value),
+            };
+        };
+        let shape = &self.shape;
+        let mut payload = |writer: &mut Writer<'_>| {
+            shape.write_returned(|writer| writer.serialize(&value), writer)
+        };
+        match caught(|| watcher.tell_result(&self.process().pid, &mut payload)) {
+            // A link that closed meanwhile has told the peer already.
+            Ok(Ok(()) | Err(SendError::Closed)) => {
+                watcher.link().forget_watchers(1);
+                None
+            }
+            Ok(Err(SendError::Full)) => self.returned(told, &value),
+            Ok(Err(SendError::Encode(FrameEncodeError::Payload(error)))) => {
+                self.raised(told, Failure::BadReturn(error))
+            }
+            Ok(Err(SendError::Encode(error))) => Late::beyond_limits(told, &error),
+            Err(panicked) => self.raised(told, panicked),
+        }
+    }
+
+    /// A result that cannot be sent at once, or to more than one.
+    fn returned<T: Serialize>(&self, told: Told, value: &T) -> Option<Late> {
+        let encoded = caught(|| RawTerm::serialize(value));
+        match encoded.and_then(|encoded| encoded.map_err(Failure::BadReturn)) {
+            Ok(value) => Late::returned(told, self.hold(value)),
+            Err(failure) => self.raised(told, failure),
+        }
+    }
+
+    fn raised(&self, told: Told, failure: Failure) -> Option<Late> {
+        let called = &self.held.served()?.called;
+        Late::returned(told, Outcome::Raised(called.exception(failure)))
+    }
+
+    /// Keeps a result that waits to be sent, if there is room for it.
+    ///
+    /// A peer that reads nothing could have it all kept otherwise: results do not count for what
+    /// waits to be sent until they are queued.
+    fn hold(&self, value: RawTerm) -> Outcome {
+        let Some(served) = self.held.served() else {
+            return Outcome::Returned(value);
+        };
+        match served.admitted.hold(self.shape.returned_bytes(&value)) {
+            Ok(()) => Outcome::Returned(value),
+            Err(limit) => {
+                if let Some(left_out) = self.node.warnings.results.now() {
+                    tracing::warn!(peer = %served.caller(), left_out, "dropped a result: the limit `{limit}` is reached");
+                }
+                Outcome::system_limit(format!(
+                    "no room for the result: the limit `{limit}` is reached"
+                ))
+            }
+        }
+    }
+
+    /// Ends the process, and gives those who are to be told.
+    pub(super) fn end(&mut self) -> Told {
+        self.is_over = true;
+        self.node.processes.remove(self.process())
+    }
+
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // The task was torn down, for example by a handler that panicked when it was dropped.
+        if !self.is_over {
+            self.node.end_process(self.process(), &Term::atom("killed"));
+        }
+    }
+}
