@@ -223,7 +223,7 @@ impl Node {
     ///
     /// `bad_request` when a name is no atom, or when the function is exported already, and
     /// `service_unavailable` once the node is stopped.
-    pub fn export<Args, H>(
+    pub fn export<Args: 'static, H>(
         &self,
         module: impl AsRef<str>,
         name: impl AsRef<str>,

@@ -5,7 +5,7 @@ mod report;
 mod serving;
 mod work;
 
-use std::sync::Arc;
+use std::{future::poll_fn, pin::pin, sync::Arc};
 
 use beam_dist::control::{Control, SpawnReply, SpawnRequest};
 use beam_term::{Atom, Pid, RawTerm, Term};
@@ -91,9 +91,8 @@ pub(crate) fn spawn_local(
     let process = node.processes.spawn(Role::Served(served), []);
     let mut serving = Serving::begin(node, Arc::clone(&process), Shape::Process);
     let task = node.spawn(async move {
-        let outcome = serving
-            .run(entry.run(called.arguments, serving.context()))
-            .await;
+        let mut call = pin!(entry.run(called.arguments, serving.context()));
+        let outcome = poll_fn(|task| serving.poll(call.as_mut(), task)).await;
         for watcher in serving.end() {
             watcher.tell(&serving.process().pid, &Term::Atom(atoms::NORMAL));
         }

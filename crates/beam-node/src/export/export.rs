@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
-use beam_term::{DecodeError, RawTerm, Term};
+use beam_term::{RawTerm, Term};
 use serde::Serialize;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -10,7 +10,8 @@ use crate::{
     CallContext, Error, Exception, Function, Handler,
     export::{
         entry::{Entry, Runner, Typed, encode},
-        outcome::Failure,
+        handling::{Handling, Report},
+        outcome::{Failure, bad_arguments},
     },
 };
 
@@ -53,7 +54,7 @@ impl Export {
     /// let export = Export::new("greeter", "hello", async |name: String| format!("hello {name}"));
     /// assert_eq!(export.to_string(), "greeter:hello/1");
     /// ```
-    pub fn new<Args, H>(module: impl AsRef<str>, name: impl AsRef<str>, handler: H) -> Self
+    pub fn new<Args: 'static, H>(module: impl AsRef<str>, name: impl AsRef<str>, handler: H) -> Self
     where
         H: Handler<Args>,
         H::Output: Future<Output: Serialize> + Send + 'static,
@@ -73,7 +74,7 @@ impl Export {
     /// });
     /// assert_eq!(export.to_string(), "math:div/2");
     /// ```
-    pub fn raising<Args, H, T, E>(
+    pub fn raising<Args: 'static, H, T, E>(
         module: impl AsRef<str>,
         name: impl AsRef<str>,
         handler: H,
@@ -217,36 +218,21 @@ impl Export {
     }
 
     /// An async handler, and how its output is reported.
-    fn asynchronous<Args, H, R, T>(
+    fn asynchronous<Args: 'static, H, T>(
         module: impl AsRef<str>,
         name: impl AsRef<str>,
         handler: H,
-        report: fn(R) -> Result<T, Failure>,
+        report: Report<H::Output, T>,
     ) -> Self
     where
         H: Handler<Args>,
-        H::Output: Future<Output = R> + Send + 'static,
-        R: 'static,
+        H::Output: Future + Send + 'static,
         T: Serialize + 'static,
     {
         let handler = Arc::new(handler);
-        Self::with(
-            module,
-            name,
-            H::ARITY,
-            move |arguments: RawTerm, context| {
-                let handler = Arc::clone(&handler);
-                async move {
-                    let output = match handler.handle(context, &arguments) {
-                        Ok(output) => output,
-                        Err(error) => return Err(bad_arguments(error, arguments)),
-                    };
-                    // They hold on to the buffer that they came in.
-                    drop(arguments);
-                    report(output.await)
-                }
-            },
-        )
+        Self::with(module, name, H::ARITY, move |arguments, context| {
+            Handling::<Args, H, T>::new(&handler, arguments, context, report)
+        })
     }
 
     fn with<C, T>(
@@ -279,12 +265,5 @@ impl fmt::Display for Export {
 impl fmt::Debug for Export {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Export({self})")
-    }
-}
-
-fn bad_arguments(error: DecodeError, arguments: RawTerm) -> Failure {
-    Failure::BadArguments {
-        error,
-        arguments: Box::new(arguments),
     }
 }

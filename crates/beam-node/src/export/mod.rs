@@ -4,6 +4,7 @@ mod context;
 mod entry;
 mod exports;
 mod handler;
+mod handling;
 mod outcome;
 
 #[allow(clippy::module_inception)] // The type and the concept have one name.

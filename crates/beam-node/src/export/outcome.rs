@@ -48,6 +48,14 @@ pub(crate) enum Failure {
     Stopped,
 }
 
+/// The arguments do not fit the handler.
+pub(super) fn bad_arguments(error: DecodeError, arguments: RawTerm) -> Failure {
+    Failure::BadArguments {
+        error,
+        arguments: Box::new(arguments),
+    }
+}
+
 impl Failure {
     /// The exception to report, as raised by the function of `entry`.
     pub(super) fn into_exception(self, entry: &Entry) -> Exception {

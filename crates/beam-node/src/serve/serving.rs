@@ -1,13 +1,15 @@
 //! A call at work, and what becomes of its result.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::pin,
+    future::Future,
+    pin::Pin,
     sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, ready},
 };
 
 use beam_dist::frame::FrameEncodeError;
 use beam_term::{RawTerm, Term, Writer};
+use pin_project_lite::pin_project;
 use serde::Serialize;
 
 use super::{Held, Shape, report::Late};
@@ -58,27 +60,27 @@ impl Serving {
     }
 
     /// Runs a call in a task of its own, and reports its result to those who watch the process.
-    pub(crate) fn spawn<C, T>(mut self, node: &NodeState, call: C)
+    pub(crate) fn spawn<C, T>(self, node: &NodeState, call: C)
     where
         C: Future<Output = Result<T, Failure>> + Send + 'static,
         T: Serialize + 'static,
     {
-        node.spawn(async move {
-            let ended = self.run(call).await;
-            if let Some(late) = self.report(ended) {
-                late.tell(&self).await;
-            }
+        node.spawn(Task::Running {
+            call,
+            serving: Some(self),
         });
     }
 
     /// The output of a call, unless something else ends it.
-    pub(super) async fn run<C: Future>(&self, call: C) -> Result<C::Output, Ended> {
-        let mut call = pin!(call);
-        poll_fn(|task| match self.held.served() {
-            Some(served) => served.poll(call.as_mut(), task),
-            None => call.as_mut().poll(task).map(Ok),
-        })
-        .await
+    pub(super) fn poll<C: Future>(
+        &self,
+        call: Pin<&mut C>,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<C::Output, Ended>> {
+        match self.held.served() {
+            Some(served) => served.poll(call, task),
+            None => call.poll(task).map(Ok),
+        }
     }
 
     /// Ends the process, and reports how, if that can be done at once. The result is written
@@ -160,6 +162,49 @@ impl Serving {
 
     pub(super) fn shape(&self) -> &Shape {
         &self.shape
+    }
+}
+
+pin_project! {
+    /// The task of a call. It is moved about before it runs, and there may be many, so it is kept
+    /// small; that it has to wait for room is rare.
+    #[project = TaskProjection]
+    enum Task<C> {
+        Running {
+            #[pin]
+            call: C,
+            serving: Option<Serving>,
+        },
+        Telling {
+            late: Pin<Box<dyn Future<Output = ()> + Send>>,
+        },
+    }
+}
+
+impl<C, T> Future for Task<C>
+where
+    C: Future<Output = Result<T, Failure>>,
+    T: Serialize,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<()> {
+        let late = match self.as_mut().project() {
+            TaskProjection::Telling { late } => return late.as_mut().poll(task),
+            TaskProjection::Running { call, serving } => {
+                let Some(running) = serving else {
+                    return Poll::Ready(());
+                };
+                let ended = ready!(running.poll(call, task));
+                let late = running.report(ended);
+                let Some((late, serving)) = late.zip(serving.take()) else {
+                    return Poll::Ready(());
+                };
+                Box::pin(async move { late.tell(&serving).await })
+            }
+        };
+        self.set(Self::Telling { late });
+        self.poll(task)
     }
 }
 
