@@ -9,7 +9,12 @@ const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// The instant after which nobody wants the result any more.
 pub(crate) fn after(timeout: Duration) -> Instant {
-    Instant::now() + timeout.min(LONGEST)
+    of(timeout, None)
+}
+
+/// The same for a time that began earlier, or begins now.
+pub(crate) fn of(timeout: Duration, since: Option<Instant>) -> Instant {
+    since.unwrap_or_else(Instant::now) + timeout.min(LONGEST)
 }
 
 #[cfg(test)]

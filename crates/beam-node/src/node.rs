@@ -1,6 +1,6 @@
 //! A node: the handle that users hold.
 
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt::Display, sync::Arc, time::Duration};
 
 use beam_dist::{Creation, NodeName};
 use beam_term::{Atom, Term, Writer};
@@ -17,6 +17,7 @@ use crate::{
     group::{Members, Membership, Published, PublishedValues},
     link::{Lane, Payload},
     mailbox::{self, Destination, Inbox, Mailbox},
+    peer,
     process::Role,
     state::NodeState,
 };
@@ -118,10 +119,8 @@ impl Node {
         function: impl TryInto<Function, Error: Display>,
         arguments: A,
     ) -> Call<'a, T, A> {
-        match self.peer(node) {
-            Ok(peer) => peer.call(function, arguments),
-            Err(error) => Call::new(Err(error)),
-        }
+        let peer = self.peer(node).map(Cow::Owned);
+        Call::new(peer.and_then(|peer| peer::request(peer, function, arguments)))
     }
 
     /// Sends a cast: a call whose result nobody wants.
@@ -131,10 +130,8 @@ impl Node {
         function: impl TryInto<Function, Error: Display>,
         arguments: A,
     ) -> Cast<'a, A> {
-        match self.peer(node) {
-            Ok(peer) => peer.cast(function, arguments),
-            Err(error) => Cast::new(Err(error)),
-        }
+        let peer = self.peer(node).map(Cow::Owned);
+        Cast::new(peer.and_then(|peer| peer::request(peer, function, arguments)))
     }
 
     /// Connects to a node, unless there is a connection already, and keeps no hold on it: a

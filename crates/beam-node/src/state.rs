@@ -206,7 +206,8 @@ impl NodeState {
     /// An attempt to connect failed. Of nodes that others know, that is news once.
     pub(crate) fn refused(&self, peer: &NodeName, reason: &ConnectError) {
         tracing::debug!(%peer, %reason, "failed to connect");
-        if self.discovery.is_known_to_fail(peer) {
+        // An attempt that this node cuts short by its own end says nothing of the peer.
+        if self.is_closed() || self.discovery.is_known_to_fail(peer) {
             return;
         }
         self.emit(Event::Refused {

@@ -1,6 +1,7 @@
 //! A call or a cast that is being put together, and its way to the peer and back.
 
 use std::{
+    borrow::Cow,
     future::{Future, IntoFuture},
     marker::PhantomData,
     pin::Pin,
@@ -33,10 +34,11 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 #[must_use = "a call is sent when it is awaited"]
 #[derive(Debug)]
 pub struct Call<'a, T, A> {
-    request: Result<Request<A>, Error>,
+    request: Result<Request<'a, A>, Error>,
     timeout: Duration,
+    /// When the timeout began, if it did not begin with the call.
+    since: Option<Instant>,
     result: PhantomData<fn() -> T>,
-    arguments: PhantomData<&'a ()>,
 }
 
 /// A cast: a call without an answer; awaiting it sends it.
@@ -45,32 +47,40 @@ pub struct Call<'a, T, A> {
 #[must_use = "a cast is sent when it is awaited"]
 #[derive(Debug)]
 pub struct Cast<'a, A> {
-    request: Result<Request<A>, Error>,
+    request: Result<Request<'a, A>, Error>,
     timeout: Duration,
-    arguments: PhantomData<&'a ()>,
+    /// When the timeout began, if it did not begin with the cast.
+    since: Option<Instant>,
 }
 
 /// Whom to ask what.
 #[derive(Debug)]
-pub(crate) struct Request<A> {
-    pub(crate) peer: Peer,
+pub(crate) struct Request<'a, A> {
+    pub(crate) peer: Cow<'a, Peer>,
     pub(crate) function: Function,
     pub(crate) arguments: A,
 }
 
-impl<T: DeserializeOwned, A: Arguments> Call<'_, T, A> {
-    pub(crate) fn new(request: Result<Request<A>, Error>) -> Self {
+impl<'a, T: DeserializeOwned, A: Arguments> Call<'a, T, A> {
+    pub(crate) fn new(request: Result<Request<'a, A>, Error>) -> Self {
         Self {
             request,
             timeout: DEFAULT_TIMEOUT,
+            since: None,
             result: PhantomData,
-            arguments: PhantomData,
         }
     }
 
     /// Sets how long to wait for the answer. Default: 10 s. With zero, nothing is sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Counts the timeout from an earlier instant: for a call by which its caller goes on with
+    /// something that began then. Default: the instant when the call is sent.
+    pub fn since(mut self, begun: Instant) -> Self {
+        self.since = Some(begun);
         self
     }
 
@@ -87,14 +97,14 @@ impl<T: DeserializeOwned, A: Arguments> Call<'_, T, A> {
     ///
     /// Dropping the future abandons the call, which may have been sent.
     pub async fn send(self) -> Result<T, Error> {
-        let deadline = deadline::after(self.timeout);
+        let deadline = deadline::of(self.timeout, self.since);
         let request = self.request?;
         let question = request.question();
         if self.timeout.is_zero() {
             return Err(question.no_time());
         }
         if request.peer.is_local() {
-            return local::call(&request, deadline, self.timeout).await;
+            return Box::pin(local::call(&request, deadline, self.timeout)).await;
         }
         let sent = request.send(deadline).await?;
         let id = sent.reference();
@@ -115,18 +125,24 @@ where
     }
 }
 
-impl<A: Arguments> Cast<'_, A> {
-    pub(crate) fn new(request: Result<Request<A>, Error>) -> Self {
+impl<'a, A: Arguments> Cast<'a, A> {
+    pub(crate) fn new(request: Result<Request<'a, A>, Error>) -> Self {
         Self {
             request,
             timeout: DEFAULT_TIMEOUT,
-            arguments: PhantomData,
+            since: None,
         }
     }
 
     /// Sets how long connecting may take. Default: 10 s. With zero, nothing is sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Counts the timeout from an earlier instant. Default: the instant when the cast is sent.
+    pub fn since(mut self, begun: Instant) -> Self {
+        self.since = Some(begun);
         self
     }
 
@@ -150,7 +166,7 @@ impl<A: Arguments> Cast<'_, A> {
         if request.peer.is_local() {
             return local::cast(&request);
         }
-        let link = request.link(deadline::after(self.timeout)).await?;
+        let link = request.link(deadline::of(self.timeout, self.since)).await?;
         link.cast(&request.function, &request.arguments)
             .map_err(|error| request.question().complete(error))
     }
@@ -165,7 +181,7 @@ impl<'a, A: Arguments + 'a> IntoFuture for Cast<'a, A> {
     }
 }
 
-impl<A: Arguments> Request<A> {
+impl<A: Arguments> Request<'_, A> {
     pub(crate) fn question(&self) -> Question<'_> {
         Question {
             node: self.peer.name(),
@@ -175,15 +191,18 @@ impl<A: Arguments> Request<A> {
     }
 
     async fn send(&self, deadline: Instant) -> Result<Sent, Error> {
-        let link = self.link(deadline).await?;
-        link.call(&self.function, &self.arguments, deadline)
+        self.link(deadline)
+            .await?
+            .call(&self.function, &self.arguments, deadline)
             .map_err(|error| self.question().complete(error))
     }
 
     async fn link(&self, deadline: Instant) -> Result<Arc<Link>, Error> {
-        self.peer
-            .slot
-            .link(&self.peer.node, deadline)
+        if let Some(link) = self.peer.slot.live() {
+            return Ok(link);
+        }
+        // Rare, and much larger than all the rest of a call.
+        Box::pin(self.peer.slot.link(&self.peer.node, deadline))
             .await
             .map_err(|error| {
                 self.question()

@@ -18,7 +18,7 @@ use crate::{
 /// Calls an export of this node as a peer would: the arguments and the result are encoded and
 /// decoded, and the handler runs in a task of its own.
 pub(super) async fn call<T: DeserializeOwned, A: Arguments>(
-    request: &Request<A>,
+    request: &Request<'_, A>,
     deadline: Instant,
     timeout: Duration,
 ) -> Result<T, Error> {
@@ -50,7 +50,7 @@ impl Drop for Wanted<'_> {
 }
 
 /// Starts an export of this node, and forgets it.
-pub(super) fn cast<A: Arguments>(request: &Request<A>) -> Result<(), Error> {
+pub(super) fn cast<A: Arguments>(request: &Request<'_, A>) -> Result<(), Error> {
     serve::spawn_local(
         &request.peer.node,
         request.function.clone(),
@@ -61,7 +61,7 @@ pub(super) fn cast<A: Arguments>(request: &Request<A>) -> Result<(), Error> {
     .map_err(|error| request.question().complete(error))
 }
 
-fn encode<A: Arguments>(request: &Request<A>) -> Result<RawTerm, Error> {
+fn encode<A: Arguments>(request: &Request<'_, A>) -> Result<RawTerm, Error> {
     let not_encoded = |error| request.question().not_encoded(error);
     let mut buffer = BytesMut::new();
     let mut writer = Writer::new(&mut buffer);

@@ -2,7 +2,7 @@
 
 mod slot;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use beam_dist::NodeName;
 use serde::de::DeserializeOwned;
@@ -46,20 +46,20 @@ impl Peer {
 
     /// Calls a function there; see [`Node::call`](crate::Node::call).
     pub fn call<'a, T: DeserializeOwned, A: Arguments + 'a>(
-        &self,
+        &'a self,
         function: impl TryInto<Function, Error: std::fmt::Display>,
         arguments: A,
     ) -> Call<'a, T, A> {
-        Call::new(self.request(function, arguments))
+        Call::new(request(Cow::Borrowed(self), function, arguments))
     }
 
     /// Sends a cast; see [`Node::cast`](crate::Node::cast).
     pub fn cast<'a, A: Arguments + 'a>(
-        &self,
+        &'a self,
         function: impl TryInto<Function, Error: std::fmt::Display>,
         arguments: A,
     ) -> Cast<'a, A> {
-        Cast::new(self.request(function, arguments))
+        Cast::new(request(Cow::Borrowed(self), function, arguments))
     }
 
     /// Connects, unless there is a connection already.
@@ -119,16 +119,17 @@ impl Peer {
             .at_node(self.name())),
         }
     }
+}
 
-    fn request<A: Arguments>(
-        &self,
-        function: impl TryInto<Function, Error: std::fmt::Display>,
-        arguments: A,
-    ) -> Result<Request<A>, Error> {
-        Ok(Request {
-            peer: self.clone(),
-            function: Function::parse(function)?,
-            arguments,
-        })
-    }
+/// Whom to ask what.
+pub(crate) fn request<'a, A: Arguments>(
+    peer: Cow<'a, Peer>,
+    function: impl TryInto<Function, Error: std::fmt::Display>,
+    arguments: A,
+) -> Result<Request<'a, A>, Error> {
+    Ok(Request {
+        peer,
+        function: Function::parse(function)?,
+        arguments,
+    })
 }

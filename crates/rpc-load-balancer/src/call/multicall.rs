@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::request::{DEFAULT_TIMEOUT, NEXT_TO_NONE, status};
+use super::request::{DEFAULT_TIMEOUT, status};
 use crate::{balancer::Balancer, telemetry::Kind};
 
 /// One call to every member of a balancer, all at once; awaiting it sends them.
@@ -82,12 +82,8 @@ impl<T: DeserializeOwned + Send, A: Arguments> Multicall<'_, T, A> {
                 let measured = balancer.telemetry().begin(Kind::Call, &name, function);
                 let asked = async {
                     let peer = balancer.node().peer(&name)?;
-                    // Encoding for the members before this one has taken a bit of the time.
-                    let left = match started.elapsed() {
-                        elapsed if elapsed < NEXT_TO_NONE => timeout,
-                        elapsed => timeout.saturating_sub(elapsed),
-                    };
-                    peer.call(function, arguments).timeout(left).send().await
+                    let call = peer.call(function, arguments);
+                    call.timeout(timeout).since(started).send().await
                 };
                 let result = asked.instrument(span.clone()).await;
                 span.record("outcome", status(&result));

@@ -12,7 +12,7 @@ use tracing::Instrument;
 use super::{Route, Target, target::TargetChanges};
 use crate::{
     algorithm::Selection,
-    retry::{Retry, is_no_route},
+    retry::{Retry, Tries, is_no_route},
     telemetry::Kind,
 };
 
@@ -54,11 +54,11 @@ pub(super) trait Delivery {
 
     const KIND: Kind;
 
-    fn deliver<A: Arguments>(
-        peer: &Peer,
-        function: &Function,
-        arguments: &A,
-        timeout: Duration,
+    fn deliver<'a, A: Arguments>(
+        peer: &'a Peer,
+        function: &'a Function,
+        arguments: &'a A,
+        clock: Clock,
     ) -> impl Future<Output = Result<Self::Output, Error>> + Send;
 }
 
@@ -73,13 +73,14 @@ impl<T: DeserializeOwned + Send> Delivery for Calling<T> {
 
     const KIND: Kind = Kind::Call;
 
-    fn deliver<A: Arguments>(
-        peer: &Peer,
-        function: &Function,
-        arguments: &A,
-        timeout: Duration,
+    fn deliver<'a, A: Arguments>(
+        peer: &'a Peer,
+        function: &'a Function,
+        arguments: &'a A,
+        clock: Clock,
     ) -> impl Future<Output = Result<T, Error>> + Send {
-        peer.call(function, arguments).timeout(timeout).send()
+        let call = peer.call(function, arguments);
+        call.timeout(clock.timeout).since(clock.begun).send()
     }
 }
 
@@ -88,13 +89,14 @@ impl Delivery for Casting {
 
     const KIND: Kind = Kind::Cast;
 
-    fn deliver<A: Arguments>(
-        peer: &Peer,
-        function: &Function,
-        arguments: &A,
-        timeout: Duration,
+    fn deliver<'a, A: Arguments>(
+        peer: &'a Peer,
+        function: &'a Function,
+        arguments: &'a A,
+        clock: Clock,
     ) -> impl Future<Output = Result<(), Error>> + Send {
-        peer.cast(function, arguments).timeout(timeout).send()
+        let cast = peer.cast(function, arguments);
+        cast.timeout(clock.timeout).since(clock.begun).send()
     }
 }
 
@@ -129,7 +131,7 @@ impl<A: Arguments> Request<A> {
         if span.is_disabled() {
             return self.deliver::<D>().await;
         }
-        let (node, result) = self.deliver::<D>().instrument(span.clone()).await;
+        let (node, result) = Box::pin(self.deliver::<D>()).instrument(span.clone()).await;
         if let Some(node) = &node {
             span.record("node", node.as_str());
         }
@@ -137,116 +139,149 @@ impl<A: Arguments> Request<A> {
         (node, result)
     }
 
-    async fn deliver<D: Delivery>(self) -> Delivered<D::Output> {
+    /// Sends it to the node that is picked. Where that is certain not to have taken it, another one
+    /// gets it at once, until all were asked; then it waits for somebody else to come.
+    ///
+    /// Nearly always the first answers, so what that takes is all in one future, and the rest is
+    /// elsewhere.
+    async fn deliver<D: Delivery>(&self) -> Delivered<D::Output> {
         let function = match &self.function {
             Ok(function) => function,
             Err(error) => return (None, Err(self.target.complete(error.clone()))),
         };
         let clock = Clock::start(self.options.timeout);
-        let mut tries = self.options.retry.begin();
-        let mut changes: Option<TargetChanges> = None;
-        // The end of the pause that goes on, however often it is interrupted in vain.
-        let mut due: Option<Instant> = None;
-        loop {
-            let (node, result) = self.try_all::<D>(function, &clock).await;
-            let result = result.map_err(|error| {
-                let error = error.in_function(function, self.arguments.arity());
-                self.target.complete(error)
-            });
-            match result {
-                Err(error) if is_no_route(&error) && !tries.are_used_up() && !clock.is_over() => {
-                    if changes.is_none() {
-                        changes = Some(self.target.changes());
-                        // Somebody may have come before changes were noticed.
-                        if node.is_none() && self.target.has_candidates() {
-                            continue;
-                        }
-                    }
-                    let end = *due.get_or_insert_with(|| tries.pause().unwrap_or(clock.deadline));
-                    if let Some(changes) = &mut changes
-                        && !changes.next(end.min(clock.deadline)).await
-                    {
-                        tries.take();
-                        due = None;
-                    }
-                    if clock.is_over() {
-                        return (node, Err(error));
-                    }
-                }
-                result => return (node, result),
-            }
-        }
-    }
-
-    /// Sends it to the node that is picked. Where that is certain not to have taken it, another one
-    /// gets it at once, until all were asked.
-    async fn try_all<D: Delivery>(
-        &self,
-        function: &Function,
-        clock: &Clock,
-    ) -> Delivered<D::Output> {
         let selection = self
             .options
             .key
             .as_ref()
             .map_or_else(Selection::default, Selection::with_key);
         let from = self.target.node();
-        let mut route = match self.target.route(&selection, self.options.directly) {
-            Ok(route) => route,
-            Err(error) => return (None, Err(error)),
-        };
         let mut asked: Vec<NodeName> = Vec::new();
+        let mut waiting: Option<Box<Waiting>> = None;
+        let mut begun = clock.begun;
+        let mut picked = self.pick(&selection);
         loop {
-            // A member whose connection was lost this moment is about to leave the pool; to connect
-            // to it would most likely be in vain.
-            if !self.options.directly
-                && !route.peer(from).is_ok_and(Peer::is_connected)
-                && let Some(other) = self
-                    .target
-                    .alternative(&selection, |name| !asked.contains(name))
-            {
-                route = other;
-            }
-            let (node, result) = self.ask::<D>(route, function, clock).await;
-            match result {
-                Err(error) if goes_elsewhere(&error) && !clock.is_over() => {
-                    asked.push(node.clone());
-                    let not_asked = |name: &NodeName| !asked.contains(name);
-                    let other = match self.options.directly {
-                        true => None,
-                        false => self.target.alternative(&selection, not_asked),
+            let (node, error) = match picked {
+                Ok(route) => {
+                    let node = route.node().clone();
+                    let telemetry = self.target.telemetry();
+                    if let Route::Member(_) = route {
+                        telemetry.selected(&node);
+                    }
+                    let measured = telemetry.begin(D::KIND, &node, function);
+                    let result = match route.peer(from) {
+                        Ok(peer) => D::deliver(peer, function, &self.arguments, clock).await,
+                        Err(error) => Err(error),
                     };
-                    match other {
-                        Some(other) => route = other,
-                        None => return (Some(node), Err(error)),
+                    let now = Instant::now();
+                    let elapsed = now.saturating_duration_since(begun);
+                    begun = now;
+                    route.end(D::KIND, &result, elapsed);
+                    measured.end(status(&result), elapsed);
+                    match result {
+                        Ok(output) => return (Some(node), Ok(output)),
+                        Err(error) => (Some(node), error),
                     }
                 }
-                result => return (Some(node), result),
+                Err(error) => (None, error),
+            };
+            if goes_elsewhere(&error) && !clock.is_over() {
+                asked.extend(node.clone());
+                if let Some(other) = self.alternative(&selection, &asked) {
+                    picked = Ok(other);
+                    continue;
+                }
             }
+            let error = error.in_function(function, self.arguments.arity());
+            let error = self.target.complete(error);
+            if !is_no_route(&error)
+                || !Box::pin(self.waits(&mut waiting, node.is_none(), &clock)).await
+            {
+                return (node, Err(error));
+            }
+            asked.clear();
+            begun = Instant::now();
+            picked = self.pick(&selection);
         }
     }
 
-    async fn ask<D: Delivery>(
-        &self,
-        route: Route,
-        function: &Function,
-        clock: &Clock,
-    ) -> (NodeName, Result<D::Output, Error>) {
-        let node = route.node().clone();
-        let telemetry = self.target.telemetry();
-        if let Route::Member(_) = route {
-            telemetry.selected(&node);
+    /// The node to ask first.
+    fn pick(&self, selection: &Selection<'_>) -> Result<Route, Error> {
+        let route = self.target.route(selection, self.options.directly)?;
+        // A member whose connection was lost this moment is about to leave the pool; to connect to
+        // it would most likely be in vain.
+        if !self.options.directly
+            && !route.peer(self.target.node()).is_ok_and(Peer::is_connected)
+            && let Some(other) = self.alternative(selection, &[])
+        {
+            return Ok(other);
         }
-        let measured = telemetry.begin(D::KIND, &node, function);
-        let started = Instant::now();
-        let result = match route.peer(self.target.node()) {
-            Ok(peer) => D::deliver(peer, function, &self.arguments, clock.left(started)).await,
-            Err(error) => Err(error),
+        Ok(route)
+    }
+
+    /// The best of those that were not asked.
+    fn alternative(&self, selection: &Selection<'_>, asked: &[NodeName]) -> Option<Route> {
+        match self.options.directly {
+            true => None,
+            false => self
+                .target
+                .alternative(selection, |name| !asked.contains(name)),
+        }
+    }
+
+    /// Waits until it is time to look again for somebody to ask; `false` if it is not to be tried
+    /// again.
+    async fn waits(
+        &self,
+        waiting: &mut Option<Box<Waiting>>,
+        found_nobody: bool,
+        clock: &Clock,
+    ) -> bool {
+        let waiting = match waiting {
+            Some(waiting) => waiting,
+            None => {
+                let tries = self.options.retry.begin();
+                if tries.are_used_up() || clock.is_over() {
+                    return false;
+                }
+                let waiting = waiting.insert(Box::new(Waiting {
+                    tries,
+                    changes: self.target.changes(),
+                    due: None,
+                }));
+                // Somebody may have come before changes were noticed.
+                if found_nobody && self.target.has_candidates() {
+                    return true;
+                }
+                waiting
+            }
         };
-        let elapsed = started.elapsed();
-        route.end(D::KIND, &result, elapsed);
-        measured.end(status(&result), elapsed);
-        (node, result)
+        waiting.next(clock).await
+    }
+}
+
+/// A request that nobody has taken yet.
+struct Waiting {
+    tries: Tries,
+    changes: TargetChanges,
+    /// The end of the pause that goes on, however often it is interrupted in vain.
+    due: Option<Instant>,
+}
+
+impl Waiting {
+    /// Waits for a change of who may be called, or for the end of the pause, which costs a try;
+    /// `false` where no time or no try is left.
+    async fn next(&mut self, clock: &Clock) -> bool {
+        if self.tries.are_used_up() || clock.is_over() {
+            return false;
+        }
+        let pause = || self.tries.pause().unwrap_or(clock.deadline);
+        let end = *self.due.get_or_insert_with(pause);
+        if !self.changes.next(end.min(clock.deadline)).await {
+            self.tries.take();
+            self.due = None;
+        }
+        !clock.is_over()
     }
 }
 
@@ -268,11 +303,10 @@ fn goes_elsewhere(error: &Error) -> bool {
     )
 }
 
-/// So long it takes to pick a node.
-pub(super) const NEXT_TO_NONE: Duration = Duration::from_millis(1);
-
 /// The time that a call has.
-struct Clock {
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    begun: Instant,
     timeout: Duration,
     deadline: Instant,
 }
@@ -281,19 +315,11 @@ impl Clock {
     fn start(timeout: Duration) -> Self {
         // What no clock can tell is as good as never.
         let longest = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+        let begun = Instant::now();
         Self {
+            begun,
             timeout,
-            deadline: Instant::now() + timeout.min(longest),
-        }
-    }
-
-    /// The time that is left: all of it as long as next to none is gone, so that the timeout that
-    /// was asked for is the one that an error tells of.
-    fn left(&self, now: Instant) -> Duration {
-        let left = self.deadline.saturating_duration_since(now);
-        match self.timeout.saturating_sub(left) < NEXT_TO_NONE {
-            true => self.timeout,
-            false => left,
+            deadline: begun + timeout.min(longest),
         }
     }
 

@@ -137,19 +137,24 @@ async fn a_member_that_comes_late_leaves_a_call_what_is_left_of_its_time() {
     let balancer = client(&app).await;
 
     let timeout = Duration::from_secs(2);
+    let begun = Instant::now();
     let call = balancer
         .call::<(), _>(("demo", "hang"), ())
         .timeout(timeout);
     let call = tokio::spawn(call.send());
     tokio::time::sleep(timeout / 2).await;
     let _member = member(&w1).await;
-    let error = within(call).await.unwrap().unwrap_err();
+    // With all of its time from here on, it would be over when it is one and a half times as late.
+    // Both timers are of one runtime, which may be slow.
+    tokio::time::sleep_until(begun + timeout * 5 / 4).await;
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(call.is_finished());
+    let error = call.await.unwrap().unwrap_err();
     assert_eq!(error.code, Code::RequestTimeout);
-    // What it was given is what was left.
-    let Cause::Timeout(given) = error.cause() else {
-        panic!("{error}")
-    };
-    assert!(*given <= timeout / 2, "{given:?}");
+    // It tells of the time that it was given.
+    assert!(matches!(error.cause(), Cause::Timeout(given) if *given == timeout));
 }
 
 /// Picks nobody, and counts how often it was asked to.
