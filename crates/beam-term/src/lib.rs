@@ -21,9 +21,9 @@ mod tag;
 mod types;
 
 pub use decode::{AtomRefs, DecodeError, Kind, Limits, RawTerm, Reader, Token};
-pub use encode::{EncodeError, Writer};
+pub use encode::{EncodeError, Shared, Writer};
 pub use serde::{from_bytes, from_term, to_bytes, to_term};
 pub use types::{
-    Atom, BitString, Closure, Float, Fun, ImproperList, Integer, IntegerOutOfRange, InvalidAtom,
-    InvalidReference, Map, MapIter, NonFinite, Opaque, Pid, Port, Reference, Term,
+    Atom, Binary, BitString, Closure, Float, Fun, ImproperList, Integer, IntegerOutOfRange,
+    InvalidAtom, InvalidReference, Map, MapIter, NonFinite, Opaque, Pid, Port, Reference, Term,
 };

@@ -87,6 +87,11 @@ impl RawTerm {
         }
     }
 
+    /// The encoding, if it refers to no atom cache.
+    pub(crate) fn without_atoms(&self) -> Option<&Bytes> {
+        self.atoms.is_empty().then_some(&self.encoded)
+    }
+
     /// Whether there are native records in it.
     pub(crate) fn has_records(&self) -> bool {
         self.records

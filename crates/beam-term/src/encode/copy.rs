@@ -67,7 +67,7 @@ impl Writer<'_> {
                 elements = Elements::of_list(len);
             }
             Token::String(bytes) => self.string_list(&bytes),
-            Token::Binary(bytes) => self.binary(&bytes),
+            Token::Binary(bytes) => self.shared_binary(&bytes),
             Token::BitString(bits) => self.bit_string(&bits),
             Token::Record { fields, exported } => {
                 self.head(tag::RECORD_EXT, fields);
@@ -76,7 +76,7 @@ impl Writer<'_> {
             }
             Token::Local(bytes) => {
                 self.buffer.put_u8(tag::LOCAL_EXT);
-                self.buffer.put_slice(&bytes);
+                self.keep(&bytes);
             }
         }
         elements

@@ -11,7 +11,10 @@ impl Writer<'_> {
     /// The head of a closure with `free` values in its environment, which are to follow. Gives the mark to close it with.
     pub(crate) fn open_closure(&mut self, closure: &Closure, free: usize) -> ClosureMark {
         self.buffer.put_u8(tag::NEW_FUN_EXT);
-        let mark = ClosureMark(self.buffer.len());
+        let mark = ClosureMark {
+            at: self.buffer.len(),
+            shared_bytes: self.so_far.shared_bytes,
+        };
         self.buffer.put_u32(0);
         self.buffer.put_u8(closure.arity);
         self.buffer.put_slice(&closure.uniq);
@@ -26,10 +29,11 @@ impl Writer<'_> {
 
     /// Sets the size of a closure that is complete.
     pub(crate) fn close_closure(&mut self, mark: ClosureMark) {
-        let size = self.buffer.len() - mark.0;
+        let shared_bytes = self.so_far.shared_bytes - mark.shared_bytes;
+        let size = self.buffer.len() - mark.at + shared_bytes;
         // Nobody reads the size of a closure of 4 GiB; OTP skips it.
         let size = u32::try_from(size).unwrap_or(u32::MAX);
-        self.buffer[mark.0..mark.0 + 4].copy_from_slice(&size.to_be_bytes());
+        self.buffer[mark.at..mark.at + 4].copy_from_slice(&size.to_be_bytes());
     }
 
     /// Sets the size of a map that begins at `start`.
@@ -75,11 +79,12 @@ impl Writer<'_> {
     /// Takes back what was written from `start` on.
     pub(crate) fn truncate(&mut self, start: usize) {
         self.buffer.truncate(start);
+        self.forget_after(start);
     }
 
     /// Takes the buffer out, to be [put back](Self::put_back).
     pub(crate) fn take(&mut self) -> (BytesMut, SoFar) {
-        (mem::take(self.buffer), self.so_far)
+        (mem::take(self.buffer), mem::take(&mut self.so_far))
     }
 
     pub(crate) fn put_back(&mut self, (buffer, so_far): (BytesMut, SoFar)) {
@@ -104,6 +109,10 @@ impl Writer<'_> {
 }
 
 /// Where the size of an open closure goes.
-pub(crate) struct ClosureMark(usize);
+pub(crate) struct ClosureMark {
+    at: usize,
+    /// How many bytes were kept by reference before.
+    shared_bytes: usize,
+}
 
 const LIST_HEAD_BYTES: usize = 5;

@@ -125,7 +125,7 @@ impl Writer<'_> {
             }
             Term::Binary(bytes) => {
                 countable("a binary", bytes.len())?;
-                self.binary(bytes);
+                self.shared_binary(bytes);
             }
             Term::BitString(bits) => {
                 countable("a bit string", bits.as_bytes().len())?;

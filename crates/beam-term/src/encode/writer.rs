@@ -1,9 +1,12 @@
 //! Writing terms piece by piece.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use num_bigint::Sign;
 
-use super::bounds::{MAX_ARITY, MAX_INTEGER_BYTES, too_long};
+use super::{
+    Shared,
+    bounds::{MAX_ARITY, MAX_INTEGER_BYTES, too_long},
+};
 use crate::{
     Atom, BitString, EncodeError, Float, Integer, Limits, Opaque, Pid, Port, RawTerm, Reader,
     Reference, tag,
@@ -35,7 +38,7 @@ pub struct Writer<'a> {
 }
 
 /// What a writer remembers of what it has written.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct SoFar {
     /// Where its first term begins.
     start: usize,
@@ -43,6 +46,10 @@ pub(crate) struct SoFar {
     records: bool,
     /// It is one term in a local format.
     local: bool,
+    /// What is kept by reference, by a writer that may do so.
+    pub(super) shared: Option<Vec<Shared>>,
+    /// How many bytes are kept by reference.
+    pub(super) shared_bytes: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -58,12 +65,26 @@ impl<'a> Writer<'a> {
         )
     }
 
+    /// Writes at the end of `buffer` all but large binaries, which it keeps by reference where it is given their owner: with
+    /// [`shared_binary`](Self::shared_binary), or in a [`Term`](crate::Term), a [`RawTerm`] or a [`Binary`](crate::Binary).
+    /// [`into_shared`](Self::into_shared) then gives what is not in the buffer.
+    pub fn sharing(buffer: &'a mut BytesMut) -> Self {
+        let mut writer = Self::new(buffer);
+        writer.so_far.shared = Some(Vec::new());
+        writer
+    }
+
+    /// Ends, and gives what is not in the buffer, in the order in which it was written.
+    pub fn into_shared(self) -> Vec<Shared> {
+        self.so_far.shared.unwrap_or_default()
+    }
+
     /// Goes on where another writer left the buffer.
     pub(crate) fn resume(buffer: &'a mut BytesMut, so_far: SoFar) -> Self {
         Self { buffer, so_far }
     }
 
-    pub(crate) fn so_far(&self) -> SoFar {
+    pub(crate) fn into_so_far(self) -> SoFar {
         self.so_far
     }
 
@@ -153,6 +174,16 @@ impl<'a> Writer<'a> {
         self.buffer.put_slice(bytes);
     }
 
+    /// A binary, which is kept by reference if it is large and this writer [shares](Self::sharing).
+    ///
+    /// # Panics
+    ///
+    /// If it has 4 GiB or more.
+    pub fn shared_binary(&mut self, bytes: &Bytes) {
+        self.head(tag::BINARY_EXT, bytes.len());
+        self.keep(bytes);
+    }
+
     /// A bit string.
     ///
     /// # Panics
@@ -161,7 +192,7 @@ impl<'a> Writer<'a> {
     pub fn bit_string(&mut self, bits: &BitString) {
         self.head(tag::BIT_BINARY_EXT, bits.as_bytes().len());
         self.buffer.put_u8(bits.last_bits());
-        self.buffer.put_slice(bits.as_bytes());
+        self.keep(bits.as_bytes());
     }
 
     /// The head of a tuple; its elements are to follow.
@@ -243,7 +274,11 @@ impl<'a> Writer<'a> {
             check_bounds(raw.reader())?;
         }
         self.so_far.records |= raw.has_records();
-        Ok(raw.write(self.buffer)?)
+        match raw.without_atoms() {
+            Some(encoded) => self.encoded(encoded),
+            None => self.copy(&mut raw.reader())?,
+        }
+        Ok(())
     }
 
     /// Refuses what was written if a peer would not decode it, which costs the link: a term in a local format; and native
@@ -279,7 +314,7 @@ impl<'a> Writer<'a> {
             check_bounds(Reader::new(opaque.as_bytes().clone()))?;
             self.so_far.records = true;
         }
-        self.buffer.put_slice(opaque.as_bytes());
+        self.encoded(opaque.as_bytes());
         Ok(())
     }
 

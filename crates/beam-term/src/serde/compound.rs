@@ -138,7 +138,10 @@ impl SerializeMap for Map<'_, '_, '_> {
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), EncodeError> {
         self.serializer.enter(self.keys.len())?;
         let start = self.serializer.writer.position();
+        // They are compared by what is in the buffer.
+        let shared = self.serializer.writer.suspend_sharing();
         key.serialize(&mut *self.serializer)?;
+        self.serializer.writer.resume_sharing(shared);
         self.keys.push(start..self.serializer.writer.position());
         Ok(())
     }

@@ -51,7 +51,7 @@ pub(super) fn lent<R>(write: impl FnOnce(&mut Writer<'_>) -> R) -> Option<R> {
     let (mut buffer, so_far) = LENT.take()?;
     let mut writer = Writer::resume(&mut buffer, so_far);
     let result = write(&mut writer);
-    let so_far = writer.so_far();
+    let so_far = writer.into_so_far();
     LENT.set(Some((buffer, so_far)));
     Some(result)
 }

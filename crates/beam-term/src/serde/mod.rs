@@ -8,6 +8,7 @@
 //! | `String`, `&str` | binary of UTF-8 | charlist |
 //! | `char` | binary of one character | code point |
 //! | bytes (`serde_bytes`, `bytes::Bytes`) | binary | |
+//! | [`Binary`](crate::Binary) | binary, without a copy | |
 //! | `Option` | `nil`, or the value | `undefined` |
 //! | `()`, unit structs | `ok` | `nil`, `undefined`, `{}` |
 //! | tuples, tuple structs, arrays | tuple | list of that length |
@@ -44,6 +45,10 @@
 //! - serde hands over a struct with `#[serde(flatten)]`, and a newtype variant of an internally tagged enum that holds a map,
 //!   as a map with text for keys: they are sent with **binaries** as keys, and read with either. Where Erlang or Elixir
 //!   expects atoms, put the inner struct into a field, or write the fields out.
+//!
+//! serde shows bytes and text without their owner, so they are copied once on their way out, and once on their way in. What a
+//! [`Binary`](crate::Binary), a [`Term`] or a [`RawTerm`](crate::RawTerm) holds is not: what is large
+//! ([`Writer::SHARED_BYTES`](crate::Writer::SHARED_BYTES)) is sent from where it is, and received as a slice of the message.
 //!
 //! With other formats, such as JSON, the types of this crate take the natural shape, too.
 //!

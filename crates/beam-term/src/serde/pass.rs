@@ -5,8 +5,8 @@ use std::{fmt, marker::PhantomData};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor, ser::Error as _};
 
 use crate::{
-    Atom, BitString, EncodeError, Float, Fun, ImproperList, Integer, Map, Opaque, Pid, Port,
-    RawTerm, Reference, Term, Writer,
+    Atom, Binary, BitString, EncodeError, Float, Fun, ImproperList, Integer, Map, Opaque, Pid,
+    Port, RawTerm, Reference, Term, Writer,
     encode::countable,
     serde::{
         handoff::{self, Handed, RAW_TERM, TERM},
@@ -116,6 +116,7 @@ passes!(
     Pid,
     Map,
     ImproperList,
+    Binary,
     BitString,
     Opaque
 );
@@ -182,6 +183,39 @@ impl Pass for Atom {
     fn from_natural(term: Term) -> Result<Self, Term> {
         match term.as_str().map(Atom::try_from) {
             Some(Ok(atom)) => Ok(atom),
+            _ => Self::from_term(term),
+        }
+    }
+}
+
+impl Pass for Binary {
+    const EXPECTED: &'static str = "a binary";
+
+    fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+        countable("a binary", self.len())?;
+        writer.shared_binary(self);
+        Ok(())
+    }
+
+    fn natural<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self)
+    }
+
+    fn from_term(term: Term) -> Result<Self, Term> {
+        match term {
+            Term::Binary(bytes) => Ok(Self(bytes)),
+            other => Err(other),
+        }
+    }
+
+    /// Formats without bytes have lists of numbers in their place.
+    fn from_natural(term: Term) -> Result<Self, Term> {
+        let byte = |element: &Term| u8::try_from(element.as_i64()?).ok();
+        match term
+            .as_list()
+            .map(|list| list.iter().map(byte).collect::<Option<Vec<u8>>>())
+        {
+            Some(Some(bytes)) => Ok(Self::from(bytes)),
             _ => Self::from_term(term),
         }
     }

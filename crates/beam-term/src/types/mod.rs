@@ -1,6 +1,7 @@
 //! The types of terms, one per file, and the order among them.
 
 mod atom;
+mod binary;
 mod bit_string;
 mod float;
 mod fun;
@@ -15,6 +16,7 @@ mod reference;
 mod term;
 
 pub use atom::{Atom, InvalidAtom};
+pub use binary::Binary;
 pub use bit_string::BitString;
 pub use float::{Float, NonFinite};
 pub use fun::{Closure, Fun};
