@@ -27,7 +27,8 @@ proptest! {
         pieces in vec(1..100_000_usize, 1..50),
     ) {
         let (stream, order) = send(flags, &sent);
-        let heard = hear(flags, &stream, &pieces);
+        let heard = hear(flags, &stream, &pieces, false);
+        let heard_in_place = hear(flags, &stream, &pieces, true);
 
         let expected: Vec<_> = order
             .into_iter()
@@ -38,6 +39,7 @@ proptest! {
             })
             .collect();
         prop_assert!(heard == expected);
+        prop_assert!(heard_in_place == expected);
     }
 }
 
@@ -117,8 +119,14 @@ fn send_one_of_each(
     rows.retain(|(_, fragments)| fragments.len() > 0);
 }
 
-/// All messages of a stream that arrives in pieces of these sizes, over and over.
-fn hear(flags: Flags, stream: &[u8], pieces: &[usize]) -> Vec<(Control, Option<Term>)> {
+/// All messages of a stream that arrives in pieces of these sizes, over and over; where the decoder
+/// wants them, or always in the same buffer.
+fn hear(
+    flags: Flags,
+    stream: &[u8],
+    pieces: &[usize],
+    in_place: bool,
+) -> Vec<(Control, Option<Term>)> {
     let mut decoder = FrameDecoder::new(flags, FrameLimits::default());
     let mut buffer = BytesMut::new();
     let mut rest = stream;
@@ -137,8 +145,15 @@ fn hear(flags: Flags, stream: &[u8], pieces: &[usize]) -> Vec<(Control, Option<T
         if rest.is_empty() {
             break;
         }
-        let piece = rest.split_off(..(*piece).min(rest.len())).unwrap();
-        buffer.put_slice(piece);
+        let mut most = (*piece).min(rest.len());
+        if in_place {
+            let mut place = decoder.read_buffer(&mut buffer, most);
+            most = most.min(place.remaining_mut());
+            assert!(most > 0);
+            place.put_slice(rest.split_off(..most).unwrap());
+        } else {
+            buffer.put_slice(rest.split_off(..most).unwrap());
+        }
     }
     assert!(buffer.is_empty());
     heard

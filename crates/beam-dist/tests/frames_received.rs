@@ -3,6 +3,7 @@
 
 use std::slice::from_ref;
 
+use allocation_counter::measure;
 use beam_dist::{
     Flags, Message,
     control::Control,
@@ -502,6 +503,60 @@ fn room_is_made_for_what_arrives_not_for_what_is_claimed() {
     buffer.put_bytes(0, 1024 * 1024);
     assert!(decoder.decode(&mut buffer).unwrap().is_none());
     assert!(buffer.capacity() <= 4 * 1024 * 1024);
+}
+
+#[test]
+fn a_large_fragment_is_read_to_its_place_in_the_message() {
+    let large = vec![b'x'; 300_000];
+    let payload = Term::binary(large).to_bytes().unwrap();
+    let terms = send(&payload[1..]);
+    let (head, rest) = terms.split_at(50);
+    let mut stream = frame(&[&first(1, 4), head]);
+    for (id, part) in (1..=3).rev().zip(rest.chunks(rest.len().div_ceil(3))) {
+        stream.extend(frame(&[&further(1, id), part]));
+    }
+
+    const MOST: usize = 64 * 1024;
+    let mut decoder = FrameDecoder::new(OTP_25, FrameLimits::default());
+    let mut received = BytesMut::new();
+    let (mut stream, mut places) = (&stream[..], Vec::new());
+    let message = loop {
+        if let Some(event) = decoder.decode(&mut received).unwrap() {
+            break message(event);
+        }
+        let mut place = decoder.read_buffer(&mut received, MOST);
+        let count = place.remaining_mut().min(stream.len());
+        place.put_slice(stream.split_off(..count).unwrap());
+        if received.is_empty() {
+            places.push(count);
+        }
+    };
+    let copied = terms.len() - places.iter().sum::<usize>();
+    // What comes with a header is copied, and before the first fragment nobody knows of it.
+    assert!(copied <= MOST + 3 * 4096, "{copied} of {}", terms.len());
+    assert_eq!(message.payload.unwrap().encoded_len(), payload.len() - 1);
+    assert!(received.is_empty());
+}
+
+#[test]
+fn room_in_a_message_is_made_for_what_arrives_not_for_what_is_claimed() {
+    let mut decoder = FrameDecoder::new(OTP_25, FrameLimits::default());
+    let claim = 200 * 1024 * 1024_u32;
+    let mut received = BytesMut::from(&frame(&[&first(1, 2), b"h"])[..]);
+    received.put_u32(claim);
+    received.put_slice(&further(1, 1));
+    let mut arrived = 0;
+    let allocated = measure(|| {
+        while arrived < 1024 * 1024 {
+            assert!(decoder.decode(&mut received).unwrap().is_none());
+            let mut place = decoder.read_buffer(&mut received, 64 * 1024);
+            assert!(place.remaining_mut() <= arrived.max(64 * 1024) * 4);
+            let count = place.remaining_mut().min(10_000);
+            place.put_bytes(0, count);
+            arrived += count;
+        }
+    });
+    assert!(allocated.bytes_max < 5 * 1024 * 1024, "{allocated:?}");
 }
 
 #[test]

@@ -288,6 +288,84 @@ fn fragments_share_the_payload() {
 }
 
 #[test]
+fn large_binaries_are_in_the_frames_as_they_were_given() {
+    for size in [5000, 60_000, 65_536, 1 << 20] {
+        let large = Bytes::from(vec![7; size]);
+        let payload = Term::tuple([
+            Term::from(1),
+            Term::Binary(large.clone()),
+            Term::atom("between"),
+            Term::Binary(large.clone()),
+        ]);
+        for flags in [OTP_25, NO_FRAGMENTS, PASS_THROUGH] {
+            let mut out = BytesMut::from(&TICK[..]);
+            let encoded =
+                encoder(flags).encode_with(&send(), |writer| writer.term(&payload), &mut out);
+            assert_eq!(out, TICK[..]);
+            let Ok(Encoded::Fragmented(frames)) = encoded else {
+                panic!("{encoded:?}");
+            };
+            let left = frames.remaining_bytes();
+            assert!(left > 2 * size);
+
+            let memory = large.as_ptr_range();
+            let (mut shared, mut own) = (0, 0);
+            for frame in frames {
+                for part in frame.into_parts() {
+                    match memory.contains(&part.as_ptr()) {
+                        true => shared += part.len(),
+                        false => own += part.len(),
+                    }
+                    out.put(part);
+                }
+            }
+            assert_eq!(shared, 2 * size);
+            assert!(own < 2 * (shared / FRAGMENT_BYTES + 4) * 32, "{own}");
+            assert_eq!(only_payload(flags, &mut out), payload);
+        }
+    }
+}
+
+#[test]
+fn a_frame_in_parts_can_be_written_piece_by_piece() {
+    let payload = binary(200_000);
+    for step in [1, 22, 23, 24, 1000, 65_536, 70_000] {
+        let mut out = BytesMut::new();
+        for mut frame in fragmented(&encoder(OTP_25), &payload, &mut BytesMut::new()) {
+            while frame.has_remaining() {
+                let mut slices = [std::io::IoSlice::new(&[]); 4];
+                let filled = frame.chunks_vectored(&mut slices);
+                let seen = slices[..filled].iter().map(|slice| slice.len());
+                assert_eq!(seen.sum::<usize>(), frame.remaining());
+                let count = step.min(frame.remaining());
+                let mut piece = frame.chunk();
+                piece = &piece[..count.min(piece.len())];
+                out.put_slice(piece);
+                frame.advance(piece.len());
+            }
+        }
+        let expected = Term::binary(payload.slice(5..));
+        assert_eq!(only_payload(OTP_25, &mut out), expected);
+    }
+    let frame = fragmented(&encoder(OTP_25), &payload, &mut BytesMut::new()).next();
+    let mut frame = frame.unwrap();
+    frame.advance(frame.remaining());
+    assert!(!frame.has_remaining() && frame.chunk().is_empty());
+}
+
+#[test]
+fn a_buffer_keeps_its_memory_when_its_message_has_large_binaries_only() {
+    let large = Term::binary(vec![7; 100_000]);
+    let mut out = BytesMut::with_capacity(1000);
+    let memory = out.as_ptr();
+    for _ in 0..2 {
+        let encoded = encoder(OTP_25).encode_with(&send(), |writer| writer.term(&large), &mut out);
+        assert!(matches!(encoded, Ok(Encoded::Fragmented(_))));
+        assert_eq!((out.as_ptr(), out.len(), out.capacity()), (memory, 0, 1000));
+    }
+}
+
+#[test]
 fn messages_may_go_between_fragments() {
     let encoder = encoder(OTP_25);
     let mut out = BytesMut::new();
@@ -325,8 +403,9 @@ fn what_the_peer_could_not_assemble_is_sent_whole() {
     ] {
         let payload = binary(200_000);
         let mut out = BytesMut::new();
-        let encoded = encoder(flags).encode_bytes(&control, &payload, &mut out);
-        assert!(matches!(encoded, Ok(Encoded::Whole)));
+        let frames = fragments_of(&encoder(flags), &control, &payload, &mut out);
+        assert_eq!(frames.len(), 1);
+        frames.for_each(|frame| out.put(frame));
 
         let mut decoder = FrameDecoder::new(flags, FrameLimits::default());
         match decoder.decode(&mut out).unwrap() {
@@ -344,9 +423,33 @@ fn encoder(negotiated: Flags) -> FrameEncoder {
 }
 
 fn fragmented(encoder: &FrameEncoder, payload: &Bytes, out: &mut BytesMut) -> Fragments {
-    match encoder.encode_bytes(&send(), payload, out).unwrap() {
+    fragments_of(encoder, &send(), payload, out)
+}
+
+fn fragments_of(
+    encoder: &FrameEncoder,
+    control: &Control,
+    payload: &Bytes,
+    out: &mut BytesMut,
+) -> Fragments {
+    match encoder.encode_bytes(control, payload, out).unwrap() {
         Encoded::Fragmented(fragments) => fragments,
         Encoded::Whole => panic!("{} bytes are sent whole", payload.len()),
+    }
+}
+
+/// The payload of the only message in the buffer.
+fn only_payload(flags: Flags, buffer: &mut BytesMut) -> Term {
+    let mut decoder = FrameDecoder::new(flags, FrameLimits::default());
+    loop {
+        match decoder.decode(buffer).unwrap() {
+            Some(Event::Tick) => {}
+            Some(Event::Message(message)) => {
+                assert!(buffer.is_empty());
+                return message.payload.unwrap().decode().unwrap();
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
 

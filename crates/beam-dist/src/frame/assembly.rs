@@ -6,18 +6,21 @@ use std::{
 };
 
 use beam_term::AtomRefs;
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 
-use super::{FrameDecodeError, FrameLimits};
+use super::{FRAGMENT_BYTES, FrameDecodeError, FrameLimits};
 
 /// The messages of which some but not all fragments have arrived. Their fragments may alternate.
 ///
-/// A fragment is copied once, out of the receive buffer to the end of its message. The receive
-/// buffer is then free to be used again, however slowly the rest of the message comes. Memory is
-/// taken in proportion to what has arrived, not to what is announced.
+/// What has arrived of a fragment goes to the end of its message: what is in the receive buffer is
+/// copied there, and the rest can be [read](Self::room) straight to it. The receive buffer is then
+/// free to be used again, however slowly the rest of the message comes. Memory is taken in
+/// proportion to what has arrived, not to what is announced.
 pub(super) struct Assembly {
     sequences: BTreeMap<u64, Sequence>,
-    /// How many bytes have arrived of all messages.
+    /// The message whose fragment is arriving.
+    arriving: Option<u64>,
+    /// How many bytes have arrived of all messages, or are to arrive of a fragment that has begun.
     bytes: usize,
     limits: FrameLimits,
 }
@@ -32,13 +35,15 @@ pub(super) struct Assembled {
 }
 
 struct Sequence {
-    /// The fragment that is due. The last one is 1.
+    /// The fragment that is due, after the one that is arriving. The last one is 1.
     next: u64,
     atoms: AtomRefs,
     /// How many bytes the header with the atoms has.
     header_bytes: usize,
     terms: Vec<u8>,
-    /// How long the message will be if the other fragments are no longer than the first.
+    /// How many bytes there will be at the end of the fragment that is arriving.
+    end: usize,
+    /// How long the message will be if the other fragments are no longer than this one.
     expected: usize,
 }
 
@@ -50,20 +55,22 @@ impl Assembly {
     pub(super) fn new(limits: FrameLimits) -> Self {
         Self {
             sequences: BTreeMap::new(),
+            arriving: None,
             bytes: 0,
             limits,
         }
     }
 
-    /// Takes the first of `fragments` fragments, after a header of so many bytes.
+    /// Begins a message of so many fragments, after a header of so many bytes. The first has
+    /// `length` bytes of terms.
     pub(super) fn begin(
         &mut self,
         sequence: u64,
         fragments: u64,
         atoms: AtomRefs,
         header_bytes: usize,
-        terms: &[u8],
-    ) -> Result<Option<Assembled>, FrameDecodeError> {
+        length: usize,
+    ) -> Result<(), FrameDecodeError> {
         if fragments == 0 {
             return Err(FrameDecodeError::NoFragments { sequence });
         }
@@ -75,29 +82,29 @@ impl Assembly {
         if is_full {
             return Err(FrameDecodeError::TooManySequences { limit });
         }
-        let expected = (terms.len() as u64).saturating_mul(fragments);
         place.insert(Sequence {
             next: fragments,
             atoms,
             header_bytes,
             terms: Vec::new(),
-            expected: usize::try_from(expected).unwrap_or(usize::MAX),
+            end: 0,
+            expected: 0,
         });
         self.bytes += header_bytes;
-        self.proceed(sequence, fragments, terms)
+        self.proceed(sequence, fragments, length)
     }
 
-    /// Takes the next fragment, the one after which `id - 1` are left.
+    /// Begins the next fragment, the one after which `id - 1` are left, of so many bytes. They are to
+    /// be [filled](Self::fill) in.
     pub(super) fn proceed(
         &mut self,
         sequence: u64,
         id: u64,
-        terms: &[u8],
-    ) -> Result<Option<Assembled>, FrameDecodeError> {
-        let Entry::Occupied(mut place) = self.sequences.entry(sequence) else {
+        length: usize,
+    ) -> Result<(), FrameDecodeError> {
+        let Some(message) = self.sequences.get_mut(&sequence) else {
             return Err(FrameDecodeError::UnknownSequence { sequence });
         };
-        let message = place.get_mut();
         if message.next != id {
             return Err(FrameDecodeError::FragmentOrder {
                 sequence,
@@ -106,38 +113,90 @@ impl Assembly {
             });
         }
         let limit = self.limits.message_bytes;
-        let bytes = message.terms.len() + terms.len();
+        let bytes = message.terms.len() + length;
         if bytes > limit {
             return Err(FrameDecodeError::MessageTooLarge { bytes, limit });
         }
         let limit = self.limits.assembly_bytes;
-        self.bytes += terms.len();
+        self.bytes += length;
         if self.bytes > limit {
             return Err(FrameDecodeError::TooMuchUnderAssembly { limit });
         }
-        message.append(terms);
         message.next -= 1;
+        message.end = bytes;
+        let further = (length as u64).saturating_mul(message.next);
+        message.expected = bytes.saturating_add(usize::try_from(further).unwrap_or(usize::MAX));
+        self.arriving = Some(sequence);
+        Ok(())
+    }
+
+    /// Whether a part of a fragment is still to come.
+    pub(super) fn is_arriving(&self) -> bool {
+        self.arriving.is_some()
+    }
+
+    /// Takes off the front of `received` what belongs to the fragment that is arriving. Gives the
+    /// message if that is its end.
+    pub(super) fn fill(&mut self, received: &mut BytesMut) -> Option<Assembled> {
+        let sequence = self.arriving?;
+        let Entry::Occupied(mut place) = self.sequences.entry(sequence) else {
+            return None;
+        };
+        let message = place.get_mut();
+        let arrived = message.missing().min(received.len());
+        message.append(&received[..arrived]);
+        received.advance(arrived);
+        if message.missing() > 0 {
+            return None;
+        }
+        self.arriving = None;
         if message.next > 0 {
-            return Ok(None);
+            return None;
         }
         let message = place.remove();
         self.bytes -= message.header_bytes + message.terms.len();
-        Ok(Some(Assembled {
+        Some(Assembled {
             atoms: message.atoms,
             terms: message.terms.into(),
-        }))
+        })
+    }
+
+    /// Where what is still to come of the fragment that is arriving goes, or the next part of it, and
+    /// how many bytes that is.
+    pub(super) fn room(&mut self) -> Option<(&mut Vec<u8>, usize)> {
+        let message = self.sequences.get_mut(&self.arriving?)?;
+        let missing = message.missing();
+        let arrived = message.terms.len();
+        if message.terms.capacity() == arrived {
+            // How long the fragment is, is only a claim.
+            let length = arrived + missing.min(arrived.max(FRAGMENT_BYTES));
+            message.reserve(length, arrived);
+        }
+        let room = message.terms.capacity() - arrived;
+        Some((&mut message.terms, missing.min(room)))
     }
 }
 
 impl Sequence {
+    /// How many bytes of the fragment that is arriving are still to come.
+    fn missing(&self) -> usize {
+        self.end - self.terms.len()
+    }
+
     fn append(&mut self, terms: &[u8]) {
         let length = self.terms.len() + terms.len();
         if self.terms.capacity() < length {
-            let factor = if length < EAGER_BYTES { 4 } else { 2 };
-            let capacity = self.expected.clamp(length, factor * length);
-            self.terms.reserve_exact(capacity - self.terms.len());
+            self.reserve(length, length);
         }
         self.terms.extend_from_slice(terms);
+    }
+
+    /// Makes room for this length, or for more of the message as long as that is in proportion to
+    /// what has arrived.
+    fn reserve(&mut self, length: usize, arrived: usize) {
+        let factor = if arrived < EAGER_BYTES { 4 } else { 2 };
+        let capacity = self.expected.min(factor * arrived).max(length);
+        self.terms.reserve_exact(capacity - self.terms.len());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Received frames.
 
 use beam_term::{DecodeError, Limits};
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut, buf::Limit};
 
 use super::{
     FRAGMENT_BYTES, FrameDecodeError, FrameLimits,
@@ -44,6 +44,8 @@ pub struct FrameDecoder {
     term_limits: Limits,
     cache: AtomCache,
     assembly: Assembly,
+    /// The last frame was a fragment, so that others are likely to follow.
+    in_fragments: bool,
 }
 
 impl FrameDecoder {
@@ -58,6 +60,7 @@ impl FrameDecoder {
             term_limits: Limits::default(),
             cache: AtomCache::default(),
             assembly: Assembly::new(limits),
+            in_fragments: false,
         }
     }
 
@@ -78,80 +81,123 @@ impl FrameDecoder {
     ///
     /// After an error the link must be closed: this side no longer knows what the peer believes.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Event>, FrameDecodeError> {
-        while let Some(length) = self.whole_frame(buffer)? {
+        loop {
+            if self.assembly.is_arriving() {
+                match self.assembly.fill(buffer) {
+                    Some(message) => return self.event(message).map(Some),
+                    None if self.assembly.is_arriving() => break,
+                    None => continue,
+                }
+            }
+            let Some(length) = self.frame_length(buffer)? else {
+                break;
+            };
+            if buffer.len() - LENGTH_BYTES < length && !self.is_fragment(buffer, length) {
+                break;
+            }
             buffer.advance(LENGTH_BYTES);
             if length == 0 {
                 return Ok(Some(Event::Tick));
             }
-            if let Some(event) = self.frame(length, buffer)? {
-                return Ok(Some(event));
+            if let Some(message) = self.frame(length, buffer)? {
+                return self.event(message).map(Some);
             }
         }
+        make_room(buffer, self.missing(buffer));
         Ok(None)
     }
 
-    /// The length of the first frame if all of it is there; else makes room for more of it.
-    fn whole_frame(&self, buffer: &mut BytesMut) -> Result<Option<usize>, FrameDecodeError> {
-        let mut missing = 0;
-        if let Some(length) = buffer.first_chunk() {
-            let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-            let limit = self.limits.message_bytes;
-            if length > limit {
-                return Err(FrameDecodeError::MessageTooLarge {
-                    bytes: length,
-                    limit,
-                });
+    /// Where the next bytes of the link are best read to: `received`, which then is to be
+    /// [decoded](Self::decode), or the memory of the message that they belong to, so that a large
+    /// message is not copied. To be called after `decode` gave `None`. There is room for at least one
+    /// byte, and for up to `most` in `received`.
+    pub fn read_buffer<'a>(
+        &'a mut self,
+        received: &'a mut BytesMut,
+        most: usize,
+    ) -> Limit<&'a mut dyn BufMut> {
+        let missing = self.missing(received);
+        match self.assembly.room() {
+            Some((terms, room)) => (terms as &mut dyn BufMut).limit(room),
+            None => {
+                // With no more than the beginning of a fragment, the rest can be read to its place.
+                let limit = if self.in_fragments {
+                    most.min(missing + FRAGMENT_HEAD_BYTES)
+                } else {
+                    most
+                };
+                received.reserve(limit);
+                (received as &mut dyn BufMut).limit(limit)
             }
-            let arrived = buffer.len() - LENGTH_BYTES;
-            if arrived >= length {
-                return Ok(Some(length));
-            }
-            missing = length - arrived;
         }
-        make_room(buffer, missing);
-        Ok(None)
     }
 
-    /// Takes a frame without its length off the front of `buffer`. `None`: its message is not
-    /// complete.
+    /// The length of the first frame, if that much is there.
+    fn frame_length(&self, buffer: &BytesMut) -> Result<Option<usize>, FrameDecodeError> {
+        let Some(length) = buffer.first_chunk() else {
+            return Ok(None);
+        };
+        let bytes = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        let limit = self.limits.message_bytes;
+        if bytes > limit {
+            return Err(FrameDecodeError::MessageTooLarge { bytes, limit });
+        }
+        Ok(Some(bytes))
+    }
+
+    /// How many bytes are missing of the first frame, as far as is known.
+    fn missing(&self, buffer: &BytesMut) -> usize {
+        match self.frame_length(buffer) {
+            Ok(Some(length)) => (LENGTH_BYTES + length).saturating_sub(buffer.len()),
+            _ => 0,
+        }
+    }
+
+    /// Whether the first frame is a further fragment of which the header is there: the rest may come
+    /// piece by piece.
+    fn is_fragment(&self, buffer: &BytesMut, length: usize) -> bool {
+        self.form.fragments()
+            && length >= Header::FURTHER_BYTES
+            && buffer.len() >= LENGTH_BYTES + Header::FURTHER_BYTES
+            && Header::is_further(&buffer[LENGTH_BYTES..])
+    }
+
+    /// Takes a frame without its length off the front of `buffer`, or the header of a further
+    /// fragment. `None`: its message is not complete.
     fn frame(
         &mut self,
         length: usize,
         buffer: &mut BytesMut,
-    ) -> Result<Option<Event>, FrameDecodeError> {
-        let mut rest = &buffer[..length];
-        let assembled = match Header::decode(&mut rest, self.form, &mut self.cache)? {
+    ) -> Result<Option<Assembled>, FrameDecodeError> {
+        let there = length.min(buffer.len());
+        let mut rest = &buffer[..there];
+        let header = Header::decode(&mut rest, self.form, &mut self.cache)?;
+        let header_bytes = there - rest.len();
+        let terms = length - header_bytes;
+        buffer.advance(header_bytes);
+        self.in_fragments = !matches!(header, Header::Whole(_));
+        match header {
             Header::Whole(atoms) => {
-                let terms = rest.len();
-                buffer.advance(length - terms);
                 let terms = buffer.split_to(terms).freeze();
-                Some(Assembled { atoms, terms })
+                return Ok(Some(Assembled { atoms, terms }));
             }
             Header::First {
                 sequence,
                 fragments,
                 atoms,
-            } => {
-                let header = length - rest.len();
-                let assembled = self
-                    .assembly
-                    .begin(sequence, fragments, atoms, header, rest)?;
-                buffer.advance(length);
-                assembled
-            }
-            Header::Further { sequence, id } => {
-                let assembled = self.assembly.proceed(sequence, id, rest)?;
-                buffer.advance(length);
-                assembled
-            }
-        };
-        match assembled {
-            Some(Assembled { atoms, terms }) => {
-                let versioned = self.form.versioned_terms();
-                terms::decode(terms, atoms, versioned, self.term_limits).map(Some)
-            }
-            None => Ok(None),
+            } => self
+                .assembly
+                .begin(sequence, fragments, atoms, header_bytes, terms)?,
+            Header::Further { sequence, id } => self.assembly.proceed(sequence, id, terms)?,
         }
+        Ok(self.assembly.fill(buffer))
+    }
+
+    /// What a message is that has arrived.
+    fn event(&self, message: Assembled) -> Result<Event, FrameDecodeError> {
+        let Assembled { atoms, terms } = message;
+        let versioned = self.form.versioned_terms();
+        terms::decode(terms, atoms, versioned, self.term_limits)
     }
 }
 
@@ -169,3 +215,6 @@ fn make_room(buffer: &mut BytesMut, missing: usize) {
 
 /// The most memory that an empty buffer keeps.
 const MOST_IDLE_BYTES: usize = 256 * 1024;
+
+/// How much is read at a time where fragments arrive: enough for a header and a few small messages.
+const FRAGMENT_HEAD_BYTES: usize = 4 * 1024;

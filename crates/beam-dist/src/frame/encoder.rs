@@ -1,8 +1,12 @@
 //! Messages to be sent.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
-use beam_term::{EncodeError, Limits, RawTerm, Reader, Writer};
+use beam_term::{EncodeError, Limits, RawTerm, Reader, Shared, Writer};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
@@ -25,6 +29,9 @@ pub const TICK: [u8; 4] = [0; LENGTH_BYTES];
 /// encode into buffers of their own, so that nobody holds a lock while another's payload is encoded.
 /// A payload that is encoded already is handed over with [`encode_bytes`](Self::encode_bytes).
 ///
+/// Large binaries are not copied where the payload is given their owner, see [`Writer::sharing`]: their message then
+/// is in parts.
+///
 /// A method that fails, or that unwinds with the closure that it was given, leaves the buffer as it
 /// was.
 #[derive(Debug)]
@@ -37,11 +44,12 @@ pub struct FrameEncoder {
 
 /// Where an encoded message is.
 #[derive(Debug)]
-#[must_use = "a fragmented message is in no buffer yet"]
+#[must_use = "a message in parts is in no buffer yet"]
 pub enum Encoded {
     /// At the end of the buffer, in one frame.
     Whole,
-    /// Not in the buffer: it is large, and its frames are to be sent one by one.
+    /// Not in the buffer: it is large, and its frames are to be sent one by one. A message of up to
+    /// 64 KiB with a large binary is one frame.
     Fragmented(Fragments),
 }
 
@@ -71,20 +79,12 @@ impl FrameEncoder {
         payload: impl FnOnce(&mut Writer<'_>) -> Result<(), EncodeError>,
         out: &mut BytesMut,
     ) -> Result<Encoded, FrameEncodeError> {
-        let frame = self.begin_with_payload(control, out)?;
-        let control_end = frame.out.len();
-        let mut writer = Writer::new(frame.out);
+        let mut frame = self.begin_with_payload(control, out)?;
+        let mut writer = Writer::sharing(frame.out);
         payload(&mut writer)?;
         writer.check_for_peer(self.knows_records())?;
-
-        if self.fragments(control, frame.terms_bytes()) {
-            frame.check(0)?;
-            let payload = frame.out.split_off(control_end).freeze();
-            Ok(self.fragmented(&frame, payload))
-        } else {
-            frame.finish()?;
-            Ok(Encoded::Whole)
-        }
+        frame.shared = writer.into_shared();
+        self.finish(control, frame)
     }
 
     /// Encodes a control message and a payload that is passed on as it was received.
@@ -100,24 +100,18 @@ impl FrameEncoder {
     /// Encodes a control message and a payload that is encoded already: exactly one term, without a
     /// version byte, which is checked.
     ///
-    /// A payload that is sent in fragments is shared with them, not copied.
+    /// A large payload is shared with the frames, not copied.
     pub fn encode_bytes(
         &self,
         control: &Control,
         payload: &Bytes,
         out: &mut BytesMut,
     ) -> Result<Encoded, FrameEncodeError> {
-        let frame = self.begin_with_payload(control, out)?;
+        let mut frame = self.begin_with_payload(control, out)?;
         frame.check(payload.len())?;
         self.check_encoded(payload)?;
-
-        if self.fragments(control, frame.terms_bytes() + payload.len()) {
-            Ok(self.fragmented(&frame, payload.clone()))
-        } else {
-            frame.out.put_slice(payload);
-            frame.finish()?;
-            Ok(Encoded::Whole)
-        }
+        frame.keep(payload);
+        self.finish(control, frame)
     }
 
     /// Writes a frame up to where the payload begins.
@@ -129,11 +123,34 @@ impl FrameEncoder {
         if control.carries_payload() == Some(false) {
             return Err(FrameEncodeError::PayloadMismatch);
         }
-        let frame = self.begin(control, out)?;
+        let mut frame = self.begin(control, out)?;
         if self.form.versioned_terms() && !control.has_reason_inside(self.flags) {
             frame.out.put_u8(layout::VERSION);
         }
+        frame.payload = frame.out.len();
         Ok(frame)
+    }
+
+    /// Ends a frame in the buffer, or takes it out of there.
+    fn finish(&self, control: &Control, mut frame: Frame<'_>) -> Result<Encoded, FrameEncodeError> {
+        frame.check(0)?;
+        if self.fragments(control, frame.terms_bytes()) {
+            let sequence = 1 + self.last_sequence.fetch_add(1, Ordering::Relaxed);
+            let control = Bytes::copy_from_slice(frame.control());
+            let start = frame.payload;
+            let payload = frame.into_parts(start);
+            Ok(Encoded::Fragmented(Fragments::new(
+                sequence, control, payload,
+            )))
+        } else if frame.shared.is_empty() {
+            frame.finish()?;
+            Ok(Encoded::Whole)
+        } else {
+            frame.set_length()?;
+            let start = frame.start;
+            let parts = frame.into_parts(start);
+            Ok(Encoded::Fragmented(Fragments::whole(parts)))
+        }
     }
 
     /// Writes a frame up to the end of the control message, or up to the reason where that is
@@ -175,13 +192,6 @@ impl FrameEncoder {
             && self.form.fragments()
             && !control.has_reason_inside(self.flags)
     }
-
-    /// The message that begins as `frame` does, in fragments.
-    fn fragmented(&self, frame: &Frame<'_>, payload: Bytes) -> Encoded {
-        let sequence = 1 + self.last_sequence.fetch_add(1, Ordering::Relaxed);
-        let control = Bytes::copy_from_slice(&frame.out[frame.terms..]);
-        Encoded::Fragmented(Fragments::new(sequence, control, payload))
-    }
 }
 
 /// A frame at the end of a buffer. Dropped before it is finished, it leaves no trace.
@@ -189,6 +199,10 @@ struct Frame<'a> {
     out: &'a mut BytesMut,
     start: usize,
     terms: usize,
+    /// Where the payload begins.
+    payload: usize,
+    /// What of the payload is not in the buffer.
+    shared: Vec<Shared>,
     limit: usize,
     finished: bool,
 }
@@ -210,19 +224,40 @@ impl<'a> Frame<'a> {
             out,
             start,
             terms,
+            payload: terms,
+            shared: Vec::new(),
             limit: limit.min(u32::MAX as usize),
             finished: false,
         }
     }
 
+    /// The control message, with the version of the payload where it has one.
+    fn control(&self) -> &[u8] {
+        &self.out[self.terms..self.payload]
+    }
+
+    /// Adds a payload that is encoded already, by reference if it is large.
+    fn keep(&mut self, payload: &Bytes) {
+        if payload.len() < Writer::SHARED_BYTES {
+            self.out.put_slice(payload);
+        } else {
+            let at = self.out.len();
+            self.shared.push(Shared::new(at, payload.clone()));
+        }
+    }
+
     /// How many bytes of terms there are.
     fn terms_bytes(&self) -> usize {
-        self.out.len() - self.terms
+        self.out.len() - self.terms + self.shared_bytes()
+    }
+
+    fn shared_bytes(&self) -> usize {
+        self.shared.iter().map(|part| part.bytes.len()).sum()
     }
 
     /// Checks the limit, with so many more bytes to come, and gives the length.
     fn check(&self, more: usize) -> Result<u32, FrameEncodeError> {
-        let bytes = self.out.len() - self.start - LENGTH_BYTES + more;
+        let bytes = self.out.len() - self.start - LENGTH_BYTES + self.shared_bytes() + more;
         if bytes > self.limit {
             let limit = self.limit;
             return Err(FrameEncodeError::MessageTooLarge { bytes, limit });
@@ -230,11 +265,41 @@ impl<'a> Frame<'a> {
         Ok(bytes as u32)
     }
 
-    fn finish(mut self) -> Result<(), FrameEncodeError> {
+    /// Sets the length of a frame that is complete.
+    fn set_length(&mut self) -> Result<(), FrameEncodeError> {
         let length = self.check(0)?.to_be_bytes();
         self.out[self.start..][..LENGTH_BYTES].copy_from_slice(&length);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), FrameEncodeError> {
+        self.set_length()?;
         self.finished = true;
         Ok(())
+    }
+
+    /// Takes the bytes from `start` on out of the buffer, and puts what is kept by reference among
+    /// them.
+    fn into_parts(mut self, start: usize) -> VecDeque<Bytes> {
+        let shared = mem::take(&mut self.shared);
+        let mut own = if self.out.len() - start <= Writer::SHARED_BYTES {
+            // The buffer keeps its memory.
+            Bytes::copy_from_slice(&self.out[start..])
+        } else if self.start == 0 {
+            mem::take(self.out).freeze().split_off(start)
+        } else {
+            self.out.split_off(start).freeze()
+        };
+        let mut parts = VecDeque::with_capacity(2 * shared.len() + 1);
+        let mut at = start;
+        for kept in shared {
+            parts.push_back(own.split_to(kept.at - at));
+            parts.push_back(kept.bytes);
+            at = kept.at;
+        }
+        parts.push_back(own);
+        parts.retain(|part| !part.is_empty());
+        parts
     }
 }
 

@@ -22,6 +22,14 @@ pub(super) enum Header {
 }
 
 impl Header {
+    /// How many bytes a [`Further`](Self::Further) has.
+    pub(super) const FURTHER_BYTES: usize = 1 + 1 + 8 + 8;
+
+    /// Whether a frame that begins so has a [`Further`](Self::Further).
+    pub(super) fn is_further(frame: &[u8]) -> bool {
+        frame.starts_with(&[layout::VERSION, layout::FRAGMENT])
+    }
+
     /// Takes the header off the front of `frame`, and does to the cache what it says.
     pub(super) fn decode(
         frame: &mut &[u8],

@@ -14,6 +14,13 @@ pub struct Shared {
     pub bytes: Bytes,
 }
 
+impl Shared {
+    /// Bytes that belong in front of this byte of a buffer.
+    pub fn new(at: usize, bytes: Bytes) -> Self {
+        Self { at, bytes }
+    }
+}
+
 impl Writer<'_> {
     /// Bytes of which no fewer are kept by reference: 4 KiB. To copy fewer costs less than to keep them apart.
     pub const SHARED_BYTES: usize = 4 * 1024;
