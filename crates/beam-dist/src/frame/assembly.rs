@@ -8,7 +8,7 @@ use std::{
 use beam_term::AtomRefs;
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{FRAGMENT_BYTES, FrameDecodeError, FrameLimits};
+use super::{FRAGMENT_BYTES, FrameDecodeError, FrameLimits, spare::Spare};
 
 /// The messages of which some but not all fragments have arrived. Their fragments may alternate.
 ///
@@ -22,6 +22,7 @@ pub(super) struct Assembly {
     arriving: Option<u64>,
     /// How many bytes have arrived of all messages, or are to arrive of a fragment that has begun.
     bytes: usize,
+    spare: Spare,
     limits: FrameLimits,
 }
 
@@ -40,7 +41,7 @@ struct Sequence {
     atoms: AtomRefs,
     /// How many bytes the header with the atoms has.
     header_bytes: usize,
-    terms: Vec<u8>,
+    terms: BytesMut,
     /// How many bytes there will be at the end of the fragment that is arriving.
     end: usize,
     /// How long the message will be if the other fragments are no longer than this one.
@@ -57,6 +58,7 @@ impl Assembly {
             sequences: BTreeMap::new(),
             arriving: None,
             bytes: 0,
+            spare: Spare::default(),
             limits,
         }
     }
@@ -86,7 +88,7 @@ impl Assembly {
             next: fragments,
             atoms,
             header_bytes,
-            terms: Vec::new(),
+            terms: BytesMut::new(),
             end: 0,
             expected: 0,
         });
@@ -144,7 +146,7 @@ impl Assembly {
         };
         let message = place.get_mut();
         let arrived = message.missing().min(received.len());
-        message.append(&received[..arrived]);
+        message.append(&received[..arrived], &mut self.spare);
         received.advance(arrived);
         if message.missing() > 0 {
             return None;
@@ -157,20 +159,23 @@ impl Assembly {
         self.bytes -= message.header_bytes + message.terms.len();
         Some(Assembled {
             atoms: message.atoms,
-            terms: message.terms.into(),
+            terms: self.spare.keep(message.terms),
         })
+    }
+
+    /// Lets go of memory that is kept for messages, if there was none since the last call.
+    pub(super) fn rest(&mut self) {
+        self.spare.rest();
     }
 
     /// Where what is still to come of the fragment that is arriving goes, or the next part of it, and
     /// how many bytes that is.
-    pub(super) fn room(&mut self) -> Option<(&mut Vec<u8>, usize)> {
+    pub(super) fn room(&mut self) -> Option<(&mut BytesMut, usize)> {
         let message = self.sequences.get_mut(&self.arriving?)?;
         let missing = message.missing();
         let arrived = message.terms.len();
         if message.terms.capacity() == arrived {
-            // How long the fragment is, is only a claim.
-            let length = arrived + missing.min(arrived.max(FRAGMENT_BYTES));
-            message.reserve(length, arrived);
+            message.make_room(arrived, &mut self.spare);
         }
         let room = message.terms.capacity() - arrived;
         Some((&mut message.terms, missing.min(room)))
@@ -183,20 +188,26 @@ impl Sequence {
         self.end - self.terms.len()
     }
 
-    fn append(&mut self, terms: &[u8]) {
+    fn append(&mut self, terms: &[u8], spare: &mut Spare) {
         let length = self.terms.len() + terms.len();
         if self.terms.capacity() < length {
-            self.reserve(length, length);
+            self.make_room(length, spare);
         }
         self.terms.extend_from_slice(terms);
     }
 
-    /// Makes room for this length, or for more of the message as long as that is in proportion to
-    /// what has arrived.
-    fn reserve(&mut self, length: usize, arrived: usize) {
+    /// Makes room for what has arrived, and for more of the message as long as that is in proportion.
+    /// How long the message and its fragments are is only a claim.
+    fn make_room(&mut self, arrived: usize, spare: &mut Spare) {
+        if let Some(mut memory) = spare.take(self.expected) {
+            memory.extend_from_slice(&self.terms);
+            self.terms = memory;
+            return;
+        }
+        let fragment = (self.end - arrived).min(arrived.max(FRAGMENT_BYTES));
         let factor = if arrived < EAGER_BYTES { 4 } else { 2 };
-        let capacity = self.expected.min(factor * arrived).max(length);
-        self.terms.reserve_exact(capacity - self.terms.len());
+        let capacity = self.expected.min(factor * arrived).max(arrived + fragment);
+        self.terms.reserve(capacity - self.terms.len());
     }
 }
 

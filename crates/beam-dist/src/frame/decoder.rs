@@ -132,6 +132,12 @@ impl FrameDecoder {
         }
     }
 
+    /// Lets go of memory that is kept for large messages, if there was none since the last call. To be
+    /// called from time to time.
+    pub fn rest(&mut self) {
+        self.assembly.rest();
+    }
+
     /// The length of the first frame, if that much is there.
     fn frame_length(&self, buffer: &BytesMut) -> Result<Option<usize>, FrameDecodeError> {
         let Some(length) = buffer.first_chunk() else {

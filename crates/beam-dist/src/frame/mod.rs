@@ -56,6 +56,7 @@ mod fragments;
 mod header;
 mod layout;
 mod limits;
+mod spare;
 mod terms;
 
 pub use self::{

@@ -1,5 +1,6 @@
 //! A link: the live connection to a peer, and what goes over it.
 
+mod batch;
 mod dispatch;
 mod life;
 mod links;
@@ -127,11 +128,11 @@ impl Link {
                 scratch::give_back(frame);
                 Ok(queued?)
             }
-            // The fragments share the memory of the buffer, which must go with them.
-            Ok(Encoded::Fragmented(fragments)) => self
-                .outbox
-                .push_large(lane, fragments)
-                .map_err(|(rejected, _)| rejected.into()),
+            Ok(Encoded::Fragmented(fragments)) => {
+                scratch::give_back(frame);
+                let queued = self.outbox.push_large(lane, fragments);
+                queued.map_err(|(rejected, _)| rejected.into())
+            }
             Err(error) => {
                 scratch::give_back(frame);
                 Err(SendError::Encode(error))

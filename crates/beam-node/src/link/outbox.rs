@@ -7,15 +7,17 @@ use std::{
 };
 
 use beam_dist::frame::Fragments;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
+
+use super::batch::{self, Batch};
 
 /// Encoded messages on their way to the socket.
 ///
 /// Small messages are appended to one buffer, which the link task takes whole, so that many calls
 /// share one write. Large ones are sent fragment by fragment, in turn with everything else, so
-/// that no message waits for another's length.
+/// that no message waits for another's length. What is large in them is not copied.
 ///
 /// Messages whose order matters ([`Lane::Ordered`]) reach the peer in the order of sending, even
 /// where some of them are large. Requests and answers of calls ([`Lane::Free`]) may overtake each
@@ -218,15 +220,14 @@ impl Outbox {
 
     /// Puts the next bytes to be sent into `batch`, which is empty. It stays empty when there are
     /// none.
-    pub(crate) fn take(&self, batch: &mut BytesMut) -> Taken {
-        debug_assert!(batch.is_empty());
+    pub(crate) fn take(&self, batch: &mut Batch) -> Taken {
         let mut lanes = self.lanes();
         let mut taken = Taken::default();
 
         let owed = std::mem::take(&mut lanes.owed_ready);
         taken.owed += owed;
         taken.queued += lanes.ready.len() - owed;
-        std::mem::swap(batch, &mut lanes.ready);
+        batch.swap(&mut lanes.ready);
         // However many small messages there are, large ones get ahead as well.
         loop {
             let ordered = lanes.take_ordered(batch, &mut taken);
@@ -237,8 +238,8 @@ impl Outbox {
         }
         if batch.is_empty() {
             // A burst is over.
-            shrink(batch);
-            shrink(&mut lanes.ready);
+            batch.shrink(IDLE_BYTES);
+            batch::shrink(&mut lanes.ready, IDLE_BYTES);
         }
         taken
     }
@@ -338,14 +339,14 @@ impl Lanes {
     }
 
     /// Takes the next message, or its next fragment, of the ordered lane.
-    fn take_ordered(&mut self, batch: &mut BytesMut, taken: &mut Taken) -> bool {
+    fn take_ordered(&mut self, batch: &mut Batch, taken: &mut Taken) -> bool {
         let Some((lane, message)) = self.ordered.front_mut() else {
             return false;
         };
         let lane = *lane;
         let (bytes, done) = match message {
             Encoded::Whole(frame) => {
-                batch.extend_from_slice(frame);
+                batch.push(frame.clone());
                 (frame.len(), true)
             }
             Encoded::Large(fragments) => take_fragment(fragments, batch),
@@ -361,7 +362,7 @@ impl Lanes {
     }
 
     /// Takes one fragment of the large message whose turn it is.
-    fn take_free(&mut self, batch: &mut BytesMut, taken: &mut Taken) -> bool {
+    fn take_free(&mut self, batch: &mut Batch, taken: &mut Taken) -> bool {
         let Some(mut fragments) = self.free.pop_front() else {
             return false;
         };
@@ -375,18 +376,11 @@ impl Lanes {
     }
 }
 
-/// Frees the memory of a buffer that was needed for a burst.
-fn shrink(buffer: &mut BytesMut) {
-    if buffer.capacity() > IDLE_BYTES {
-        *buffer = BytesMut::with_capacity(IDLE_BYTES);
-    }
-}
-
 /// Appends the next fragment; gives the bytes that it carried, and whether it was the last.
-fn take_fragment(fragments: &mut Fragments, batch: &mut BytesMut) -> (usize, bool) {
+fn take_fragment(fragments: &mut Fragments, batch: &mut Batch) -> (usize, bool) {
     let before = fragments.remaining_bytes();
     if let Some(fragment) = fragments.next() {
-        batch.put(fragment);
+        fragment.into_parts().for_each(|part| batch.push(part));
     }
     (before - fragments.remaining_bytes(), fragments.len() == 0)
 }

@@ -13,7 +13,7 @@ use beam_dist::{
     frame::{Event as FrameEvent, FrameDecoder, FrameLimits, TICK},
     tick::{LinkClock, Tick, TickPolicy},
 };
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -22,13 +22,18 @@ use tokio::{
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 
 use super::{
-    Link, dispatch,
+    Link,
+    batch::Batch,
+    dispatch,
     outbox::{Outbox, Taken},
 };
 use crate::{connect::Socket, event::DownReason, peer::Slot, state::NodeState};
 
-/// How much room one read is given.
+/// How much is read before others have their turn, and the most that one read is given room for.
 const READ_BYTES: usize = 64 * 1024;
+
+/// How much is written before others have their turn.
+const WRITE_BYTES: usize = 256 * 1024;
 
 /// How long an ending link may take to send what is queued, and the peer to read it.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
@@ -118,7 +123,7 @@ impl<'a> Wire<'a> {
                 .with_term_limits(limits.into()),
             received,
             queue: Queue {
-                batch: unsent,
+                batch: unsent.into(),
                 taken: Taken::default(),
             },
             clock: LinkClock::new(
@@ -151,14 +156,15 @@ impl<'a> Wire<'a> {
         // From here on nothing that happens to the link is missed.
         self.link.outbox.attend(task.waker());
         self.poll_timer(timer.as_mut(), task)?;
+        let mut more = false;
         if mem::take(&mut self.gathered) || !self.queue.batch.is_empty() {
-            self.poll_write(task)?;
+            more = self.poll_write(task)?;
         }
         let has_read = self.poll_read(task)?;
         if self.link.is_closing() {
             return Poll::Ready(Ok(()));
         }
-        if has_read || self.queue.batch.is_empty() && self.link.outbox.is_filled() {
+        if has_read || more || self.queue.batch.is_empty() && self.link.outbox.is_filled() {
             self.gathered = true;
             task.waker().wake_by_ref();
         }
@@ -188,40 +194,53 @@ impl<'a> Wire<'a> {
         Ok(())
     }
 
-    /// Writes as much as the socket takes; `Ok` also when it takes nothing.
-    fn poll_write(&mut self, task: &mut Context<'_>) -> Result<(), DownReason> {
+    /// Writes what is queued. Tells whether it stopped although the socket would take more: other
+    /// things must have their turn while a large message is under way.
+    fn poll_write(&mut self, task: &mut Context<'_>) -> Result<bool, DownReason> {
+        let mut written = 0;
         loop {
             self.queue.refill(&self.link.outbox);
             if self.queue.batch.is_empty() {
-                return Ok(());
+                return Ok(false);
+            }
+            if written >= WRITE_BYTES {
+                return Ok(true);
             }
             let stream = Pin::new(&mut self.stream);
             match poll_write_buf(stream, task, &mut self.queue.batch) {
-                Poll::Ready(written) => written.map_err(io_error)?,
-                Poll::Pending => return Ok(()),
+                Poll::Ready(count) => written += count.map_err(io_error)?,
+                Poll::Pending => return Ok(false),
             };
             self.clock.sent(Instant::now().into_std());
         }
     }
 
-    /// Reads once, and handles what has come. Tells whether anything has.
+    /// Reads some of what is there, and handles it. Tells whether there was anything.
     fn poll_read(&mut self, task: &mut Context<'_>) -> Result<bool, DownReason> {
-        if self.link.outbox.is_overdue() {
-            return Ok(false);
-        }
-        self.received.reserve(READ_BYTES);
-        let stream = Pin::new(&mut self.stream);
-        match poll_read_buf(stream, task, &mut self.received) {
-            Poll::Ready(read) => {
-                if read.map_err(io_error)? == 0 {
-                    return Err(DownReason::Closed);
-                }
+        let mut has_read = false;
+        let mut left = READ_BYTES;
+        while left > 0 && !self.link.is_closing() && !self.link.outbox.is_overdue() {
+            let mut place = self.decoder.read_buffer(&mut self.received, READ_BYTES);
+            let room = place.remaining_mut();
+            let stream = Pin::new(&mut self.stream);
+            let read = match poll_read_buf(stream, task, &mut place) {
+                Poll::Ready(read) => read.map_err(io_error)?,
+                Poll::Pending => break,
+            };
+            if read == 0 {
+                return Err(DownReason::Closed);
             }
-            Poll::Pending => return Ok(false),
+            has_read = true;
+            self.clock.received(Instant::now().into_std());
+            self.dispatch()?;
+            // With less than there was room for, the socket is empty.
+            left = if read < room {
+                0
+            } else {
+                left.saturating_sub(read)
+            };
         }
-        self.clock.received(Instant::now().into_std());
-        self.dispatch()?;
-        Ok(true)
+        Ok(has_read)
     }
 
     /// Handles the messages that are there, until the link is closed.
@@ -245,6 +264,7 @@ impl<'a> Wire<'a> {
 
     /// Sends a tick or gives the peer up, whichever the clock says.
     fn tick(&mut self) -> Result<(), DownReason> {
+        self.decoder.rest();
         let now = Instant::now().into_std();
         match self.clock.poll(now) {
             Tick::Wait => {}
@@ -295,7 +315,7 @@ impl<'a> Wire<'a> {
 /// What is being written.
 #[derive(Debug, Default)]
 struct Queue {
-    batch: BytesMut,
+    batch: Batch,
     /// What of it the outbox waits to be told of.
     taken: Taken,
 }

@@ -7,7 +7,8 @@ use beam_dist::{
     control::{Control, Recipient, SendTo},
     frame::{self, FrameEncoder, FrameLimits},
 };
-use beam_term::{Atom, Pid};
+use beam_term::{Atom, Pid, Writer};
+use bytes::Buf;
 use tokio::time::timeout;
 
 use super::*;
@@ -45,11 +46,11 @@ fn encoder() -> FrameEncoder {
 }
 
 /// What is sent next, as if it was written at once.
-fn next(outbox: &Outbox) -> BytesMut {
-    let mut batch = BytesMut::new();
+fn next(outbox: &Outbox) -> Bytes {
+    let mut batch = Batch::default();
     let taken = outbox.take(&mut batch);
     outbox.written(taken);
-    batch
+    batch.copy_to_bytes(batch.len())
 }
 
 #[test]
@@ -131,7 +132,7 @@ async fn those_who_wait_for_room_get_it_one_after_another() {
 async fn those_who_wait_for_room_are_told_of_the_end() {
     let outbox = Outbox::new(1);
     assert_eq!(outbox.push_whole(Lane::Free, b"first"), Ok(()));
-    let mut taken = BytesMut::new();
+    let mut taken = Batch::default();
     let count = outbox.take(&mut taken);
     let (_, ()) = tokio::join!(outbox.room(1), async { outbox.close() });
     assert_eq!(outbox.push_whole(Lane::Result, b"x"), Err(Rejected::Closed));
@@ -214,7 +215,7 @@ fn only_so_many_large_messages_are_sent_at_a_time() {
     }
     let mut lanes = outbox.lanes();
     let (mut ended, mut most) = (0, 0);
-    let mut batch = BytesMut::new();
+    let mut batch = Batch::default();
     while lanes.take_free(&mut batch, &mut Taken::default()) {
         ended = MESSAGES - lanes.free.len();
         let begun = lanes.free.iter().filter(|row| row.len() < FRAGMENTS);
@@ -227,18 +228,110 @@ fn only_so_many_large_messages_are_sent_at_a_time() {
 #[test]
 fn the_memory_of_a_burst_is_freed() {
     let outbox = Outbox::new(usize::MAX);
-    let mut batch = BytesMut::new();
+    let mut batch = Batch::default();
     for _ in 0..3 {
         outbox
             .push_whole(Lane::Free, &vec![0; 4 * IDLE_BYTES])
             .unwrap();
         let taken = outbox.take(&mut batch);
         outbox.written(taken);
-        batch.clear();
+        batch.advance(batch.len());
     }
-    assert!(batch.capacity() > IDLE_BYTES);
+    assert!(batch.has_memory(2 * IDLE_BYTES));
 
     assert_eq!(outbox.take(&mut batch), Taken::default());
-    assert!(batch.capacity() <= IDLE_BYTES);
-    assert!(outbox.lanes().ready.capacity() <= IDLE_BYTES);
+    assert!(!batch.has_memory(IDLE_BYTES + 1));
+    assert!(!outbox.lanes().ready.try_reclaim(IDLE_BYTES + 1));
+}
+
+/// A large message as it is encoded where its binary is given by reference.
+fn large_binary(binary: &Bytes) -> Fragments {
+    let node = Atom::from_static("a@h");
+    let control = Control::Send(SendTo {
+        from: Some(Pid {
+            node,
+            id: 1,
+            serial: 0,
+            creation: 1,
+        }),
+        to: Recipient::Name(Atom::from_static("x")),
+        priority: false,
+        token: None,
+    });
+    let write = |writer: &mut Writer<'_>| {
+        writer.tuple(2);
+        writer.shared_binary(binary);
+        writer.integer(7);
+        Ok(())
+    };
+    match encoder().encode_with(&control, write, &mut BytesMut::new()) {
+        Ok(frame::Encoded::Fragmented(row)) => row,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_large_binary_goes_to_the_socket_from_where_it_is() {
+    for size in [10_000, 1 << 20] {
+        let binary = Bytes::from(vec![7; size]);
+        let memory = binary.as_ptr_range();
+        let outbox = Outbox::new(usize::MAX);
+        outbox
+            .push_large(Lane::Result, large_binary(&binary))
+            .unwrap();
+        outbox
+            .push_large(Lane::Ordered, large_binary(&binary))
+            .unwrap();
+        let mut in_place = 0;
+        loop {
+            let mut batch = Batch::default();
+            let taken = outbox.take(&mut batch);
+            if batch.is_empty() {
+                break;
+            }
+            while !batch.is_empty() {
+                let part = batch.chunk();
+                if memory.contains(&part.as_ptr()) {
+                    in_place += part.len();
+                }
+                batch.advance(part.len());
+            }
+            outbox.written(taken);
+        }
+        assert_eq!(in_place, 2 * size);
+    }
+}
+
+#[test]
+fn what_is_sent_by_reference_counts_until_it_is_written() {
+    let binary = Bytes::from(vec![7; 300_000]);
+    let outbox = Outbox::new(1_000_000);
+    for _ in 0..3 {
+        outbox
+            .push_large(Lane::Free, large_binary(&binary))
+            .unwrap();
+    }
+    let refused = outbox.push_large(Lane::Free, large_binary(&binary));
+    assert!(matches!(refused, Err((Rejected::Full, _))));
+    outbox
+        .push_large(Lane::Owed, large_binary(&binary))
+        .unwrap();
+
+    let size = large_binary(&binary).remaining_bytes();
+    let mut sum = Taken::default();
+    loop {
+        let mut batch = Batch::default();
+        let taken = outbox.take(&mut batch);
+        if batch.is_empty() {
+            break;
+        }
+        assert!(batch.len() < 2 * BATCH_BYTES);
+        sum.queued += taken.queued;
+        sum.owed += taken.owed;
+        assert_eq!(outbox.lanes().queued, 3 * size);
+    }
+    assert_eq!((sum.queued, sum.owed), (3 * size, size));
+    outbox.written(sum);
+    let lanes = outbox.lanes();
+    assert_eq!((lanes.queued, lanes.owed), (0, 0));
 }

@@ -84,7 +84,11 @@ async fn begin_messages(cluster: &Cluster, limits: Limits, count: u32) -> (Node,
     let to = peer.message(Recipient::Name(Atom::from_static("nobody")));
     for _ in 0..count {
         let mut first = BytesMut::new();
-        first.put(peer.fragments(&to, &binary(100_000)).next().unwrap());
+        let mut fragments = peer.fragments(&to, &binary(200_000));
+        while first.len() < 60_000 {
+            first.put(fragments.next().unwrap());
+        }
+        assert!(fragments.len() > 0);
         peer.write(&first).await;
     }
     (a, peer)
