@@ -1,0 +1,72 @@
+//! What the processes do that are measured. Each ends when its standard input does, so none outlives the orchestrator.
+
+mod lifeline;
+mod load;
+pub(crate) mod stack;
+
+use crate::{failure::Failure, process::pin};
+
+/// What a child is for.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub(crate) enum Role {
+    /// Serves calls.
+    Serve {
+        stack: stack::Name,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Calls a callee, as it is told to on standard input.
+    Load {
+        stack: stack::Name,
+        /// The name of the callee's node, or its address.
+        callee: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where a child runs.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Place {
+    /// The processor that it keeps to.
+    #[arg(long)]
+    processor: Option<usize>,
+    /// The name of its node.
+    #[arg(long, default_value = "")]
+    name: String,
+    /// The port of the EPMD.
+    #[arg(long, default_value_t = 0)]
+    epmd_port: u16,
+}
+
+/// The variable that has the cookie.
+pub(crate) const COOKIE: &str = "RLB_BENCH_COOKIE";
+
+/// Does what the child is for, until its standard input ends.
+pub(crate) fn run(role: Role) -> Result<(), Failure> {
+    let (Role::Serve { place, .. } | Role::Load { place, .. }) = &role;
+    // Before there are threads, which then all keep to it.
+    if let Some(processor) = place.processor {
+        pin::stay_on(processor)?;
+    }
+    let commands = lifeline::commands();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::io("starting tokio"))?;
+    runtime.block_on(async {
+        match role {
+            Role::Serve { stack, place } => stack::serve(stack, &place, commands).await,
+            Role::Load {
+                stack,
+                callee,
+                place,
+            } => load::run(stack, &callee, &place, commands).await,
+        }
+    })
+}
+
+/// Tells the orchestrator.
+pub(crate) fn say(answer: &crate::protocol::Answer) {
+    println!("{answer}");
+}

@@ -1,0 +1,196 @@
+//! Calls of every kind, by all pairs in turn.
+
+use std::time::Duration;
+
+use super::{
+    Measured, Results, Spread,
+    ground::Ground,
+    running::{Running, Stretch},
+};
+use crate::{
+    cell::{self, Cell, Pressure, RATE_GIVER},
+    cli::Plan,
+    failure::Failure,
+    pair::Pair,
+    progress::Progress,
+    protocol::{Load, Run},
+};
+
+/// The open loop's rate where no other is known.
+const FALLBACK_RATE: u64 = 20_000;
+
+pub(super) fn measure(plan: &Plan, ground: &Ground, results: &mut Results) -> Result<(), Failure> {
+    let mut cells = if plan.quick {
+        cell::quick()
+    } else {
+        cell::all()
+    };
+    cells.retain(|cell| plan.wants(&cell.to_string()));
+    let pairs = ground.pairs(plan);
+    let contests = |cell: &Cell| pairs.iter().filter(|pair| pair.has(cell)).count();
+    let steps = plan.rounds * cells.iter().map(contests).sum::<usize>();
+    if steps == 0 {
+        return Ok(());
+    }
+    let progress = Progress::new(steps + pairs.len());
+
+    let mut running = Vec::new();
+    for pair in pairs {
+        progress.stage(format_args!("starting {pair}"));
+        match Running::start(ground, pair) {
+            Ok(started) => running.push(started),
+            Err(failure) => results.failures.push(failure.to_string()),
+        }
+        progress.step();
+    }
+    if let Some(otp) = running.iter().find_map(|pair| pair.otp.clone()) {
+        results.machine.with("OTP", otp);
+    }
+    for cells in cells.chunk_by(Cell::is_beside) {
+        measure_beside(plan, cells, &mut running, &progress, results);
+    }
+    Ok(())
+}
+
+/// Measures cells that differ by their route alone: for each round, every pair by every route in turn.
+fn measure_beside(
+    plan: &Plan,
+    cells: &[Cell],
+    running: &mut [Running],
+    progress: &Progress,
+    results: &mut Results,
+) {
+    let mut contests: Vec<Contest> = Vec::new();
+    for at in 0..running.len() {
+        let pair = running[at].pair;
+        let had = cells.iter().filter(|cell| pair.has(cell));
+        contests.extend(had.map(|&cell| Contest::new(cell, at)));
+    }
+    let rate = open_rate(plan, results);
+    for round in 0..plan.rounds {
+        for turn in 0..contests.len() {
+            // Each round begins with another one, so that nobody always follows the same.
+            let contest = (turn + round) % contests.len();
+            let Contest {
+                cell,
+                running: at,
+                stretches,
+                failure,
+            } = &mut contests[contest];
+            let pair = &mut running[*at];
+            progress.stage(format_args!("{} {cell}, round {}", pair.pair, round + 1));
+            if failure.is_none() {
+                match pair.stretch(&run(plan, cell, rate)) {
+                    Ok(stretch) => stretches.push(stretch),
+                    Err(error) => *failure = Some(error),
+                }
+            }
+            progress.step();
+        }
+    }
+    if cells
+        .iter()
+        .any(|cell| cell.pressure == Pressure::FixedRate)
+    {
+        results.open_rate = Some(rate);
+    }
+    for contest in contests {
+        let pair = running[contest.running].pair;
+        if let Some(failure) = contest.failure {
+            results
+                .failures
+                .push(format!("{pair} {}: {failure}", contest.cell));
+        } else {
+            results
+                .calls
+                .extend(summary(contest.cell, pair, &contest.stretches));
+        }
+    }
+}
+
+/// A cell and a pair.
+struct Contest {
+    cell: Cell,
+    running: usize,
+    stretches: Vec<Stretch>,
+    failure: Option<Failure>,
+}
+
+impl Contest {
+    fn new(cell: Cell, running: usize) -> Self {
+        Self {
+            cell,
+            running,
+            stretches: Vec::new(),
+            failure: None,
+        }
+    }
+}
+
+fn run(plan: &Plan, cell: &Cell, rate: u64) -> Run {
+    let measured = Duration::from_secs_f64(plan.seconds);
+    Run {
+        load: match cell.pressure {
+            Pressure::Concurrency(concurrency) => Load::Closed { concurrency },
+            Pressure::FixedRate => Load::Open { per_second: rate },
+        },
+        workload: cell.workload,
+        route: cell.route,
+        warm_up: (measured / 4).max(Duration::from_millis(50)),
+        measured,
+        beside: None,
+    }
+}
+
+/// Half of what BEAM to BEAM does, or of what the slowest does that was measured.
+fn open_rate(plan: &Plan, results: &Results) -> u64 {
+    let reached = |pair| {
+        let workload = RATE_GIVER.workload.to_string();
+        let pressure = RATE_GIVER.pressure.to_string();
+        let found = results.find(&workload, &pressure, RATE_GIVER.route, pair);
+        found.map(|measured| measured.calls_per_second.median)
+    };
+    let slowest = || {
+        Pair::ALL
+            .into_iter()
+            .filter_map(reached)
+            .min_by(f64::total_cmp)
+    };
+    let found = reached(Pair::BeamBeam).or_else(slowest);
+    plan.rate
+        .or(found.map(|reached| (reached / 2.0) as u64))
+        .unwrap_or(FALLBACK_RATE)
+        .max(1)
+}
+
+fn summary(cell: Cell, pair: Pair, stretches: &[Stretch]) -> Option<Measured> {
+    let spread = |value: &dyn Fn(&Stretch) -> f64| Spread::of(stretches.iter().map(value));
+    let latency = |percent: f64| {
+        let nanos = |stretch: &Stretch| stretch.tally.latencies.percentile(percent);
+        Spread::of(stretches.iter().filter_map(nanos).map(|nanos| nanos / 1e3))
+    };
+    let calls = |stretch: &Stretch| stretch.tally.calls as f64;
+    let seconds = |stretch: &Stretch| stretch.tally.elapsed.as_secs_f64();
+    Some(Measured {
+        workload: cell.workload.to_string(),
+        pressure: cell.pressure.to_string(),
+        route: cell.route.to_string(),
+        pair: pair.to_string(),
+        rounds: stretches.len(),
+        calls_per_second: spread(&|stretch| calls(stretch) / seconds(stretch))?,
+        p50_us: latency(50.0),
+        p99_us: latency(99.0),
+        p999_us: latency(99.9),
+        max_us: latency(100.0),
+        caller_cpu: spread(&|stretch| stretch.caller.cpu_seconds / calls(stretch) * 1e5)?,
+        callee_cpu: spread(&|stretch| stretch.callee.cpu_seconds / calls(stretch) * 1e5)?,
+        caller_busy_percent: spread(&|stretch| {
+            stretch.caller.cpu_seconds / seconds(stretch) * 100.0
+        })?,
+        callee_busy_percent: spread(&|stretch| {
+            stretch.callee.cpu_seconds / seconds(stretch) * 100.0
+        })?,
+        caller_peak_mb: spread(&|stretch| stretch.caller.peak_kb / 1024.0)?,
+        callee_peak_mb: spread(&|stretch| stretch.callee.peak_kb / 1024.0)?,
+    })
+}

@@ -1,0 +1,244 @@
+//! A process that speaks the protocol.
+
+use std::{
+    collections::VecDeque,
+    env,
+    ffi::OsString,
+    io::{BufRead, BufReader, Read, Write},
+    process::{self, ChildStdin, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{Mapper, Usage};
+use crate::{
+    child::COOKIE,
+    failure::Failure,
+    protocol::{Answer, Run, Tally},
+};
+
+/// How long a child may take for anything beyond what it was told to measure.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long a child may take to end once its standard input has.
+const LAST: Duration = Duration::from_secs(5);
+
+/// What it printed beside the protocol, as much as is worth showing.
+const LINES_KEPT: usize = 30;
+
+/// What to start.
+#[derive(Debug)]
+pub(crate) struct Program {
+    label: String,
+    command: Command,
+}
+
+impl Program {
+    /// This program, as a child.
+    pub(crate) fn this(
+        label: impl Into<String>,
+        words: impl IntoIterator<Item = impl Into<OsString>>,
+        cookie: &str,
+    ) -> Result<Self, Failure> {
+        let path = env::current_exe().map_err(Failure::io("finding this program"))?;
+        let mut command = Command::new(path);
+        command.args(words.into_iter().map(Into::into));
+        command.env(COOKIE, cookie);
+        Ok(Self::other(label, command))
+    }
+
+    pub(crate) fn other(label: impl Into<String>, command: Command) -> Self {
+        Self {
+            label: label.into(),
+            command,
+        }
+    }
+
+    pub(crate) fn epmd(mut self, mapper: &Mapper) -> Self {
+        self.command.env("ERL_EPMD_PORT", mapper.port().to_string());
+        self
+    }
+
+    /// Starts it, without waiting for its ready line.
+    pub(crate) fn spawn(mut self) -> Result<Child, Failure> {
+        self.command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let begun = Instant::now();
+        let mut process = self.command.spawn().map_err(|error| Failure::Start {
+            program: self.command.get_program().to_string_lossy().into_owned(),
+            error,
+        })?;
+        let printed = Arc::new(Mutex::new(VecDeque::new()));
+        let (sender, answers) = mpsc::channel();
+        if let Some(output) = process.stdout.take() {
+            read(output, Arc::clone(&printed), Some(sender));
+        }
+        if let Some(output) = process.stderr.take() {
+            read(output, Arc::clone(&printed), None);
+        }
+        Ok(Child {
+            label: self.label,
+            input: process.stdin.take(),
+            process,
+            answers,
+            printed,
+            begun,
+        })
+    }
+
+    /// Starts it, and waits until it is ready.
+    pub(crate) fn start(self) -> Result<(Child, Vec<String>), Failure> {
+        let child = self.spawn()?;
+        let words = child.ready()?;
+        Ok((child, words))
+    }
+}
+
+/// A child that runs. It is ended, and waited for, when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Child {
+    label: String,
+    process: process::Child,
+    input: Option<ChildStdin>,
+    answers: mpsc::Receiver<(Instant, Answer)>,
+    printed: Arc<Mutex<VecDeque<String>>>,
+    begun: Instant,
+}
+
+impl Child {
+    pub(crate) fn usage(&self) -> Usage {
+        Usage::of(self.process.id())
+    }
+
+    /// When it was started.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// Waits for the ready line.
+    pub(crate) fn ready(&self) -> Result<Vec<String>, Failure> {
+        match self.answer("become ready", PATIENCE)? {
+            Answer::Ready(words) => Ok(words),
+            other => Err(self.nonsense(&other)),
+        }
+    }
+
+    /// Has a caller make load; `at_begin` and `at_end` are called around what is measured.
+    pub(crate) fn run(
+        &mut self,
+        run: &Run,
+        mut at_begin: impl FnMut(),
+        mut at_end: impl FnMut(),
+    ) -> Result<Tally, Failure> {
+        self.tell(&run.to_string())?;
+        let patience = PATIENCE + run.warm_up + run.measured;
+        loop {
+            match self.answer("tell what became of the calls", patience)? {
+                Answer::Begin => at_begin(),
+                Answer::End => at_end(),
+                Answer::Result(tally) => return Ok(*tally),
+                Answer::Error(message) => {
+                    return Err(Failure::Cell {
+                        label: self.label.clone(),
+                        cell: run.to_string(),
+                        message,
+                    });
+                }
+                other => return Err(self.nonsense(&other)),
+            }
+        }
+    }
+
+    /// Has it do something that is answered by numbers.
+    pub(crate) fn ask(&mut self, command: &str) -> Result<Vec<(String, f64)>, Failure> {
+        self.tell(command)?;
+        match self.answer("answer", PATIENCE)? {
+            Answer::Values(values) => Ok(values),
+            Answer::Error(message) => Err(Failure::Cell {
+                label: self.label.clone(),
+                cell: command.to_owned(),
+                message,
+            }),
+            other => Err(self.nonsense(&other)),
+        }
+    }
+
+    fn tell(&mut self, command: &str) -> Result<(), Failure> {
+        let Some(input) = &mut self.input else {
+            return Err(self.silent("take a command"));
+        };
+        if writeln!(input, "{command}")
+            .and_then(|()| input.flush())
+            .is_err()
+        {
+            return Err(self.silent("take a command"));
+        }
+        Ok(())
+    }
+
+    fn answer(&self, expected: &'static str, patience: Duration) -> Result<Answer, Failure> {
+        let answer = self.answers.recv_timeout(patience);
+        answer
+            .map(|(_, answer)| answer)
+            .map_err(|_| self.silent(expected))
+    }
+
+    fn silent(&self, expected: &'static str) -> Failure {
+        let printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        Failure::Silent {
+            label: self.label.clone(),
+            expected,
+            seconds: PATIENCE.as_secs(),
+            printed: Vec::from_iter(printed.iter().cloned()).join("\n"),
+        }
+    }
+
+    fn nonsense(&self, answer: &Answer) -> Failure {
+        Failure::Protocol {
+            label: self.label.clone(),
+            answer: answer.to_string(),
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.input = None;
+        let begun = Instant::now();
+        while begun.elapsed() < LAST {
+            match self.process.try_wait() {
+                Ok(None) => thread::sleep(Duration::from_millis(5)),
+                _ => return,
+            }
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Reads what a child says in a thread that ends with it.
+fn read(
+    output: impl Read + Send + 'static,
+    printed: Arc<Mutex<VecDeque<String>>>,
+    answers: Option<mpsc::Sender<(Instant, Answer)>>,
+) {
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines() {
+            let Ok(line) = line else { break };
+            match (line.parse(), &answers) {
+                // Nobody hears it when the child is given up already.
+                (Ok(answer), Some(answers)) => drop(answers.send((Instant::now(), answer))),
+                _ => {
+                    let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
+                    if printed.len() == LINES_KEPT {
+                        printed.pop_front();
+                    }
+                    printed.push_back(line);
+                }
+            }
+        }
+    });
+}

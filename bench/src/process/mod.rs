@@ -1,0 +1,11 @@
+//! The processes that are measured: started, spoken with, watched, and ended with the orchestrator.
+
+mod child;
+pub(crate) mod erlang;
+mod mapper;
+pub(crate) mod pin;
+mod usage;
+
+pub(crate) use child::{Child, Program};
+pub(crate) use mapper::Mapper;
+pub(crate) use usage::Usage;
