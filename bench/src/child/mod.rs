@@ -1,5 +1,6 @@
 //! What the processes do that are measured. Each ends when its standard input does, so none outlives the orchestrator.
 
+mod act;
 mod lifeline;
 mod load;
 pub(crate) mod stack;
@@ -23,6 +24,15 @@ pub(crate) enum Role {
         #[command(flatten)]
         place: Place,
     },
+    /// Has a part of its own in a measurement, and does what it is told to on standard input.
+    Act {
+        part: act::Part,
+        /// The node that it connects to.
+        #[arg(default_value = "")]
+        whom: String,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 /// Where a child runs.
@@ -37,6 +47,12 @@ pub(crate) struct Place {
     /// The port of the EPMD.
     #[arg(long, default_value_t = 0)]
     epmd_port: u16,
+    /// How many threads work for it.
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
+    /// How many pairs of nodes it has.
+    #[arg(long, default_value_t = 1)]
+    links: usize,
 }
 
 /// The variable that has the cookie.
@@ -44,16 +60,23 @@ pub(crate) const COOKIE: &str = "RLB_BENCH_COOKIE";
 
 /// Does what the child is for, until its standard input ends.
 pub(crate) fn run(role: Role) -> Result<(), Failure> {
-    let (Role::Serve { place, .. } | Role::Load { place, .. }) = &role;
+    let (Role::Serve { place, .. } | Role::Load { place, .. } | Role::Act { place, .. }) = &role;
     // Before there are threads, which then all keep to it.
     if let Some(processor) = place.processor {
         pin::stay_on(processor)?;
     }
     let commands = lifeline::commands();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::io("starting tokio"))?;
+    let runtime = match &role {
+        // Even with one thread it is the kind of runtime that it is with two.
+        Role::Act { part, place, .. } if *part == act::Part::Scale => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(place.workers).enable_all().build()
+        }
+        _ => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build(),
+    };
+    let runtime = runtime.map_err(Failure::io("starting tokio"))?;
     runtime.block_on(async {
         match role {
             Role::Serve { stack, place } => stack::serve(stack, &place, commands).await,
@@ -62,6 +85,7 @@ pub(crate) fn run(role: Role) -> Result<(), Failure> {
                 callee,
                 place,
             } => load::run(stack, &callee, &place, commands).await,
+            Role::Act { part, whom, place } => act::run(part, &whom, &place, commands).await,
         }
     })
 }

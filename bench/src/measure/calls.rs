@@ -61,9 +61,8 @@ fn measure_beside(
     results: &mut Results,
 ) {
     let mut contests: Vec<Contest> = Vec::new();
-    for at in 0..running.len() {
-        let pair = running[at].pair;
-        let had = cells.iter().filter(|cell| pair.has(cell));
+    for (at, running) in running.iter().enumerate() {
+        let had = cells.iter().filter(|cell| running.pair.has(cell));
         contests.extend(had.map(|&cell| Contest::new(cell, at)));
     }
     let rate = open_rate(plan, results);
@@ -81,6 +80,10 @@ fn measure_beside(
             progress.stage(format_args!("{} {cell}, round {}", pair.pair, round + 1));
             if failure.is_none() {
                 match pair.stretch(&run(plan, cell, rate)) {
+                    Ok(stretch) if stretch.tally.calls == 0 => {
+                        let message = "no call was answered in the time measured".to_owned();
+                        *failure = Some(Failure::Other(message));
+                    }
                     Ok(stretch) => stretches.push(stretch),
                     Err(error) => *failure = Some(error),
                 }
@@ -182,13 +185,17 @@ fn summary(cell: Cell, pair: Pair, stretches: &[Stretch]) -> Option<Measured> {
         p99_us: latency(99.0),
         p999_us: latency(99.9),
         max_us: latency(100.0),
-        caller_cpu: spread(&|stretch| stretch.caller.cpu_seconds / calls(stretch) * 1e5)?,
-        callee_cpu: spread(&|stretch| stretch.callee.cpu_seconds / calls(stretch) * 1e5)?,
+        caller_cpu: spread(&|stretch| stretch.caller.account.cpu_seconds / calls(stretch) * 1e5)?,
+        callee_cpu: spread(&|stretch| stretch.callee.account.cpu_seconds / calls(stretch) * 1e5)?,
         caller_busy_percent: spread(&|stretch| {
-            stretch.caller.cpu_seconds / seconds(stretch) * 100.0
+            stretch.caller.account.cpu_seconds / seconds(stretch) * 100.0
         })?,
         callee_busy_percent: spread(&|stretch| {
-            stretch.callee.cpu_seconds / seconds(stretch) * 100.0
+            stretch.callee.account.cpu_seconds / seconds(stretch) * 100.0
+        })?,
+        waited_percent: spread(&|stretch| {
+            let waited = [&stretch.caller, &stretch.callee].map(|cost| cost.account.waited_seconds);
+            waited[0].max(waited[1]) / seconds(stretch) * 100.0
         })?,
         caller_peak_mb: spread(&|stretch| stretch.caller.peak_kb / 1024.0)?,
         callee_peak_mb: spread(&|stretch| stretch.callee.peak_kb / 1024.0)?,

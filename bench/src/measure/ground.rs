@@ -115,4 +115,22 @@ impl Ground {
         }
         Program::this(label, arguments, &self.cookie)?.start()
     }
+
+    /// Starts a part of a measurement, and tells the name of its node.
+    pub(super) fn act(
+        &self,
+        part: &str,
+        whom: &str,
+        processor: Option<usize>,
+        further: &[String],
+    ) -> Result<(Child, String), Failure> {
+        let name = self.name(part);
+        let mut arguments = ["child", "act", part, whom].map(str::to_owned).to_vec();
+        arguments.push(format!("--name={name}"));
+        arguments.push(format!("--epmd-port={}", self.mapper.port()));
+        arguments.extend(processor.map(|processor| format!("--processor={processor}")));
+        arguments.extend_from_slice(further);
+        let (child, _) = Program::this(part, arguments, &self.cookie)?.start()?;
+        Ok((child, name))
+    }
 }

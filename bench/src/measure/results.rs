@@ -66,6 +66,9 @@ pub(crate) struct Measured {
     /// Of one processor's time.
     pub(crate) caller_busy_percent: Spread,
     pub(crate) callee_busy_percent: Spread,
+    /// Of the time, how long the threads of one side, the one that had it worse, waited for their processor in all:
+    /// for each other, or for other programs.
+    pub(crate) waited_percent: Spread,
     pub(crate) caller_peak_mb: Spread,
     pub(crate) callee_peak_mb: Spread,
 }
@@ -94,6 +97,26 @@ impl Spread {
     }
 }
 
+/// Values that come with each round.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Values(Vec<f64>);
+
+impl Values {
+    pub(super) fn push(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    /// Round by round, how many times as much as others.
+    pub(super) fn ratio(&self, others: &Self) -> Option<Spread> {
+        let rounds = self.0.iter().zip(&others.0);
+        Spread::of(rounds.map(|(value, other)| value / other))
+    }
+
+    pub(super) fn spread(&self) -> Option<Spread> {
+        Spread::of(self.0.iter().copied())
+    }
+}
+
 /// Figures of any other kind.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Table {
@@ -109,6 +132,24 @@ pub(crate) struct Table {
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) figures: Vec<Option<Spread>>,
+}
+
+impl Table {
+    pub(crate) fn new(title: &str, note: &str, columns: &[&str]) -> Self {
+        Self {
+            title: title.to_owned(),
+            note: note.to_owned(),
+            columns: columns.iter().map(|&column| column.to_owned()).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    pub(crate) fn row(&mut self, name: impl Into<String>, figures: Vec<Option<Spread>>) {
+        self.rows.push(Row {
+            name: name.into(),
+            figures,
+        });
+    }
 }
 
 #[cfg(test)]

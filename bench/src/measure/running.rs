@@ -1,12 +1,10 @@
 //! A pair whose two processes run.
 
-use std::time::Duration;
-
 use super::ground::{End, Ground};
 use crate::{
     failure::Failure,
     pair::Pair,
-    process::{Child, Usage},
+    process::{Account, Child, Usage},
     protocol::{Run, Tally},
 };
 
@@ -32,7 +30,7 @@ pub(super) struct Stretch {
 /// What one side had to spend.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cost {
-    pub(super) cpu_seconds: f64,
+    pub(super) account: Account,
     pub(super) peak_kb: f64,
 }
 
@@ -57,28 +55,24 @@ impl Running {
     /// Makes load, and accounts for it. A call that failed is a failure.
     pub(super) fn stretch(&mut self, run: &Run) -> Result<Stretch, Failure> {
         let usages = [self.caller.usage(), self.callee.usage()];
-        usages.map(Usage::forget_peak);
-        let (mut before, mut after) = ([0.0; 2], [0.0; 2]);
+        for usage in usages {
+            usage.forget_peak();
+        }
+        let [mut before, mut after] = [[Account::default(); 2]; 2];
         let tally = self.caller.run(
             run,
-            || before = usages.map(Usage::cpu_seconds),
-            || after = usages.map(Usage::cpu_seconds),
+            || before = usages.map(Usage::so_far),
+            || after = usages.map(Usage::so_far),
         )?;
-        let failure = |message: String| Failure::Cell {
-            label: self.pair.to_string(),
-            cell: run.to_string(),
-            message,
-        };
         if tally.failed > 0 {
-            return Err(failure(format!("{} calls were lost", tally.failed)));
-        }
-        if tally.calls == 0 && run.measured > Duration::ZERO {
-            return Err(failure(
-                "no call was answered in the time measured".to_owned(),
-            ));
+            return Err(Failure::Cell {
+                label: self.pair.to_string(),
+                cell: run.to_string(),
+                message: format!("{} calls were lost", tally.failed),
+            });
         }
         let cost = |side: usize| Cost {
-            cpu_seconds: after[side] - before[side],
+            account: after[side] - before[side],
             peak_kb: usages[side].peak_kb(),
         };
         Ok(Stretch {

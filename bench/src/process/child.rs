@@ -60,13 +60,12 @@ impl Program {
         self
     }
 
-    /// Starts it, without waiting for its ready line.
-    pub(crate) fn spawn(mut self) -> Result<Child, Failure> {
+    /// Starts it, waits until it is ready, and tells what it said then.
+    pub(crate) fn start(mut self) -> Result<(Child, Vec<String>), Failure> {
         self.command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let begun = Instant::now();
         let mut process = self.command.spawn().map_err(|error| Failure::Start {
             program: self.command.get_program().to_string_lossy().into_owned(),
             error,
@@ -79,19 +78,13 @@ impl Program {
         if let Some(output) = process.stderr.take() {
             read(output, Arc::clone(&printed), None);
         }
-        Ok(Child {
+        let child = Child {
             label: self.label,
             input: process.stdin.take(),
             process,
             answers,
             printed,
-            begun,
-        })
-    }
-
-    /// Starts it, and waits until it is ready.
-    pub(crate) fn start(self) -> Result<(Child, Vec<String>), Failure> {
-        let child = self.spawn()?;
+        };
         let words = child.ready()?;
         Ok((child, words))
     }
@@ -103,9 +96,8 @@ pub(crate) struct Child {
     label: String,
     process: process::Child,
     input: Option<ChildStdin>,
-    answers: mpsc::Receiver<(Instant, Answer)>,
+    answers: mpsc::Receiver<Answer>,
     printed: Arc<Mutex<VecDeque<String>>>,
-    begun: Instant,
 }
 
 impl Child {
@@ -113,13 +105,7 @@ impl Child {
         Usage::of(self.process.id())
     }
 
-    /// When it was started.
-    pub(crate) fn begun(&self) -> Instant {
-        self.begun
-    }
-
-    /// Waits for the ready line.
-    pub(crate) fn ready(&self) -> Result<Vec<String>, Failure> {
+    fn ready(&self) -> Result<Vec<String>, Failure> {
         match self.answer("become ready", PATIENCE)? {
             Answer::Ready(words) => Ok(words),
             other => Err(self.nonsense(&other)),
@@ -152,11 +138,11 @@ impl Child {
         }
     }
 
-    /// Has it do something that is answered by numbers.
-    pub(crate) fn ask(&mut self, command: &str) -> Result<Vec<(String, f64)>, Failure> {
+    /// Has it do something that is answered by a number, if by any.
+    pub(crate) fn ask(&mut self, command: &str) -> Result<f64, Failure> {
         self.tell(command)?;
         match self.answer("answer", PATIENCE)? {
-            Answer::Values(values) => Ok(values),
+            Answer::Values(values) => Ok(values.first().map_or(0.0, |&(_, value)| value)),
             Answer::Error(message) => Err(Failure::Cell {
                 label: self.label.clone(),
                 cell: command.to_owned(),
@@ -181,9 +167,7 @@ impl Child {
 
     fn answer(&self, expected: &'static str, patience: Duration) -> Result<Answer, Failure> {
         let answer = self.answers.recv_timeout(patience);
-        answer
-            .map(|(_, answer)| answer)
-            .map_err(|_| self.silent(expected))
+        answer.map_err(|_| self.silent(expected))
     }
 
     fn silent(&self, expected: &'static str) -> Failure {
@@ -206,31 +190,36 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        self.input = None;
-        let begun = Instant::now();
-        while begun.elapsed() < LAST {
-            match self.process.try_wait() {
-                Ok(None) => thread::sleep(Duration::from_millis(5)),
-                _ => return,
-            }
-        }
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        end(&mut self.process, self.input.take());
     }
+}
+
+/// Ends a process by the end of its standard input, and waits for it.
+pub(super) fn end(process: &mut process::Child, input: Option<ChildStdin>) {
+    drop(input);
+    let begun = Instant::now();
+    while begun.elapsed() < LAST {
+        match process.try_wait() {
+            Ok(None) => thread::sleep(Duration::from_millis(5)),
+            _ => return,
+        }
+    }
+    let _ = process.kill();
+    let _ = process.wait();
 }
 
 /// Reads what a child says in a thread that ends with it.
 fn read(
     output: impl Read + Send + 'static,
     printed: Arc<Mutex<VecDeque<String>>>,
-    answers: Option<mpsc::Sender<(Instant, Answer)>>,
+    answers: Option<mpsc::Sender<Answer>>,
 ) {
     thread::spawn(move || {
         for line in BufReader::new(output).lines() {
             let Ok(line) = line else { break };
             match (line.parse(), &answers) {
                 // Nobody hears it when the child is given up already.
-                (Ok(answer), Some(answers)) => drop(answers.send((Instant::now(), answer))),
+                (Ok(answer), Some(answers)) => drop(answers.send(answer)),
                 _ => {
                     let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
                     if printed.len() == LINES_KEPT {

@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{self, Command},
 };
 
@@ -13,6 +13,9 @@ const SOURCE: &str = include_str!("../../erlang/rlb_bench.erl");
 
 /// In a process of its own, for the node is up only once this was evaluated.
 const BEGIN: &str = "spawn(rlb_bench, main, [init:get_plain_arguments()])";
+
+const SAY_READY: &str = "io:put_chars(\"ready\\n\"), \
+    spawn(fun() -> eof = io:get_line(\"\"), erlang:halt(0) end)";
 
 /// The module, compiled, in a folder that goes with this.
 #[derive(Debug)]
@@ -48,10 +51,6 @@ impl Module {
         }
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// A node that runs the module with these words. It has one scheduler, as a process of tokio's has one thread; all
     /// else is as OTP has it.
     pub(crate) fn node(
@@ -61,27 +60,43 @@ impl Module {
         processor: Option<usize>,
         words: &[&str],
     ) -> Program {
-        let mut command = match processor {
-            Some(processor) => {
-                let mut command = Command::new("taskset");
-                command.args(["-c", &processor.to_string(), "erl"]);
-                command
-            }
-            None => Command::new("erl"),
-        };
-        command.args(["+S", "1:1", "-noshell", "-start_epmd", "false"]);
+        let mut command = erl(processor);
+        command.args(["+S", "1:1"]);
+        command.arg("-pa").arg(&self.folder);
+        self.distribute(&mut command, name, cookie);
+        command.args(["-eval", BEGIN, "-extra"]).args(words);
+        Program::other(label, command)
+    }
+
+    /// A node as OTP has it, that says a line when it is up and ends with its standard input.
+    pub(crate) fn plain_node(&self, name: &str, cookie: &str) -> Command {
+        let mut command = erl(None);
+        self.distribute(&mut command, name, cookie);
+        command.args(["-eval", SAY_READY]);
+        command
+    }
+
+    fn distribute(&self, command: &mut Command, name: &str, cookie: &str) {
+        command.args(["-noshell", "-start_epmd", "false"]);
         command.args(["-name", name, "-setcookie", cookie]);
         command.args(["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]);
-        command.arg("-pa").arg(&self.folder);
-        command.args(["-eval", BEGIN]);
-        command.arg("-extra").args(words);
         // No settings of the user's, and nothing left behind.
         command.env("HOME", &self.folder);
         command.env("ERL_CRASH_DUMP_SECONDS", "0");
         for variable in ["ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS", "ERL_LIBS"] {
             command.env_remove(variable);
         }
-        Program::other(label, command)
+    }
+}
+
+fn erl(processor: Option<usize>) -> Command {
+    match processor {
+        Some(processor) => {
+            let mut command = Command::new("taskset");
+            command.args(["-c", &processor.to_string(), "erl"]);
+            command
+        }
+        None => Command::new("erl"),
     }
 }
 

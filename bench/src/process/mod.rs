@@ -4,8 +4,9 @@ mod child;
 pub(crate) mod erlang;
 mod mapper;
 pub(crate) mod pin;
+pub(crate) mod starter;
 mod usage;
 
 pub(crate) use child::{Child, Program};
 pub(crate) use mapper::Mapper;
-pub(crate) use usage::Usage;
+pub(crate) use usage::{Account, Usage};

@@ -1,6 +1,9 @@
 //! What a process has used, as the kernel accounts for it.
 
-use std::fs;
+use std::{
+    fs,
+    ops::{Add, Sub},
+};
 
 /// Processor time and memory of a process.
 #[derive(Clone, Copy, Debug)]
@@ -13,10 +16,17 @@ impl Usage {
         Self { pid }
     }
 
-    /// Seconds of processor time, in user mode and in the kernel, all threads together.
-    pub(crate) fn cpu_seconds(self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-        ticks(&stat).unwrap_or_default() as f64 / TICKS_PER_SECOND
+    /// What it has had of the processors so far, all threads together.
+    pub(crate) fn so_far(self) -> Account {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid));
+        let mut account = Account::default();
+        for thread in threads.into_iter().flatten().flatten() {
+            let said = fs::read_to_string(thread.path().join("schedstat"));
+            // One that ended meanwhile had next to nothing to do.
+            let of_thread = said.ok().and_then(|said| Account::read(&said));
+            account = account + of_thread.unwrap_or_default();
+        }
+        account
     }
 
     /// Kilobytes that are resident.
@@ -42,17 +52,48 @@ impl Usage {
     }
 }
 
-/// The kernel's unit in what it tells programs, on all architectures of today.
-const TICKS_PER_SECOND: f64 = 100.0;
+/// Processor time of a process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Account {
+    /// Seconds in which it ran, in user mode and in the kernel.
+    pub(crate) cpu_seconds: f64,
+    /// Seconds in which it could have run, but others did.
+    pub(crate) waited_seconds: f64,
+}
 
-/// The ticks of user and system time in the line of `/proc/PID/stat`. The name of the program may have spaces and
-/// parentheses itself.
-fn ticks(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ').skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+impl Account {
+    /// What `/proc/PID/task/TID/schedstat` says: nanoseconds on a processor, nanoseconds of waiting for one, and how
+    /// often it got one. It is finer than the hundredths of a second of `/proc/PID/stat`.
+    fn read(schedstat: &str) -> Option<Self> {
+        let mut fields = schedstat.split_whitespace().map(str::parse::<f64>);
+        let mut seconds = || Some(fields.next()?.ok()? / 1e9);
+        Some(Self {
+            cpu_seconds: seconds()?,
+            waited_seconds: seconds()?,
+        })
+    }
+}
+
+impl Add for Account {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            cpu_seconds: self.cpu_seconds + other.cpu_seconds,
+            waited_seconds: self.waited_seconds + other.waited_seconds,
+        }
+    }
+}
+
+impl Sub for Account {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            cpu_seconds: self.cpu_seconds - earlier.cpu_seconds,
+            waited_seconds: self.waited_seconds - earlier.waited_seconds,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -60,16 +101,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processor_time_is_found_after_any_name() {
-        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 500 0 0 0 120 34 0 0 20 0 1 0 99 0 0";
-        assert_eq!(ticks(stat), Some(154));
-        assert_eq!(ticks(""), None);
+    fn an_account_is_read_in_seconds() {
+        let account = Account::read("1500000000 250000000 42\n").expect("it is an account");
+        assert_eq!((account.cpu_seconds, account.waited_seconds), (1.5, 0.25));
+        assert!(Account::read("").is_none());
     }
 
     #[test]
     fn this_process_is_resident() {
         let usage = Usage::of(std::process::id());
         assert!(usage.resident_kb() > 0.0);
-        assert!(usage.peak_kb() >= usage.resident_kb());
+        assert!(usage.peak_kb() > 0.0);
+        assert!(usage.so_far().cpu_seconds > 0.0);
     }
 }

@@ -49,7 +49,7 @@ fn preface(machine: &Machine) -> String {
     )
 }
 
-const CALL_COLUMNS: [&str; 17] = [
+const CALL_COLUMNS: [&str; 18] = [
     "at a time",
     "pair",
     "calls/s",
@@ -65,6 +65,7 @@ const CALL_COLUMNS: [&str; 17] = [
     "callee CPU s/100k",
     "caller busy %",
     "callee busy %",
+    "waited %",
     "caller MB",
     "callee MB",
 ];
@@ -133,6 +134,7 @@ fn call_cells(results: &Results, row: &Measured) -> Vec<String> {
         format!("{:.3}", row.callee_cpu.median),
         format!("{:.0}", row.caller_busy_percent.median),
         format!("{:.0}", row.callee_busy_percent.median),
+        format!("{:.0}", row.waited_percent.median),
         number(row.caller_peak_mb.median),
         number(row.callee_peak_mb.median),
     ]
@@ -208,7 +210,6 @@ fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Row;
 
     #[test]
     fn numbers_have_the_digits_that_count() {
@@ -222,15 +223,8 @@ mod tests {
 
     #[test]
     fn a_table_has_a_rule_under_its_columns_and_a_line_for_each_row() {
-        let table = Table {
-            title: "Start".into(),
-            note: String::new(),
-            columns: vec!["program".into(), "ms".into(), "MB".into()],
-            rows: vec![Row {
-                name: "rlb".into(),
-                figures: vec![Spread::of([12.0, 14.0, 13.0]), None],
-            }],
-        };
+        let mut table = Table::new("Start", "", &["program", "ms", "MB"]);
+        table.row("rlb", vec![Spread::of([12.0, 14.0, 13.0]), None]);
         let mut text = String::new();
         other(&mut text, &table);
         assert_eq!(

@@ -5,6 +5,8 @@ mod closed;
 mod open;
 mod phases;
 
+pub(super) use closed::measure_links;
+
 use super::{
     Place,
     lifeline::Commands,
@@ -54,11 +56,11 @@ async fn calls<C: Callee>(client: C, callee: &str, mut commands: Commands) {
     }
 }
 
-fn ready(callee: &str) {
+pub(super) fn ready(callee: &str) {
     say(&Answer::Ready(vec![callee.to_owned()]));
 }
 
-fn answer(result: Result<Tally, String>) {
+pub(super) fn answer(result: Result<Tally, String>) {
     say(&match result {
         Ok(tally) => Answer::Result(Box::new(tally)),
         Err(message) => Answer::Error(message),
@@ -79,7 +81,7 @@ async fn measure<C: Callee>(callee: &C, run: Run) -> Result<Tally, String> {
 
 /// A call to be made again and again.
 #[derive(Clone)]
-struct Job<C> {
+pub(super) struct Job<C> {
     callee: C,
     workload: Workload,
     payload: Bytes,
@@ -88,7 +90,7 @@ struct Job<C> {
 }
 
 impl<C: Callee> Job<C> {
-    fn new(callee: C, workload: Workload) -> Self {
+    pub(super) fn new(callee: C, workload: Workload) -> Self {
         let fields = Fields::sample();
         Self {
             callee,

@@ -25,7 +25,7 @@ pub(super) async fn measure<C: Callee>(
     per_second: u64,
     run: Run,
 ) -> Result<Tally, String> {
-    let phases = Phases::new();
+    let phases = Phases::new(1);
     let mut tasks = JoinSet::new();
     tasks.spawn(pace(job.clone(), Arc::clone(&phases), per_second));
     phases.go_through(run, job.callee, tasks).await
@@ -52,7 +52,7 @@ async fn pace<C: Callee>(job: Job<C>, phases: Arc<Phases>, per_second: u64) -> R
         calls.spawn(async move {
             let _permit = permit;
             job.call(turn as i64).await?;
-            phases.answered(due.elapsed());
+            phases.answered(0, due.elapsed());
             Ok::<(), String>(())
         });
         while let Some(ended) = calls.try_join_next() {

@@ -20,7 +20,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Phases {
     phase: AtomicU8,
-    latencies: Mutex<Latencies>,
+    /// Several where there are several threads, which would wait for each other.
+    latencies: Vec<Mutex<Latencies>>,
     large: AtomicU64,
 }
 
@@ -33,10 +34,12 @@ pub(super) enum Phase {
 }
 
 impl Phases {
-    pub(super) fn new() -> Arc<Self> {
+    /// With so many places for latencies.
+    pub(super) fn new(places: usize) -> Arc<Self> {
+        let latencies = || Mutex::new(Latencies::new());
         Arc::new(Self {
             phase: AtomicU8::new(0),
-            latencies: Mutex::new(Latencies::new()),
+            latencies: std::iter::repeat_with(latencies).take(places).collect(),
             large: AtomicU64::new(0),
         })
     }
@@ -50,10 +53,10 @@ impl Phases {
     }
 
     /// A call was answered. Its latency counts if that was in the time that is measured.
-    pub(super) fn answered(&self, latency: Duration) {
+    pub(super) fn answered(&self, place: usize, latency: Duration) {
         if self.now() == Phase::Measured {
             let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-            self.latencies().record(nanos);
+            lock(&self.latencies[place % self.latencies.len()]).record(nanos);
         }
     }
 
@@ -83,7 +86,10 @@ impl Phases {
                 "{count} tasks had a failed call, one of them: {first}"
             ));
         }
-        let latencies = self.latencies().clone();
+        let mut latencies = Latencies::new();
+        for some in &self.latencies {
+            latencies.merge(&lock(some));
+        }
         Ok(Tally {
             calls: latencies.count(),
             failed: 0,
@@ -110,10 +116,8 @@ impl Phases {
         }
         Ok(())
     }
+}
 
-    fn latencies(&self) -> MutexGuard<'_, Latencies> {
-        self.latencies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(latencies: &Mutex<Latencies>) -> MutexGuard<'_, Latencies> {
+    latencies.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use rpc_load_balancer::{
-    Balancer, Function, Node, RoundRobin,
+    Balancer, Function, Node, NodeBuilder, RoundRobin,
     beam_node::{Epmd, Peer},
 };
 
@@ -19,10 +19,10 @@ use crate::{
 };
 
 /// The module of the functions, with the name that it has in Erlang.
-const MODULE: &str = "rlb_bench";
+pub(in crate::child) const MODULE: &str = "rlb_bench";
 
 /// The group of the callees.
-const GROUP: &str = "bench";
+pub(in crate::child) const GROUP: &str = "bench";
 
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -65,13 +65,16 @@ fn large_binary() -> Bytes {
 }
 
 async fn start(place: &Place) -> Result<Node, Failure> {
-    Node::builder(&place.name)
+    let node = builder(&place.name, place).start().await;
+    node.map_err(Failure::node("starting a node"))
+}
+
+/// A node with this name that has to do with those of this measurement only.
+pub(in crate::child) fn builder(name: &str, place: &Place) -> NodeBuilder {
+    Node::builder(name)
         .cookie_variable(COOKIE)
         .epmd(Epmd::External)
         .epmd_port(place.epmd_port)
-        .start()
-        .await
-        .map_err(Failure::node("starting a node"))
 }
 
 /// The functions, parsed once as a program in a hurry would.
