@@ -30,7 +30,7 @@ pub(super) enum End {
 
 impl Ground {
     pub(super) fn new(plan: &Plan) -> Result<Self, Failure> {
-        let module = match erlang::Module::compile() {
+        let module = match erlang::Module::compile(plan.out.join("erlang")) {
             Ok(module) => Some(module),
             Err(failure) if plan.pairs.iter().any(|pair| pair.needs_erlang()) => {
                 return Err(failure);

@@ -1,10 +1,6 @@
 //! Nodes of OTP, with the module of `erlang/rlb_bench.erl`.
 
-use std::{
-    env, fs,
-    path::PathBuf,
-    process::{self, Command},
-};
+use std::{fs, path::PathBuf, process::Command};
 
 use super::Program;
 use crate::failure::Failure;
@@ -17,24 +13,26 @@ const BEGIN: &str = "spawn(rlb_bench, main, [init:get_plain_arguments()])";
 const SAY_READY: &str = "io:put_chars(\"ready\\n\"), \
     spawn(fun() -> eof = io:get_line(\"\"), erlang:halt(0) end)";
 
-/// The module, compiled, in a folder that goes with this.
+/// The module, compiled, and the folder that it is in.
 #[derive(Debug)]
 pub(crate) struct Module {
     folder: PathBuf,
 }
 
 impl Module {
-    pub(crate) fn compile() -> Result<Self, Failure> {
-        let unique = format!("rlb-bench-{}-{:08x}", process::id(), fastrand::u32(..));
-        let module = Self {
-            folder: env::temp_dir().join(unique),
-        };
-        let source = module.folder.join("rlb_bench.erl");
-        let written = fs::create_dir(&module.folder).and_then(|()| fs::write(&source, SOURCE));
+    /// Compiles it into a folder, which is made and stays.
+    pub(crate) fn compile(folder: PathBuf) -> Result<Self, Failure> {
+        let source = folder.join("rlb_bench.erl");
+        let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&source, SOURCE));
         written.map_err(|error| Failure::Write {
             path: source.clone(),
             error,
         })?;
+        // It is the home of the nodes, too, which has to be an absolute path.
+        let folder = folder
+            .canonicalize()
+            .map_err(Failure::io("finding the folder of results"))?;
+        let module = Self { folder };
         let output = Command::new("erlc")
             .arg("-o")
             .args([&module.folder, &source])
@@ -97,11 +95,5 @@ fn erl(processor: Option<usize>) -> Command {
             command
         }
         None => Command::new("erl"),
-    }
-}
-
-impl Drop for Module {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -177,7 +177,7 @@ fn spread(figure: Option<Spread>) -> String {
 }
 
 /// Three digits that count, and thousands apart.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
         ..0.1 => 4,
