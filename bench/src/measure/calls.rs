@@ -16,6 +16,13 @@ use crate::{
     protocol::{Load, Run},
 };
 
+/// A round is quiet if other programs had no more of the two processors. Others are repeated, up to as many times again as
+/// there are rounds. What is chosen does not depend on what was found.
+const QUIET_PERCENT: f64 = 4.0;
+
+/// So many quiet rounds are worth more than as many again that are not.
+const ENOUGH_QUIET: usize = 3;
+
 /// The open loop's rate where no other is known.
 const FALLBACK_RATE: u64 = 20_000;
 
@@ -66,30 +73,33 @@ fn measure_beside(
         contests.extend(had.map(|&cell| Contest::new(cell, at)));
     }
     let rate = open_rate(plan, results);
-    for round in 0..plan.rounds {
+    let most = if plan.quick {
+        plan.rounds
+    } else {
+        2 * plan.rounds
+    };
+    for round in 0..most {
         for turn in 0..contests.len() {
             // Each round begins with another one, so that nobody always follows the same.
-            let contest = (turn + round) % contests.len();
-            let Contest {
-                cell,
-                running: at,
-                stretches,
-                failure,
-            } = &mut contests[contest];
-            let pair = &mut running[*at];
-            progress.stage(format_args!("{} {cell}, round {}", pair.pair, round + 1));
-            if failure.is_none() {
-                match pair.stretch(&run(plan, cell, rate)) {
-                    Ok(stretch) if stretch.tally.calls == 0 => {
-                        let message = "no call was answered in the time measured".to_owned();
-                        *failure = Some(Failure::Other(message));
-                    }
-                    Ok(stretch) => stretches.push(stretch),
-                    Err(error) => *failure = Some(error),
-                }
+            let at = (turn + round) % contests.len();
+            let contest = &mut contests[at];
+            if contest.wants_more(plan.rounds, round) {
+                let pair = &mut running[contest.running];
+                progress.stage(format_args!(
+                    "{} {}, round {}",
+                    pair.pair,
+                    contest.cell,
+                    round + 1
+                ));
+                contest.take(pair.stretch(&run(plan, &contest.cell, rate)));
             }
-            progress.step();
+            if round < plan.rounds {
+                progress.step();
+            }
         }
+    }
+    for contest in &mut contests {
+        contest.keep_quietest(plan.rounds);
     }
     if cells
         .iter()
@@ -127,6 +137,38 @@ impl Contest {
             stretches: Vec::new(),
             failure: None,
         }
+    }
+
+    fn quiet(&self) -> usize {
+        let is_quiet = |stretch: &&Stretch| stretch.others_percent <= QUIET_PERCENT;
+        self.stretches.iter().filter(is_quiet).count()
+    }
+
+    /// Whether there are not enough rounds, or not enough quiet ones.
+    fn wants_more(&self, rounds: usize, done: usize) -> bool {
+        self.failure.is_none() && (done < rounds || self.quiet() < rounds)
+    }
+
+    fn take(&mut self, stretch: Result<Stretch, Failure>) {
+        match stretch {
+            Ok(stretch) if stretch.tally.calls == 0 => {
+                let message = "no call was answered in the time measured".to_owned();
+                self.failure = Some(Failure::Other(message));
+            }
+            Ok(stretch) => self.stretches.push(stretch),
+            Err(failure) => self.failure = Some(failure),
+        }
+    }
+
+    fn keep_quietest(&mut self, rounds: usize) {
+        let kept = match self.quiet() {
+            quiet if quiet >= ENOUGH_QUIET => quiet.min(rounds),
+            _ => rounds,
+        };
+        let others = |stretch: &Stretch| stretch.others_percent;
+        self.stretches
+            .sort_by(|a, b| others(a).total_cmp(&others(b)));
+        self.stretches.truncate(kept);
     }
 }
 
@@ -185,18 +227,15 @@ fn summary(cell: Cell, pair: Pair, stretches: &[Stretch]) -> Option<Measured> {
         p99_us: latency(99.0),
         p999_us: latency(99.9),
         max_us: latency(100.0),
-        caller_cpu: spread(&|stretch| stretch.caller.account.cpu_seconds / calls(stretch) * 1e5)?,
-        callee_cpu: spread(&|stretch| stretch.callee.account.cpu_seconds / calls(stretch) * 1e5)?,
+        caller_cpu: spread(&|stretch| stretch.caller.cpu_seconds / calls(stretch) * 1e5)?,
+        callee_cpu: spread(&|stretch| stretch.callee.cpu_seconds / calls(stretch) * 1e5)?,
         caller_busy_percent: spread(&|stretch| {
-            stretch.caller.account.cpu_seconds / seconds(stretch) * 100.0
+            stretch.caller.cpu_seconds / seconds(stretch) * 100.0
         })?,
         callee_busy_percent: spread(&|stretch| {
-            stretch.callee.account.cpu_seconds / seconds(stretch) * 100.0
+            stretch.callee.cpu_seconds / seconds(stretch) * 100.0
         })?,
-        waited_percent: spread(&|stretch| {
-            let waited = [&stretch.caller, &stretch.callee].map(|cost| cost.account.waited_seconds);
-            waited[0].max(waited[1]) / seconds(stretch) * 100.0
-        })?,
+        others_percent: spread(&|stretch| stretch.others_percent)?,
         caller_peak_mb: spread(&|stretch| stretch.caller.peak_kb / 1024.0)?,
         callee_peak_mb: spread(&|stretch| stretch.callee.peak_kb / 1024.0)?,
     })

@@ -75,6 +75,11 @@ impl Ground {
         })
     }
 
+    /// Those of both, if there are two.
+    pub(super) fn processors(&self) -> Vec<usize> {
+        self.processors.iter().flatten().copied().collect()
+    }
+
     /// The name of another node.
     pub(super) fn name(&self, alive: &str) -> String {
         self.names.set(self.names.get() + 1);

@@ -147,7 +147,7 @@ impl Cluster {
     fn changes(&mut self, count: usize) -> Result<Changes, Failure> {
         let (mut joins, mut leaves) = (Values::default(), Values::default());
         self.hub.ask("watch")?;
-        let before = self.hub.usage().so_far().cpu_seconds;
+        let before = self.hub.usage().cpu_seconds();
         for turn in 0..count {
             let peer = turn % FEW;
             for (command, values) in [("leave", &mut leaves), ("rejoin", &mut joins)] {
@@ -156,7 +156,7 @@ impl Cluster {
                 values.push((seen - begun) / 1e3);
             }
         }
-        let cpu = self.hub.usage().so_far().cpu_seconds - before;
+        let cpu = self.hub.usage().cpu_seconds() - before;
         Ok(Changes {
             joins,
             leaves,

@@ -66,9 +66,8 @@ pub(crate) struct Measured {
     /// Of one processor's time.
     pub(crate) caller_busy_percent: Spread,
     pub(crate) callee_busy_percent: Spread,
-    /// Of the time, how long the threads of one side, the one that had it worse, waited for their processor in all:
-    /// for each other, or for other programs.
-    pub(crate) waited_percent: Spread,
+    /// What other programs had of both processors meanwhile.
+    pub(crate) others_percent: Spread,
     pub(crate) caller_peak_mb: Spread,
     pub(crate) callee_peak_mb: Spread,
 }

@@ -4,7 +4,7 @@ use super::ground::{End, Ground};
 use crate::{
     failure::Failure,
     pair::Pair,
-    process::{Account, Child, Usage},
+    process::{Child, Usage, busy_seconds},
     protocol::{Run, Tally},
 };
 
@@ -15,6 +15,7 @@ pub(super) struct Running {
     // The caller goes first.
     caller: Child,
     callee: Child,
+    processors: Vec<usize>,
     /// What the nodes of OTP among them say of themselves.
     pub(super) otp: Option<String>,
 }
@@ -22,15 +23,24 @@ pub(super) struct Running {
 /// What a stretch of load took.
 #[derive(Clone, Debug)]
 pub(super) struct Stretch {
+    /// What other programs had of both processors meanwhile.
+    pub(super) others_percent: f64,
     pub(super) tally: Tally,
     pub(super) caller: Cost,
     pub(super) callee: Cost,
 }
 
+/// Seconds of processor time so far: of the two sides, and of everybody.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reading {
+    used: [f64; 2],
+    busy: f64,
+}
+
 /// What one side had to spend.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cost {
-    pub(super) account: Account,
+    pub(super) cpu_seconds: f64,
     pub(super) peak_kb: f64,
 }
 
@@ -48,6 +58,7 @@ impl Running {
             pair,
             caller,
             callee,
+            processors: ground.processors(),
             otp,
         })
     }
@@ -58,12 +69,12 @@ impl Running {
         for usage in usages {
             usage.forget_peak();
         }
-        let [mut before, mut after] = [[Account::default(); 2]; 2];
-        let tally = self.caller.run(
-            run,
-            || before = usages.map(Usage::so_far),
-            || after = usages.map(Usage::so_far),
-        )?;
+        let now = || Reading {
+            used: usages.map(Usage::cpu_seconds),
+            busy: busy_seconds(&self.processors),
+        };
+        let [mut before, mut after] = [Reading::default(); 2];
+        let tally = self.caller.run(run, || before = now(), || after = now())?;
         if tally.failed > 0 {
             return Err(Failure::Cell {
                 label: self.pair.to_string(),
@@ -72,10 +83,13 @@ impl Running {
             });
         }
         let cost = |side: usize| Cost {
-            account: after[side] - before[side],
+            cpu_seconds: after.used[side] - before.used[side],
             peak_kb: usages[side].peak_kb(),
         };
+        let others = after.busy - before.busy - cost(0).cpu_seconds - cost(1).cpu_seconds;
+        let both = tally.elapsed.as_secs_f64() * 2.0;
         Ok(Stretch {
+            others_percent: (others / both * 100.0).max(0.0),
             tally,
             caller: cost(0),
             callee: cost(1),

@@ -101,8 +101,8 @@ fn stretch(child: &mut Child, run: &Run) -> Result<(f64, f64), Failure> {
     let (mut before, mut after) = (0.0, 0.0);
     let tally = child.run(
         run,
-        || before = usage.so_far().cpu_seconds,
-        || after = usage.so_far().cpu_seconds,
+        || before = usage.cpu_seconds(),
+        || after = usage.cpu_seconds(),
     )?;
     let seconds = tally.elapsed.as_secs_f64();
     Ok((

@@ -34,8 +34,8 @@ impl Module {
             .map_err(Failure::io("finding the folder of results"))?;
         let module = Self { folder };
         let output = Command::new("erlc")
-            .arg("-o")
-            .args([&module.folder, &source])
+            .arg("rlb_bench.erl")
+            .current_dir(&module.folder)
             .output()
             .map_err(|error| Failure::Start {
                 program: "erlc".into(),

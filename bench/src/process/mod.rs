@@ -1,5 +1,6 @@
 //! The processes that are measured: started, spoken with, watched, and ended with the orchestrator.
 
+mod busy;
 mod child;
 pub(crate) mod erlang;
 mod mapper;
@@ -7,6 +8,7 @@ pub(crate) mod pin;
 pub(crate) mod starter;
 mod usage;
 
+pub(crate) use busy::busy_seconds;
 pub(crate) use child::{Child, Program};
 pub(crate) use mapper::Mapper;
-pub(crate) use usage::{Account, Usage};
+pub(crate) use usage::Usage;

@@ -1,9 +1,6 @@
 //! What a process has used, as the kernel accounts for it.
 
-use std::{
-    fs,
-    ops::{Add, Sub},
-};
+use std::fs;
 
 /// Processor time and memory of a process.
 #[derive(Clone, Copy, Debug)]
@@ -16,17 +13,16 @@ impl Usage {
         Self { pid }
     }
 
-    /// What it has had of the processors so far, all threads together.
-    pub(crate) fn so_far(self) -> Account {
+    /// Seconds of processor time so far, in user mode and in the kernel, all threads together.
+    pub(crate) fn cpu_seconds(self) -> f64 {
         let threads = fs::read_dir(format!("/proc/{}/task", self.pid));
-        let mut account = Account::default();
-        for thread in threads.into_iter().flatten().flatten() {
-            let said = fs::read_to_string(thread.path().join("schedstat"));
+        let of_thread = |thread: fs::DirEntry| {
             // One that ended meanwhile had next to nothing to do.
-            let of_thread = said.ok().and_then(|said| Account::read(&said));
-            account = account + of_thread.unwrap_or_default();
-        }
-        account
+            let said = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            on_processor(&said)
+        };
+        let threads = threads.into_iter().flatten().flatten();
+        threads.filter_map(of_thread).sum::<f64>() / 1e9
     }
 
     /// Kilobytes that are resident.
@@ -52,48 +48,10 @@ impl Usage {
     }
 }
 
-/// Processor time of a process.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Account {
-    /// Seconds in which it ran, in user mode and in the kernel.
-    pub(crate) cpu_seconds: f64,
-    /// Seconds in which it could have run, but others did.
-    pub(crate) waited_seconds: f64,
-}
-
-impl Account {
-    /// What `/proc/PID/task/TID/schedstat` says: nanoseconds on a processor, nanoseconds of waiting for one, and how
-    /// often it got one. It is finer than the hundredths of a second of `/proc/PID/stat`.
-    fn read(schedstat: &str) -> Option<Self> {
-        let mut fields = schedstat.split_whitespace().map(str::parse::<f64>);
-        let mut seconds = || Some(fields.next()?.ok()? / 1e9);
-        Some(Self {
-            cpu_seconds: seconds()?,
-            waited_seconds: seconds()?,
-        })
-    }
-}
-
-impl Add for Account {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            cpu_seconds: self.cpu_seconds + other.cpu_seconds,
-            waited_seconds: self.waited_seconds + other.waited_seconds,
-        }
-    }
-}
-
-impl Sub for Account {
-    type Output = Self;
-
-    fn sub(self, earlier: Self) -> Self {
-        Self {
-            cpu_seconds: self.cpu_seconds - earlier.cpu_seconds,
-            waited_seconds: self.waited_seconds - earlier.waited_seconds,
-        }
-    }
+/// The first word of `/proc/PID/task/TID/schedstat`: nanoseconds on a processor. That is finer than the hundredths of a
+/// second of `/proc/PID/stat`.
+fn on_processor(schedstat: &str) -> Option<f64> {
+    schedstat.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -101,10 +59,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_read_in_seconds() {
-        let account = Account::read("1500000000 250000000 42\n").expect("it is an account");
-        assert_eq!((account.cpu_seconds, account.waited_seconds), (1.5, 0.25));
-        assert!(Account::read("").is_none());
+    fn processor_time_is_the_first_word() {
+        assert_eq!(on_processor("1500000000 250000000 42\n"), Some(1.5e9));
+        assert_eq!(on_processor(""), None);
     }
 
     #[test]
@@ -112,6 +69,6 @@ mod tests {
         let usage = Usage::of(std::process::id());
         assert!(usage.resident_kb() > 0.0);
         assert!(usage.peak_kb() > 0.0);
-        assert!(usage.so_far().cpu_seconds > 0.0);
+        assert!(usage.cpu_seconds() > 0.0);
     }
 }

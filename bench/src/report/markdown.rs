@@ -49,7 +49,7 @@ fn preface(machine: &Machine) -> String {
     )
 }
 
-const CALL_COLUMNS: [&str; 18] = [
+const CALL_COLUMNS: [&str; 19] = [
     "at a time",
     "pair",
     "calls/s",
@@ -65,7 +65,8 @@ const CALL_COLUMNS: [&str; 18] = [
     "callee CPU s/100k",
     "caller busy %",
     "callee busy %",
-    "waited %",
+    "rounds",
+    "others %",
     "caller MB",
     "callee MB",
 ];
@@ -134,7 +135,8 @@ fn call_cells(results: &Results, row: &Measured) -> Vec<String> {
         format!("{:.3}", row.callee_cpu.median),
         format!("{:.0}", row.caller_busy_percent.median),
         format!("{:.0}", row.callee_busy_percent.median),
-        format!("{:.0}", row.waited_percent.median),
+        row.rounds.to_string(),
+        format!("{:.0}", row.others_percent.median),
         number(row.caller_peak_mb.median),
         number(row.callee_peak_mb.median),
     ]
