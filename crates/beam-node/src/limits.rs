@@ -37,6 +37,9 @@ pub struct Limits {
     /// wait, may be queued beside them. As much again, or 1 MiB, may be owed in short answers before
     /// the peer is read no further. Default: 64 MiB.
     pub outgoing_bytes_per_peer: usize,
+    /// Whether a call or a cast that finds no room in `outgoing_bytes_per_peer` waits for it,
+    /// until its timeout at most, instead of failing at once. Default: false.
+    pub wait_for_room: bool,
     /// Bytes of one message, assembled from its fragments. Default: 256 MiB.
     pub message_bytes: usize,
     /// Fragmented messages under assembly at a time, per link. Default: 4,096, as OTP begins many
@@ -79,6 +82,7 @@ impl Default for Limits {
             served_bytes_per_peer: 256 * 1024 * 1024,
             served_bytes_per_node: 1024 * 1024 * 1024,
             outgoing_bytes_per_peer: 64 * 1024 * 1024,
+            wait_for_room: false,
             message_bytes: 256 * 1024 * 1024,
             sequences_per_link: FrameLimits::DEFAULT_SEQUENCES,
             assembly_bytes_per_link: 512 * 1024 * 1024,

@@ -11,7 +11,7 @@ use std::{
 
 use beam_dist::NodeName;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Question, local};
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     connect::ConnectError,
     deadline,
     error::{Code, Error},
-    link::{Link, Sent},
+    link::{Lane, Link, SendError, Sent, Unsent},
 };
 
 /// How long a call waits for its answer unless told otherwise.
@@ -134,7 +134,8 @@ impl<'a, A: Arguments> Cast<'a, A> {
         }
     }
 
-    /// Sets how long connecting may take. Default: 10 s. With zero, nothing is sent.
+    /// Sets how long connecting, and waiting for room, may take. Default: 10 s. With zero, nothing is
+    /// sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -151,8 +152,8 @@ impl<'a, A: Arguments> Cast<'a, A> {
     /// # Errors
     ///
     /// `bad_request` for a wrong name or argument, `service_unavailable` without a connection,
-    /// `too_many_requests` at a limit, and `request_timeout` when there is no time at all. What
-    /// happens at the peer is not reported.
+    /// `too_many_requests` at a limit, or where there was no room in time, and `request_timeout` when
+    /// there is no time at all. What happens at the peer is not reported.
     ///
     /// # Cancellation safety
     ///
@@ -166,9 +167,9 @@ impl<'a, A: Arguments> Cast<'a, A> {
         if request.peer.is_local() {
             return local::cast(&request);
         }
-        let link = request.link(deadline::of(self.timeout, self.since)).await?;
-        link.cast(&request.function, &request.arguments)
-            .map_err(|error| request.question().complete(error))
+        request
+            .send_cast(deadline::of(self.timeout, self.since))
+            .await
     }
 }
 
@@ -191,10 +192,44 @@ impl<A: Arguments> Request<'_, A> {
     }
 
     async fn send(&self, deadline: Instant) -> Result<Sent, Error> {
-        self.link(deadline)
-            .await?
-            .call(&self.function, &self.arguments, deadline)
-            .map_err(|error| self.question().complete(error))
+        let link = self.link(deadline).await?;
+        let send = |lane| link.call(lane, &self.function, &self.arguments, deadline);
+        match send(Lane::Free) {
+            Ok(sent) => Ok(sent),
+            Err(unsent) => Box::pin(self.find_room(&link, deadline, unsent, send)).await,
+        }
+    }
+
+    async fn send_cast(&self, deadline: Instant) -> Result<(), Error> {
+        let link = self.link(deadline).await?;
+        let send = |lane| link.cast(lane, &self.function, &self.arguments);
+        match send(Lane::Free) {
+            Ok(()) => Ok(()),
+            Err(unsent) => Box::pin(self.find_room(&link, deadline, unsent, send)).await,
+        }
+    }
+
+    /// Sends what there was no room for, if that is to wait, when there is.
+    async fn find_room<T>(
+        &self,
+        link: &Link,
+        deadline: Instant,
+        mut unsent: Unsent,
+        send: impl Fn(Lane) -> Result<T, Unsent>,
+    ) -> Result<T, Error> {
+        while let Unsent::Message(SendError::Full { bytes }) = unsent
+            && link.identity().limits.wait_for_room
+            && timeout_at(deadline, link.room(bytes)).await.is_ok()
+        {
+            let sent = send(Lane::Result);
+            // Whoever comes next may find room as well.
+            link.pass_on();
+            match sent {
+                Ok(sent) => return Ok(sent),
+                Err(error) => unsent = error,
+            }
+        }
+        Err(self.question().complete(unsent.into_error(link)))
     }
 
     async fn link(&self, deadline: Instant) -> Result<Arc<Link>, Error> {

@@ -27,8 +27,8 @@ use crate::{
 
 pub(crate) use links::Links;
 pub(crate) use outbox::{Lane, Outbox, Rejected};
-pub(crate) use requests::Sent;
 use requests::{Lost, Requests};
+pub(crate) use requests::{Sent, Unsent};
 pub(crate) use task::run;
 
 /// The live connection to a peer.
@@ -62,8 +62,8 @@ pub(crate) struct Link {
 /// Why a message was not sent.
 #[derive(Debug)]
 pub(crate) enum SendError {
-    /// The outbox is full; the link is alive.
-    Full,
+    /// The outbox has no room for so many bytes; the link is alive.
+    Full { bytes: usize },
     /// The link is gone.
     Closed,
     /// The message has no encoding.
@@ -124,14 +124,15 @@ impl Link {
         let mut frame = scratch::take();
         match self.encode(control, payload, &mut frame) {
             Ok(Encoded::Whole) => {
+                let bytes = frame.len();
                 let queued = self.outbox.push_whole(lane, &frame);
                 scratch::give_back(frame);
-                Ok(queued?)
+                queued.map_err(|rejected| rejected.of(bytes))
             }
             Ok(Encoded::Fragmented(fragments)) => {
                 scratch::give_back(frame);
                 let queued = self.outbox.push_large(lane, fragments);
-                queued.map_err(|(rejected, _)| rejected.into())
+                queued.map_err(|(rejected, fragments)| rejected.of(fragments.remaining_bytes()))
             }
             Err(error) => {
                 scratch::give_back(frame);
@@ -151,7 +152,7 @@ impl Link {
         payload: &mut Written<'_>,
     ) -> Result<(), SendError> {
         match self.send(Lane::Result, control, Payload::Written(payload)) {
-            Err(SendError::Full) => {}
+            Err(SendError::Full { .. }) => {}
             sent => return sent,
         }
         let mut frame = BytesMut::new();
@@ -187,6 +188,17 @@ impl Link {
         Ok(())
     }
 
+    /// Waits until a request of so many bytes may be sent in the lane of results. Once it is, the
+    /// next one may [try](Link::pass_on).
+    pub(crate) async fn room(&self, bytes: usize) {
+        self.outbox.room(bytes).await;
+    }
+
+    /// Lets the next one that waits for room try.
+    pub(crate) fn pass_on(&self) {
+        self.outbox.pass_on();
+    }
+
     /// Encodes a message at the end of `frame`, or, where it is large, into fragments.
     fn encode(
         &self,
@@ -215,7 +227,7 @@ impl Link {
         match self.send(lane, control, payload) {
             Ok(()) => Ok(()),
             Err(SendError::Closed) => Err(Lost),
-            Err(SendError::Full) => {
+            Err(SendError::Full { .. }) => {
                 self.close(DownReason::NotReading);
                 Err(Lost)
             }
@@ -293,11 +305,12 @@ impl Link {
     }
 }
 
-impl From<Rejected> for SendError {
-    fn from(rejected: Rejected) -> Self {
-        match rejected {
-            Rejected::Full => Self::Full,
-            Rejected::Closed => Self::Closed,
+impl Rejected {
+    /// Why a message of so many bytes was not sent.
+    fn of(self, bytes: usize) -> SendError {
+        match self {
+            Self::Full => SendError::Full { bytes },
+            Self::Closed => SendError::Closed,
         }
     }
 }

@@ -23,8 +23,8 @@ use super::batch::{self, Batch};
 /// where some of them are large. Requests and answers of calls ([`Lane::Free`]) may overtake each
 /// other, as each concerns a process of its own.
 ///
-/// The bytes queued by senders are bounded: requests are rejected at the bound, results wait for
-/// room. One message that is larger than the room that there is may be queued all the same, and what
+/// The bytes queued by senders are bounded: requests are rejected at the bound or wait for room, as
+/// the node is set to; results wait. One message that is larger than the room that there is may be queued all the same, and what
 /// fits beside it then still fits: memory is bounded by the limit and one message, and a large
 /// message does not stop the small ones.
 ///
@@ -51,8 +51,8 @@ pub(crate) struct Outbox {
 pub(crate) enum Lane {
     /// May overtake and be overtaken.
     Free,
-    /// Like `Free`, the result of a call. It takes whatever room there is: one that had to wait
-    /// until it fits would wait forever where small ones keep coming.
+    /// Like `Free`, the result of a call or what has waited for room. It takes whatever room there
+    /// is: one that had to wait until it fits would wait forever where small ones keep coming.
     Result,
     /// Stays in order with the other messages of this lane.
     Ordered,

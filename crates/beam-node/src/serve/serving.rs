@@ -110,7 +110,7 @@ impl Serving {
                 watcher.link().forget_watchers(1);
                 None
             }
-            Ok(Err(SendError::Full)) => self.returned(told, &value),
+            Ok(Err(SendError::Full { .. })) => self.returned(told, &value),
             Ok(Err(SendError::Encode(FrameEncodeError::Payload(error)))) => {
                 self.raised(told, Failure::BadReturn(error))
             }

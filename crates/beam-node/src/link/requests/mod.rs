@@ -27,6 +27,14 @@ pub(crate) use sent::Sent;
 pub(crate) use table::Requests;
 use table::{Fulfilled, Request};
 
+/// Why a request was not sent.
+#[derive(Debug)]
+pub(crate) enum Unsent {
+    /// This limit, of so many calls, is reached.
+    Limit(&'static str, usize),
+    Message(SendError),
+}
+
 /// The link was lost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lost;
@@ -50,17 +58,18 @@ impl Link {
     /// Sends a call, which ends at its deadline.
     pub(crate) fn call(
         self: &Arc<Self>,
+        lane: Lane,
         function: &Function,
         arguments: &impl Arguments,
         deadline: Instant,
-    ) -> Result<Sent, Error> {
+    ) -> Result<Sent, Unsent> {
         let limits = &self.identity.limits;
         if !self.identity.calling.enter(limits.calls_per_node) {
-            return Err(self.limit("calls_per_node", limits.calls_per_node));
+            return Err(Unsent::Limit("calls_per_node", limits.calls_per_node));
         }
         if !self.calling.enter(limits.calls_per_peer) {
             self.identity.calling.leave();
-            return Err(self.limit("calls_per_peer", limits.calls_per_peer));
+            return Err(Unsent::Limit("calls_per_peer", limits.calls_per_peer));
         }
         let (id, is_next) = self.requests().insert_call(deadline);
         // From here on the drop of `sent` undoes what was done.
@@ -91,17 +100,17 @@ impl Link {
             writer.nil();
             Ok(())
         };
-        self.send(Lane::Free, &control, Payload::Written(&mut payload))
-            .map_err(|error| self.not_sent(error))?;
+        self.send(lane, &control, Payload::Written(&mut payload))?;
         Ok(sent)
     }
 
     /// Sends a cast.
     pub(crate) fn cast(
         &self,
+        lane: Lane,
         function: &Function,
         arguments: &impl Arguments,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Unsent> {
         let control = Control::SpawnRequest(SpawnRequest {
             // The peer echoes it in a reply that nobody waits for.
             request: self.identity.stray_reference(),
@@ -121,8 +130,7 @@ impl Link {
             writer.nil();
             Ok(())
         };
-        self.send(Lane::Free, &control, Payload::Written(&mut payload))
-            .map_err(|error| self.not_sent(error))
+        Ok(self.send(lane, &control, Payload::Written(&mut payload))?)
     }
 
     /// Asks for a sign of life, and waits for it.
@@ -263,23 +271,38 @@ impl Link {
             Payload::None,
         );
     }
+}
 
-    fn limit(&self, name: &'static str, limit: usize) -> Error {
-        Error::new(
-            Code::TooManyRequests,
-            format!(
-                "{limit} calls wait for an answer already; call again later, or raise the limit `{name}`"
-            ),
-            Cause::Limit(name),
-        )
-    }
-
-    pub(crate) fn not_sent(&self, error: SendError) -> Error {
-        match error {
-            SendError::Full => Error::new(
+impl Unsent {
+    /// The error for whoever wants to send over this link.
+    pub(crate) fn into_error(self, link: &Link) -> Error {
+        match self {
+            Self::Limit(name, limit) => Error::new(
                 Code::TooManyRequests,
                 format!(
-                    "{} bytes wait to be sent to {} already; call again later, or raise the limit `outgoing_bytes_per_peer`",
+                    "{limit} calls wait for an answer already; call again later, or raise the limit `{name}`"
+                ),
+                Cause::Limit(name),
+            ),
+            Self::Message(error) => link.not_sent(error),
+        }
+    }
+}
+
+impl From<SendError> for Unsent {
+    fn from(error: SendError) -> Self {
+        Self::Message(error)
+    }
+}
+
+impl Link {
+    /// The error for whoever wanted to send a message.
+    pub(crate) fn not_sent(&self, error: SendError) -> Error {
+        match error {
+            SendError::Full { .. } => Error::new(
+                Code::TooManyRequests,
+                format!(
+                    "{} bytes wait to be sent to {} already; call again later, raise the limit `outgoing_bytes_per_peer`, or set `wait_for_room`",
                     self.identity.limits.outgoing_bytes_per_peer, self.peer
                 ),
                 Cause::Limit("outgoing_bytes_per_peer"),

@@ -72,6 +72,53 @@ async fn bytes_that_wait_for_one_peer_are_limited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_wait_for_room_is_sent_when_the_peer_has_read() {
+    let cluster = Cluster::new();
+    let limits = Limits {
+        outgoing_bytes_per_peer: 1024 * 1024,
+        wait_for_room: true,
+        ..Limits::default()
+    };
+    let a = within(cluster.builder("a").limits(limits).start())
+        .await
+        .unwrap();
+    let mut peer = cluster.raw_peer(&a, "raw").await;
+    const CAST: usize = 60_000;
+    let cast = || a.cast(peer.name(), ("m", "f"), (bytes(CAST),)).send();
+
+    let mut sent = 0;
+    let waiting = loop {
+        let mut cast = Box::pin(cast());
+        match poll_once(&mut cast).await {
+            Some(result) => result.unwrap(),
+            None => break cast,
+        }
+        sent += 1;
+        assert!(sent * CAST < MORE_THAN_BUFFERED, "no limit was reached");
+    };
+    // Others wait as well, in whatever order, and one only for so long.
+    let other = tokio::spawn(cast());
+    let call = a.call::<Term, _>(peer.name(), ("m", "f"), (bytes(2 * CAST),));
+    let error = within(call.timeout(Duration::from_millis(1)).send())
+        .await
+        .unwrap_err();
+    assert!(
+        !error.may_have_run() || error.code == Code::RequestTimeout,
+        "{error:?}"
+    );
+
+    let read = tokio::spawn(async move {
+        for _ in 0..sent + 2 {
+            peer.spawn_request().await;
+        }
+    });
+    within(waiting).await.unwrap();
+    within(other).await.unwrap().unwrap();
+    within(read).await.unwrap();
+    assert_eq!(a.calling(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_message_beyond_the_limit_passes_alone() {
     let cluster = Cluster::new();
     let a = start(&cluster, 1024).await;

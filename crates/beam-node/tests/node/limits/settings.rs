@@ -16,6 +16,7 @@ fn all(size: usize, ms: u64) -> Limits {
         served_bytes_per_peer: size,
         served_bytes_per_node: size,
         outgoing_bytes_per_peer: size,
+        wait_for_room: false,
         message_bytes: size,
         sequences_per_link: size,
         assembly_bytes_per_link: size,
