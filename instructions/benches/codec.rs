@@ -189,7 +189,7 @@ fn encode_request(mut ends: Ends) -> Ends {
 }
 
 #[library_benchmark(setup = requested)]
-#[bench::two_integers(config = at_most(6_600))]
+#[bench::two_integers(config = at_most(5_700))]
 fn decode_request(mut ends: Ends) -> Ends {
     for _ in 0..TIMES {
         black_box(ends.receive_request());
@@ -207,7 +207,7 @@ fn encode_reply(mut ends: Ends) -> Ends {
 }
 
 #[library_benchmark(setup = replied)]
-#[bench::an_integer(config = at_most(6_300))]
+#[bench::an_integer(config = at_most(5_750))]
 fn decode_reply(mut ends: Ends) -> Ends {
     for _ in 0..TIMES {
         black_box(ends.receive_reply());

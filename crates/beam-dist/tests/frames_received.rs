@@ -9,7 +9,7 @@ use beam_dist::{
     control::Control,
     frame::{Event, FrameDecodeError, FrameDecoder, FrameLimits, TICK},
 };
-use beam_term::{Atom, DecodeError, Limits, Pid, Term};
+use beam_term::{Atom, DecodeErrorKind, Limits, Pid, Term};
 use bytes::{BufMut, BytesMut};
 
 const OTP_25: Flags = Flags::from_bits_retain(0xd_07df_7fbd);
@@ -170,7 +170,10 @@ fn a_payload_beyond_the_limits_of_terms_is_refused_and_the_link_goes_on() {
         panic!("a payload of this depth is taken");
     };
     assert!(matches!(control, Control::Send(_)));
-    assert!(matches!(error, DecodeError::TooDeep { limit: 512 }));
+    assert!(matches!(
+        error.kind(),
+        DecodeErrorKind::TooDeep { limit: 512 }
+    ));
     let next = decoder.decode(&mut buffer).unwrap().unwrap();
     assert_eq!(payload(next), Term::from(7));
 }
@@ -195,7 +198,7 @@ fn the_limits_of_terms_can_be_set() {
         let Event::Refused { error, .. } = decode(nested[1]) else {
             panic!("a payload of this depth is taken");
         };
-        assert_eq!(error, DecodeError::TooDeep { limit: 2 });
+        assert_eq!(error, DecodeErrorKind::TooDeep { limit: 2 });
     }
 }
 

@@ -20,7 +20,7 @@ pub mod syntax;
 mod tag;
 mod types;
 
-pub use decode::{AtomRefs, DecodeError, Kind, Limits, RawTerm, Reader, Token};
+pub use decode::{AtomRefs, DecodeError, DecodeErrorKind, Kind, Limits, RawTerm, Reader, Token};
 pub use encode::{EncodeError, Shared, Writer};
 pub use serde::{from_bytes, from_term, to_bytes, to_term};
 pub use types::{

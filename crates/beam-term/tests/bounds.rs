@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use beam_term::{
-    Atom, Closure, DecodeError, EncodeError, Fun, Integer, Limits, Map, Pid, RawTerm, Reader, Term,
-    Writer, from_bytes, from_term, to_bytes,
+    Atom, Closure, DecodeErrorKind, EncodeError, Fun, Integer, Limits, Map, Pid, RawTerm, Reader,
+    Term, Writer, from_bytes, from_term, to_bytes,
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use num_bigint::BigInt;
@@ -81,7 +81,7 @@ fn a_tuple_has_as_many_elements_as_a_node_takes() {
     assert_eq!(tuple((1 << 24) - 1), Ok(()));
     assert!(matches!(
         tuple(1 << 24),
-        Err(DecodeError::Malformed { offset: 0, .. })
+        Err(error) if matches!(error.kind(), DecodeErrorKind::Malformed { offset: 0, .. })
     ));
 }
 
@@ -116,7 +116,7 @@ fn a_closure_has_as_many_values_as_a_node_takes() {
     one_more.push(b'j');
     assert!(matches!(
         Term::from_bytes(one_more),
-        Err(DecodeError::Malformed { .. })
+        Err(error) if matches!(error.kind(), DecodeErrorKind::Malformed { .. })
     ));
 }
 
@@ -181,7 +181,7 @@ fn a_local_term_is_no_part_of_another() {
         let mut reader = Reader::new(around);
         assert!(matches!(
             reader.term(),
-            Err(DecodeError::UnknownTag { tag: 121, .. })
+            Err(error) if matches!(error.kind(), DecodeErrorKind::UnknownTag { tag: 121, .. })
         ));
     }
 }

@@ -1,6 +1,6 @@
 //! The terms of a message: a control message, and perhaps a payload.
 
-use beam_term::{AtomRefs, DecodeError, Limits, RawTerm, Reader};
+use beam_term::{AtomRefs, DecodeError, DecodeErrorKind, Limits, RawTerm, Reader};
 use bytes::Bytes;
 
 use super::{Event, FrameDecodeError, layout};
@@ -62,11 +62,11 @@ fn after_version(terms: Bytes) -> Result<Reader, FrameDecodeError> {
 fn payload(reader: &mut Reader) -> Result<Result<RawTerm, DecodeError>, FrameDecodeError> {
     match reader.raw() {
         Ok(payload) => Ok(Ok(payload)),
-        Err(
-            error @ (DecodeError::TooDeep { .. }
-            | DecodeError::TooManyElements { .. }
-            | DecodeError::IntegerTooLarge { .. }),
-        ) => Ok(Err(error)),
-        Err(error) => Err(FrameDecodeError::Payload(error)),
+        Err(error) => match error.kind() {
+            DecodeErrorKind::TooDeep { .. }
+            | DecodeErrorKind::TooManyElements { .. }
+            | DecodeErrorKind::IntegerTooLarge { .. } => Ok(Err(error)),
+            _ => Err(FrameDecodeError::Payload(error)),
+        },
     }
 }

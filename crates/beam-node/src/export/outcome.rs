@@ -1,6 +1,6 @@
 //! How the call of an export ended.
 
-use beam_term::{Atom, DecodeError, EncodeError, Map, RawTerm, Term};
+use beam_term::{Atom, DecodeError, DecodeErrorKind, EncodeError, Map, RawTerm, Term};
 
 use crate::{Class, Exception, Function, atoms::SYSTEM_LIMIT, export::Entry};
 
@@ -147,8 +147,8 @@ fn cause(error: &DecodeError) -> Term {
 
 /// What is wrong, with the argument that it is wrong with, counted from 1.
 fn argument_error(error: &DecodeError) -> String {
-    let inside = match error {
-        DecodeError::Inside { path, source } => path
+    let inside = match error.kind() {
+        DecodeErrorKind::Inside { path, source } => path
             .strip_prefix('[')
             .and_then(|path| path.split_once(']'))
             .and_then(|(index, path)| Some((index.parse::<usize>().ok()?, path, source))),

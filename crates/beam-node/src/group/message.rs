@@ -1,6 +1,8 @@
 //! The messages between scopes: `pg`'s of OTP 25 to 29, written in the forms that all of them read.
 
-use beam_term::{Atom, DecodeError, EncodeError, Kind, Pid, RawTerm, Reader, Term, Writer};
+use beam_term::{
+    Atom, DecodeError, DecodeErrorKind, EncodeError, Kind, Pid, RawTerm, Reader, Term, Writer,
+};
 use bytes::{Bytes, BytesMut};
 
 /// What a scope tells another one.
@@ -149,10 +151,11 @@ impl Parser<'_> {
         let offset = reader.position();
         let pid = reader.pid()?;
         if pid.node != *self.peer {
-            return Err(DecodeError::Malformed {
+            return Err(DecodeErrorKind::Malformed {
                 reason: "a process of another node",
                 offset,
-            });
+            }
+            .into());
         }
         Ok(Pid {
             node: self.peer.clone(),
@@ -200,10 +203,11 @@ fn name(reader: &mut Reader) -> Result<Option<Term>, DecodeError> {
 }
 
 fn unknown(reader: &Reader) -> DecodeError {
-    DecodeError::Malformed {
+    DecodeErrorKind::Malformed {
         reason: "no message between scopes",
         offset: reader.position(),
     }
+    .into()
 }
 
 /// `{discover, Own}`: OTP 25 knows no form with a version, and crashes on it.

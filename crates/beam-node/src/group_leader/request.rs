@@ -1,6 +1,8 @@
 //! Requests to the group leader, and their answers.
 
-use beam_term::{Atom, DecodeError, EncodeError, Pid, RawTerm, Reader, Term, Token, Writer};
+use beam_term::{
+    Atom, DecodeError, DecodeErrorKind, EncodeError, Pid, RawTerm, Reader, Term, Token, Writer,
+};
 
 use crate::group_leader::{
     chars::{self, Charset},
@@ -202,9 +204,10 @@ fn list(arguments: &RawTerm) -> Result<Vec<RawTerm>, Refused> {
     let mut elements = Vec::new();
     arguments.reader().for_each(|reader| {
         if elements.len() == MOST_ARGUMENTS {
-            return Err(DecodeError::TooManyElements {
+            return Err(DecodeErrorKind::TooManyElements {
                 limit: MOST_ARGUMENTS,
-            });
+            }
+            .into());
         }
         elements.push(reader.raw()?);
         Ok(())

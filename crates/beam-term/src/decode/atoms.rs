@@ -3,7 +3,7 @@
 use std::{ops::Range, str};
 
 use super::input::malformed;
-use crate::{Atom, DecodeError, Reader, tag};
+use crate::{Atom, DecodeError, DecodeErrorKind, Reader, tag};
 
 impl Reader {
     /// Reads an atom.
@@ -15,14 +15,14 @@ impl Reader {
     }
 
     /// Reads an atom that is a part of another scalar.
-    #[inline]
+    #[inline(always)]
     pub(super) fn inner_atom(&mut self) -> Result<Atom, DecodeError> {
         let start = self.position;
         let tag = self.byte()?;
         self.atom_after(tag, start)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn atom_after(&mut self, tag: u8, start: usize) -> Result<Atom, DecodeError> {
         if tag == tag::ATOM_CACHE_REF {
             return self.cached(start).cloned();
@@ -35,13 +35,14 @@ impl Reader {
     }
 
     /// Passes over an atom that is a part of another scalar.
+    #[inline(always)]
     pub(super) fn skip_inner_atom(&mut self) -> Result<(), DecodeError> {
         let start = self.position;
         let tag = self.byte()?;
         self.skip_atom_after(tag, start)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn skip_atom_after(&mut self, tag: u8, start: usize) -> Result<(), DecodeError> {
         if tag == tag::ATOM_CACHE_REF {
             return self.cached(start).map(|_| ());
@@ -54,7 +55,7 @@ impl Reader {
     }
 
     /// Where the text of an atom is.
-    #[inline]
+    #[inline(always)]
     fn atom_text(&mut self, tag: u8, start: usize) -> Result<Range<usize>, DecodeError> {
         let len = match tag {
             tag::SMALL_ATOM_UTF8_EXT | tag::SMALL_ATOM_EXT => self.byte()?.into(),
@@ -65,6 +66,8 @@ impl Reader {
     }
 
     /// An atom that is not short, or not ASCII.
+    #[cold]
+    #[inline(never)]
     fn long_atom(&self, tag: u8, range: Range<usize>) -> Result<Atom, DecodeError> {
         let bytes = &self.bytes[range.clone()];
         let is_latin1 = matches!(tag, tag::ATOM_EXT | tag::SMALL_ATOM_EXT);
@@ -80,15 +83,18 @@ impl Reader {
     }
 
     /// The atom of a reference that starts at `start`.
-    #[inline]
+    #[inline(always)]
     fn cached(&mut self, start: usize) -> Result<&Atom, DecodeError> {
         let index = self.byte()?;
         match self.atoms.get(index) {
             Some(atom) => Ok(atom),
-            None => Err(DecodeError::UnknownAtomRef {
-                index,
-                offset: start,
-            }),
+            None => Err(unknown_atom_ref(index, start)),
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn unknown_atom_ref(index: u8, offset: usize) -> DecodeError {
+    DecodeErrorKind::UnknownAtomRef { index, offset }.into()
 }

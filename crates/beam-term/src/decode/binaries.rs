@@ -33,7 +33,7 @@ impl Reader {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn bits_after(&mut self, tag: u8, start: usize) -> Result<Bits, DecodeError> {
         match tag {
             tag::BINARY_EXT => {

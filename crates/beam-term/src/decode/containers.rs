@@ -1,7 +1,7 @@
 //! The heads of tuples, maps and native records.
 
 use super::input::malformed;
-use crate::{DecodeError, Reader, encode::MAX_ARITY, tag};
+use crate::{DecodeError, DecodeErrorKind, Reader, encode::MAX_ARITY, tag};
 
 impl Reader {
     /// Opens a tuple and tells how many elements follow.
@@ -20,15 +20,16 @@ impl Reader {
         if found == arity {
             Ok(())
         } else {
-            Err(DecodeError::Arity {
+            Err(DecodeErrorKind::Arity {
                 expected: arity,
                 found,
                 offset,
-            })
+            }
+            .into())
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn tuple_after(&mut self, tag: u8, start: usize) -> Result<usize, DecodeError> {
         let arity = match tag {
             tag::SMALL_TUPLE_EXT => self.byte()?.into(),
@@ -50,6 +51,7 @@ impl Reader {
         }
     }
 
+    #[inline(always)]
     pub(super) fn map_after(&mut self, start: usize) -> Result<usize, DecodeError> {
         let pairs = self.length()?;
         self.promised(pairs.saturating_mul(2), start)?;

@@ -4,10 +4,45 @@ use crate::Kind;
 
 /// Why bytes are not a term, or not the one that was expected. The peer is at fault, or the limits are too tight for it.
 ///
+/// It is no larger than a pointer, so that results that hardly ever hold one fit into registers.
+///
+/// ```
+/// use beam_term::{DecodeErrorKind, Term};
+///
+/// let error = Term::from_bytes(b"\x84".as_slice()).unwrap_err();
+/// assert_eq!(*error.kind(), DecodeErrorKind::Version { found: 132 });
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct DecodeError(Box<DecodeErrorKind>);
+
+impl DecodeError {
+    /// What is wrong.
+    pub fn kind(&self) -> &DecodeErrorKind {
+        &self.0
+    }
+}
+
+impl From<DecodeErrorKind> for DecodeError {
+    #[cold]
+    #[inline(never)]
+    fn from(kind: DecodeErrorKind) -> Self {
+        Self(Box::new(kind))
+    }
+}
+
+impl PartialEq<DecodeErrorKind> for DecodeError {
+    fn eq(&self, kind: &DecodeErrorKind) -> bool {
+        *self.0 == *kind
+    }
+}
+
+/// What is wrong with bytes that do not decode.
+///
 /// Offsets count bytes from the start of the [`Reader`](crate::Reader)'s input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum DecodeError {
+pub enum DecodeErrorKind {
     /// The input ends inside a term, or a container claims more elements than bytes are left.
     #[error("the input is too short for the term at byte {offset}")]
     Truncated {
@@ -108,7 +143,7 @@ pub enum DecodeError {
         /// Where inside: names of fields, and indices of elements from 0 on.
         path: String,
         /// What is wrong there.
-        source: Box<DecodeError>,
+        source: DecodeError,
     },
     /// A Rust type refused the value.
     #[error("{0}")]

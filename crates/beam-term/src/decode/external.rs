@@ -5,7 +5,7 @@ use std::io::Read;
 use bytes::{Buf, Bytes};
 use flate2::read::ZlibDecoder;
 
-use crate::{DecodeError, Limits, Reader, Term, tag};
+use crate::{DecodeError, DecodeErrorKind, Limits, Reader, Term, tag};
 
 impl Term {
     /// Decodes a term in the external format, as `term_to_binary` makes it, within the default [`Limits`].
@@ -28,8 +28,8 @@ impl Term {
 pub(super) fn open(mut bytes: Bytes, limits: &Limits) -> Result<Bytes, DecodeError> {
     match bytes.try_get_u8() {
         Ok(tag::VERSION) => {}
-        Ok(found) => return Err(DecodeError::Version { found }),
-        Err(_) => return Err(DecodeError::Truncated { offset: 0 }),
+        Ok(found) => return Err(DecodeErrorKind::Version { found }.into()),
+        Err(_) => return Err(DecodeErrorKind::Truncated { offset: 0 }.into()),
     }
     if bytes.first() != Some(&tag::COMPRESSED) {
         return Ok(bytes);
@@ -37,15 +37,15 @@ pub(super) fn open(mut bytes: Bytes, limits: &Limits) -> Result<Bytes, DecodeErr
     bytes.advance(1);
     let claimed = bytes
         .try_get_u32()
-        .map_err(|_| DecodeError::Truncated { offset: 0 })?;
+        .map_err(|_| DecodeErrorKind::Truncated { offset: 0 })?;
     inflate(&bytes, claimed as usize, limits)
 }
 
 fn inflate(compressed: &[u8], claimed: usize, limits: &Limits) -> Result<Bytes, DecodeError> {
     if claimed > limits.inflated_bytes {
-        return Err(DecodeError::InflatesTooFar { bytes: claimed });
+        return Err(DecodeErrorKind::InflatesTooFar { bytes: claimed }.into());
     }
-    let malformed = |reason| DecodeError::Malformed { reason, offset: 0 };
+    let malformed = |reason| DecodeErrorKind::Malformed { reason, offset: 0 }.into();
     let mut inflated = Vec::new();
     // One byte more than claimed is enough to see that the claim is wrong.
     let mut decoder = ZlibDecoder::new(compressed).take(claimed as u64 + 1);
@@ -60,8 +60,9 @@ fn inflate(compressed: &[u8], claimed: usize, limits: &Limits) -> Result<Bytes, 
     }
     match compressed.len() as u64 - consumed {
         0 => Ok(inflated.into()),
-        count => Err(DecodeError::TrailingBytes {
+        count => Err(DecodeErrorKind::TrailingBytes {
             count: count as usize,
-        }),
+        }
+        .into()),
     }
 }

@@ -77,7 +77,7 @@ impl Reader {
     }
 
     /// How many words a reference has.
-    #[inline]
+    #[inline(always)]
     pub(super) fn reference_len(&mut self, tag: u8, start: usize) -> Result<usize, DecodeError> {
         match tag {
             tag::NEWER_REFERENCE_EXT | tag::NEW_REFERENCE_EXT => {
@@ -93,7 +93,7 @@ impl Reader {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn creation(&mut self, short: bool) -> Result<u32, DecodeError> {
         if short {
             Ok(self.byte()?.into())

@@ -4,29 +4,29 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::{DecodeError, Kind, Reader};
+use crate::{DecodeError, DecodeErrorKind, Kind, Reader};
 
 impl Reader {
     /// Reads the tag that begins a term.
-    #[inline]
+    #[inline(always)]
     pub(super) fn tag(&mut self) -> Result<u8, DecodeError> {
         let tag = self.byte()?;
         self.spend(1)?;
         Ok(tag)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn byte(&mut self) -> Result<u8, DecodeError> {
         match self.bytes.get(self.position) {
             Some(&byte) => {
                 self.position += 1;
                 Ok(byte)
             }
-            None => Err(self.truncated()),
+            None => Err(truncated(self.position)),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let rest = self.bytes.get(self.position..).unwrap_or_default();
         match rest.first_chunk() {
@@ -34,32 +34,32 @@ impl Reader {
                 self.position += N;
                 Ok(array)
             }
-            None => Err(self.truncated()),
+            None => Err(truncated(self.position)),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn u16(&mut self) -> Result<u16, DecodeError> {
         self.array().map(u16::from_be_bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn u32(&mut self) -> Result<u32, DecodeError> {
         self.array().map(u32::from_be_bytes)
     }
 
     /// A length of four bytes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn length(&mut self) -> Result<usize, DecodeError> {
         let offset = self.position;
-        usize::try_from(self.u32()?).map_err(|_| DecodeError::Truncated { offset })
+        usize::try_from(self.u32()?).map_err(|_| truncated(offset))
     }
 
     /// Passes over so many bytes and tells where they are.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, len: usize) -> Result<Range<usize>, DecodeError> {
         if len > self.remaining() {
-            return Err(self.truncated());
+            return Err(truncated(self.position));
         }
         let start = self.position;
         self.position += len;
@@ -72,26 +72,24 @@ impl Reader {
     }
 
     /// Refuses a number of elements for which there cannot be enough bytes, before anything is allocated for them.
-    #[inline]
+    #[inline(always)]
     pub(super) fn promised(&self, elements: usize, offset: usize) -> Result<usize, DecodeError> {
         if elements <= self.remaining() {
             Ok(elements)
         } else {
-            Err(DecodeError::Truncated { offset })
+            Err(truncated(offset))
         }
     }
 
     /// Counts terms against [`Limits::elements`](crate::Limits::elements).
-    #[inline]
+    #[inline(always)]
     pub(super) fn spend(&mut self, elements: usize) -> Result<(), DecodeError> {
         match self.elements_left.checked_sub(elements) {
             Some(left) => {
                 self.elements_left = left;
                 Ok(())
             }
-            None => Err(DecodeError::TooManyElements {
-                limit: self.limits.elements,
-            }),
+            None => Err(too_many_elements(self.limits.elements)),
         }
     }
 
@@ -113,24 +111,19 @@ impl Reader {
 
     /// The error for a term at `offset` that is not what it should be.
     #[cold]
+    #[inline(never)]
     pub(crate) fn unexpected(&self, expected: &'static str, offset: usize) -> DecodeError {
         match self.bytes.get(offset) {
             Some(&tag) => match Kind::of(tag) {
-                Some(found) => DecodeError::Unexpected {
+                Some(found) => DecodeErrorKind::Unexpected {
                     expected,
                     found,
                     offset,
-                },
-                None => DecodeError::UnknownTag { tag, offset },
+                }
+                .into(),
+                None => DecodeErrorKind::UnknownTag { tag, offset }.into(),
             },
-            None => DecodeError::Truncated { offset },
-        }
-    }
-
-    #[cold]
-    fn truncated(&self) -> DecodeError {
-        DecodeError::Truncated {
-            offset: self.position,
+            None => DecodeErrorKind::Truncated { offset }.into(),
         }
     }
 }
@@ -148,6 +141,26 @@ impl Checkpoint {
     }
 }
 
+#[cold]
+#[inline(never)]
+pub(super) fn truncated(offset: usize) -> DecodeError {
+    DecodeErrorKind::Truncated { offset }.into()
+}
+
+#[cold]
+#[inline(never)]
+pub(super) fn unknown_tag(tag: u8, offset: usize) -> DecodeError {
+    DecodeErrorKind::UnknownTag { tag, offset }.into()
+}
+
+#[cold]
+#[inline(never)]
+fn too_many_elements(limit: usize) -> DecodeError {
+    DecodeErrorKind::TooManyElements { limit }.into()
+}
+
+#[cold]
+#[inline(never)]
 pub(super) fn malformed(reason: &'static str, offset: usize) -> DecodeError {
-    DecodeError::Malformed { reason, offset }
+    DecodeErrorKind::Malformed { reason, offset }.into()
 }

@@ -89,7 +89,7 @@ impl Reader {
         self.list_after(tag, start)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn list_after(&mut self, tag: u8, start: usize) -> Result<ListHead, DecodeError> {
         match tag {
             tag::NIL_EXT => Ok(ListHead::Nil),

@@ -23,7 +23,7 @@ mod token;
 mod tree;
 
 pub use atom_refs::AtomRefs;
-pub use error::DecodeError;
+pub use error::{DecodeError, DecodeErrorKind};
 pub use kind::Kind;
 pub use limits::Limits;
 pub use raw_term::RawTerm;

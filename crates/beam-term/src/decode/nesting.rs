@@ -1,6 +1,7 @@
 //! How deep a walk over encoded terms is, without recursion.
 
-use crate::{DecodeError, Reader};
+use super::input::truncated;
+use crate::{DecodeError, DecodeErrorKind, Reader};
 
 /// The containers that are open in a walk over encoded terms. The first few levels need no allocation.
 ///
@@ -57,7 +58,7 @@ impl Nesting {
     }
 
     /// Moves to the next term, if there is one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> bool {
         while self.innermost.left == 0 {
             if self.depth == 0 {
@@ -70,7 +71,7 @@ impl Nesting {
     }
 
     /// Notes what follows the head that `reader` has just read.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&mut self, elements: Elements, reader: &Reader) -> Result<(), DecodeError> {
         if elements.count == 0 {
             return Ok(());
@@ -83,6 +84,7 @@ impl Nesting {
         self.claimed_around + self.innermost.left
     }
 
+    #[inline(always)]
     fn open(
         &mut self,
         elements: Elements,
@@ -90,7 +92,7 @@ impl Nesting {
         offset: usize,
     ) -> Result<(), DecodeError> {
         if self.claimed().saturating_add(elements.count) > remaining {
-            return Err(DecodeError::Truncated { offset });
+            return Err(truncated(offset));
         }
         let open = Open {
             left: elements.count,
@@ -99,12 +101,12 @@ impl Nesting {
         let continues = self.innermost.left == 0 && self.innermost.list && open.list;
         if !continues {
             if self.depth >= self.limit {
-                return Err(DecodeError::TooDeep { limit: self.limit });
+                return Err(too_deep(self.limit));
             }
             self.claimed_around += self.innermost.left;
             match self.shallow.get_mut(self.depth) {
                 Some(place) => *place = self.innermost,
-                None => self.deep.push(self.innermost),
+                None => self.push_deep(),
             }
             self.depth += 1;
         }
@@ -112,6 +114,12 @@ impl Nesting {
         Ok(())
     }
 
+    #[cold]
+    fn push_deep(&mut self) {
+        self.deep.push(self.innermost);
+    }
+
+    #[inline(always)]
     fn close(&mut self) {
         self.depth -= 1;
         let around = match self.shallow.get(self.depth) {
@@ -131,6 +139,12 @@ struct Open {
     /// Elements that are not begun.
     left: usize,
     list: bool,
+}
+
+#[cold]
+#[inline(never)]
+fn too_deep(limit: usize) -> DecodeError {
+    DecodeErrorKind::TooDeep { limit }.into()
 }
 
 const SHALLOW: usize = 8;
@@ -174,7 +188,7 @@ mod tests {
                 assert!(nesting.next());
             }
             let result = open(&mut nesting, tuple(1));
-            assert_eq!(result, Err(DecodeError::TooDeep { limit }));
+            assert_eq!(result, Err(DecodeErrorKind::TooDeep { limit }.into()));
         }
     }
 
@@ -209,6 +223,6 @@ mod tests {
         nesting.open(tuple(60), 100, 0).unwrap();
         assert!(nesting.next());
         let result = nesting.open(tuple(60), 95, 5);
-        assert_eq!(result, Err(DecodeError::Truncated { offset: 5 }));
+        assert_eq!(result, Err(DecodeErrorKind::Truncated { offset: 5 }.into()));
     }
 }

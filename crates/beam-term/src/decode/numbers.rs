@@ -5,7 +5,7 @@ use std::{ops::Range, str};
 use num_bigint::{BigInt, Sign};
 
 use super::input::malformed;
-use crate::{DecodeError, Float, Integer, IntegerOutOfRange, Reader, tag};
+use crate::{DecodeError, DecodeErrorKind, Float, Integer, IntegerOutOfRange, Reader, tag};
 
 /// An integer as it is encoded.
 pub(crate) enum Number {
@@ -22,9 +22,9 @@ impl Reader {
     /// Reads an integer into a type that it fits.
     ///
     /// ```
-    /// # use beam_term::{DecodeError, Reader};
+    /// # use beam_term::{DecodeErrorKind, Reader};
     /// let mut reader = Reader::new(b"b\x00\x00\x01\x00a\x01".as_slice());
-    /// assert_eq!(reader.integer::<u8>(), Err(DecodeError::IntegerOutOfRange { offset: 0 }));
+    /// assert_eq!(reader.integer::<u8>(), Err(DecodeErrorKind::IntegerOutOfRange { offset: 0 }.into()));
     /// assert_eq!(reader.integer::<u8>(), Ok(1));
     /// ```
     #[inline]
@@ -34,7 +34,8 @@ impl Reader {
     {
         let offset = self.position;
         let number = self.number()?;
-        T::try_from(self.resolve(&number)).map_err(|_| DecodeError::IntegerOutOfRange { offset })
+        T::try_from(self.resolve(&number))
+            .map_err(|_| DecodeErrorKind::IntegerOutOfRange { offset }.into())
     }
 
     /// Reads an integer as it is encoded.
@@ -45,7 +46,7 @@ impl Reader {
         self.number_after(tag, start)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn number_after(&mut self, tag: u8, start: usize) -> Result<Number, DecodeError> {
         match tag {
             tag::SMALL_INTEGER_EXT => Ok(Number::Small(self.byte()?.into())),
@@ -98,10 +99,11 @@ impl Reader {
         let negative = self.byte()? != 0;
         let digits = self.take(len)?;
         if len > self.limits.integer_bytes {
-            return Err(DecodeError::IntegerTooLarge {
+            return Err(DecodeErrorKind::IntegerTooLarge {
                 bytes: len,
                 offset: start,
-            });
+            }
+            .into());
         }
         let small = small(negative, &self.bytes[digits.clone()]);
         Ok(small.map_or(Number::Big { negative, digits }, Number::Small))

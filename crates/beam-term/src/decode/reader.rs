@@ -2,8 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{external, tree};
-use crate::{AtomRefs, DecodeError, Kind, Limits, Term};
+use super::{
+    external,
+    input::{truncated, unknown_tag},
+    tree,
+};
+use crate::{AtomRefs, DecodeError, DecodeErrorKind, Kind, Limits, Term};
 
 /// Reads terms one after another from encoded bytes: a pull parser, bounded by [`Limits`], that never recurses.
 ///
@@ -86,7 +90,7 @@ impl Reader {
     pub fn finish(&self) -> Result<(), DecodeError> {
         match self.remaining() {
             0 => Ok(()),
-            count => Err(DecodeError::TrailingBytes { count }),
+            count => Err(DecodeErrorKind::TrailingBytes { count }.into()),
         }
     }
 
@@ -95,11 +99,11 @@ impl Reader {
         let offset = self.position;
         let tag = match self.bytes.get(offset) {
             Some(&tag) => tag,
-            None => return Err(DecodeError::Truncated { offset }),
+            None => return Err(truncated(offset)),
         };
         match Kind::of(tag) {
             Some(kind) => Ok(kind),
-            None => Err(DecodeError::UnknownTag { tag, offset }),
+            None => Err(unknown_tag(tag, offset)),
         }
     }
 

@@ -5,6 +5,7 @@ use std::mem;
 use super::{
     binaries::Bits,
     containers::record_elements,
+    input::unknown_tag,
     lists::ListHead,
     nesting::{Elements, Nesting},
 };
@@ -38,7 +39,7 @@ impl Reader {
     }
 
     /// Passes over a scalar or the head of a container, and tells what follows.
-    #[inline]
+    #[inline(always)]
     fn skip_head(&mut self) -> Result<Elements, DecodeError> {
         let start = self.position;
         let tag = self.tag()?;
@@ -97,13 +98,13 @@ impl Reader {
                 let (fields, _) = self.record_after(start)?;
                 return Ok(Elements::of(record_elements(fields)));
             }
-            _ => return Err(DecodeError::UnknownTag { tag, offset: start }),
+            _ => return Err(unknown_tag(tag, start)),
         }
         Ok(Elements::of(0))
     }
 
     /// Passes over a node and so many bytes of numbers.
-    #[inline]
+    #[inline(always)]
     fn skip_identifier(&mut self, numbers: usize) -> Result<(), DecodeError> {
         self.skip_inner_atom()?;
         self.take(numbers).map(|_| ())

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::{binaries::Bits, lists::ListHead};
+use super::{binaries::Bits, input::unknown_tag, lists::ListHead};
 use crate::{
     Atom, BitString, Closure, DecodeError, Float, Integer, Pid, Port, Reader, Reference, tag,
 };
@@ -125,17 +125,14 @@ impl Reader {
                 let rest = self.local_after(start)?;
                 Token::Local(self.shared(&rest))
             }
-            _ => return Err(DecodeError::UnknownTag { tag, offset: start }),
+            _ => return Err(unknown_tag(tag, start)),
         })
     }
 
     /// All the rest of the input, if a term in a local format may start there.
     pub(super) fn local_after(&mut self, start: usize) -> Result<Range<usize>, DecodeError> {
         if start > 0 {
-            return Err(DecodeError::UnknownTag {
-                tag: tag::LOCAL_EXT,
-                offset: start,
-            });
+            return Err(unknown_tag(tag::LOCAL_EXT, start));
         }
         self.take(self.remaining())
     }

@@ -2,8 +2,11 @@
 
 use std::mem;
 
-use super::{input::Checkpoint, limits::MAX_TREE_DEPTH};
-use crate::{Closure, DecodeError, Fun, Map, Opaque, Reader, Term, Token};
+use super::{
+    input::{Checkpoint, truncated},
+    limits::MAX_TREE_DEPTH,
+};
+use crate::{Closure, DecodeError, DecodeErrorKind, Fun, Map, Opaque, Reader, Term, Token};
 
 /// Reads one term.
 pub(super) fn read(reader: &mut Reader) -> Result<Term, DecodeError> {
@@ -26,7 +29,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Term, DecodeError> {
         };
         claimed = (claimed - 1).saturating_add(opened.left);
         if claimed > reader.remaining() {
-            return Err(DecodeError::Truncated { offset: start });
+            return Err(truncated(start));
         }
         let depth = open.len();
         match (open.last_mut(), &opened.container) {
@@ -41,7 +44,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Term, DecodeError> {
                 elements.reserve(opened.left.min(PREALLOCATED));
                 *left = opened.left;
             }
-            _ if depth == limit => return Err(DecodeError::TooDeep { limit }),
+            _ if depth == limit => return Err(DecodeErrorKind::TooDeep { limit }.into()),
             _ => open.push(opened),
         }
     }
@@ -158,7 +161,7 @@ impl Container {
             Self::Tuple(elements) => Term::Tuple(elements),
             Self::List(elements) => Term::List(elements),
             Self::Map { entries, .. } => {
-                let map = Map::from_unique(entries).ok_or(DecodeError::Malformed {
+                let map = Map::from_unique(entries).ok_or(DecodeErrorKind::Malformed {
                     reason: "the end of a map that has a key twice",
                     offset,
                 })?;

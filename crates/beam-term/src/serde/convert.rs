@@ -61,7 +61,7 @@ pub fn from_term<T: DeserializeOwned>(term: &Term) -> Result<T, DecodeError> {
     let mut buffer = BytesMut::new();
     Writer::new(&mut buffer)
         .term(term)
-        .map_err(serde::de::Error::custom)?;
+        .map_err(<DecodeError as serde::de::Error>::custom)?;
     Reader::new(buffer).deserialize()
 }
 

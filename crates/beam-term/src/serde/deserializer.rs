@@ -8,7 +8,7 @@ use serde::{
 };
 
 use crate::{
-    DecodeError, Integer, Kind, Reader,
+    DecodeError, DecodeErrorKind, Integer, Kind, Reader,
     decode::{ListHead, Number},
     serde::{
         elements::{Elements, Unread},
@@ -230,7 +230,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
         let offset = self.reader.position();
         let number = self.reader.number()?;
         self.visit_number(&number, visitor)
-            .unwrap_or(Err(DecodeError::IntegerOutOfRange { offset }))
+            .unwrap_or_else(|_| Err(DecodeErrorKind::IntegerOutOfRange { offset }.into()))
     }
 
     fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -276,10 +276,11 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
         if (value as f32).is_finite() {
             visitor.visit_f64(value)
         } else {
-            Err(DecodeError::Malformed {
+            Err(DecodeErrorKind::Malformed {
                 reason: "a number that is out of the range of an f32",
                 offset,
-            })
+            }
+            .into())
         }
     }
 
@@ -291,7 +292,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
                 Number::Small(value) => visitor.visit_f64(value as f64),
                 big => match self.float_of(&big) {
                     Some(value) => visitor.visit_f64(value),
-                    None => Err(DecodeError::IntegerOutOfRange { offset }),
+                    None => Err(DecodeErrorKind::IntegerOutOfRange { offset }.into()),
                 },
             },
             _ => Err(self.reader.unexpected("a number", offset)),
@@ -303,7 +304,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
         match self.reader.peek_kind()? {
             Kind::Integer => match char::from_u32(self.reader.integer()?) {
                 Some(character) => visitor.visit_char(character),
-                None => Err(DecodeError::IntegerOutOfRange { offset }),
+                None => Err(DecodeErrorKind::IntegerOutOfRange { offset }.into()),
             },
             Kind::Binary => {
                 let range = self.reader.binary_range()?;

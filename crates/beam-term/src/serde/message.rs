@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use crate::{DecodeError, EncodeError};
+use crate::{DecodeError, DecodeErrorKind, EncodeError};
 
 impl serde::de::Error for DecodeError {
     /// Types tend to quote what they refuse, which is as long as a peer likes; the message is cut.
@@ -12,7 +12,7 @@ impl serde::de::Error for DecodeError {
         if write!(text, "{message}").is_err() {
             text.0.push('…');
         }
-        Self::Message(text.0.into())
+        DecodeErrorKind::Message(text.0.into()).into()
     }
 }
 

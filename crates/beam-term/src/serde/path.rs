@@ -1,6 +1,6 @@
 //! Where inside a value an error is.
 
-use crate::{DecodeError, Reader, Token};
+use crate::{DecodeError, DecodeErrorKind, Reader, Token};
 
 impl DecodeError {
     /// The same error, in the element of that index.
@@ -36,21 +36,18 @@ impl DecodeError {
             }
             None => step,
         };
-        match self {
+        let (path, source) = match self.kind() {
             // A path can be as long as a peer likes; its innermost steps say the most.
-            Self::Inside { path, source } if path.len() + step.len() < MAX_PATH_BYTES => {
+            DecodeErrorKind::Inside { path, source }
+                if path.len() + step.len() < MAX_PATH_BYTES =>
+            {
                 let separator = if path.starts_with('[') { "" } else { "." };
-                Self::Inside {
-                    path: format!("{step}{separator}{path}"),
-                    source,
-                }
+                (format!("{step}{separator}{path}"), source.clone())
             }
-            Self::Inside { .. } => self,
-            source => Self::Inside {
-                path: step.to_owned(),
-                source: Box::new(source),
-            },
-        }
+            DecodeErrorKind::Inside { .. } => return self,
+            _ => (step.to_owned(), self),
+        };
+        DecodeErrorKind::Inside { path, source }.into()
     }
 }
 

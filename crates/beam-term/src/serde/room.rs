@@ -1,6 +1,6 @@
 //! The bounds of nested values.
 
-use crate::{DecodeError, Reader};
+use crate::{DecodeError, DecodeErrorKind, Reader};
 
 /// What the containers around a value leave to it: levels, and bytes that they do not claim for their own elements.
 #[derive(Clone, Copy)]
@@ -23,7 +23,7 @@ impl Room {
         if terms == 0 {
             return Ok(self);
         }
-        let levels = self.levels.checked_sub(1).ok_or(DecodeError::TooDeep {
+        let levels = self.levels.checked_sub(1).ok_or(DecodeErrorKind::TooDeep {
             limit: limit(reader),
         })?;
         let room = Self { levels, ..self };
@@ -34,9 +34,10 @@ impl Room {
     /// Refuses terms that cannot be there.
     pub(super) fn check(self, terms: usize, reader: &Reader) -> Result<(), DecodeError> {
         if self.claimed.saturating_add(terms) > reader.remaining() {
-            return Err(DecodeError::Truncated {
+            return Err(DecodeErrorKind::Truncated {
                 offset: reader.position(),
-            });
+            }
+            .into());
         }
         Ok(())
     }

@@ -2,13 +2,16 @@
 
 use std::str;
 
-use crate::{DecodeError, Reader};
+use crate::{DecodeError, DecodeErrorKind, Reader};
 
 /// The text that bytes are.
 pub(super) fn utf8(bytes: &[u8], offset: usize) -> Result<&str, DecodeError> {
-    str::from_utf8(bytes).map_err(|_| DecodeError::Malformed {
-        reason: "text that is not UTF-8",
-        offset,
+    str::from_utf8(bytes).map_err(|_| {
+        DecodeErrorKind::Malformed {
+            reason: "text that is not UTF-8",
+            offset,
+        }
+        .into()
     })
 }
 
@@ -18,7 +21,7 @@ pub(super) fn charlist(reader: &mut Reader) -> Result<String, DecodeError> {
     reader.for_each(|reader| {
         let offset = reader.position();
         let character = char::from_u32(reader.integer()?);
-        text.push(character.ok_or(DecodeError::IntegerOutOfRange { offset })?);
+        text.push(character.ok_or(DecodeErrorKind::IntegerOutOfRange { offset })?);
         Ok(())
     })?;
     Ok(text)

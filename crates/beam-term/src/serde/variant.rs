@@ -1,7 +1,8 @@
 //! Reading the variants of enums.
 
 use serde::de::{
-    DeserializeSeed, Deserializer as _, EnumAccess, Error, IntoDeserializer, VariantAccess, Visitor,
+    DeserializeSeed, Deserializer as _, EnumAccess, Error, VariantAccess, Visitor,
+    value::StrDeserializer,
 };
 
 use crate::{
@@ -94,7 +95,7 @@ impl<'de> EnumAccess<'de> for Variant<'_> {
             "error" if self.has("Err") => "Err",
             name => name,
         };
-        let value = seed.deserialize(name.into_deserializer())?;
+        let value = seed.deserialize(StrDeserializer::<DecodeError>::new(name))?;
         Ok((value, self))
     }
 }
