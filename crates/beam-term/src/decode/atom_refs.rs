@@ -14,6 +14,12 @@ impl AtomRefs {
         self.0.as_ref()?.get(usize::from(index))
     }
 
+    /// How many atoms there are.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |atoms| atoms.len())
+    }
+
     /// Whether there is no atom to refer to.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()

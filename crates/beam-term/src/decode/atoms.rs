@@ -2,27 +2,30 @@
 
 use std::{ops::Range, str};
 
-use super::input::malformed;
+use super::{common, input::malformed};
 use crate::{Atom, DecodeError, DecodeErrorKind, Reader, tag};
 
 impl Reader {
     /// Reads an atom.
     #[inline]
     pub fn atom(&mut self) -> Result<Atom, DecodeError> {
+        common::read!(self, atom, any_atom)
+    }
+
+    #[inline(never)]
+    fn any_atom(&mut self) -> Result<Atom, DecodeError> {
         let start = self.position;
         let tag = self.tag()?;
         self.atom_after(tag, start)
     }
 
     /// Reads an atom that is a part of another scalar.
-    #[inline(always)]
     pub(super) fn inner_atom(&mut self) -> Result<Atom, DecodeError> {
         let start = self.position;
         let tag = self.byte()?;
         self.atom_after(tag, start)
     }
 
-    #[inline(always)]
     pub(super) fn atom_after(&mut self, tag: u8, start: usize) -> Result<Atom, DecodeError> {
         if tag == tag::ATOM_CACHE_REF {
             return self.cached(start).cloned();

@@ -1,12 +1,17 @@
 //! The heads of tuples, maps and native records.
 
-use super::input::malformed;
+use super::{common, input::malformed};
 use crate::{DecodeError, DecodeErrorKind, Reader, encode::MAX_ARITY, tag};
 
 impl Reader {
     /// Opens a tuple and tells how many elements follow.
     #[inline]
     pub fn tuple(&mut self) -> Result<usize, DecodeError> {
+        common::read!(self, tuple, any_tuple)
+    }
+
+    #[inline(never)]
+    fn any_tuple(&mut self) -> Result<usize, DecodeError> {
         let start = self.position;
         let tag = self.tag()?;
         self.tuple_after(tag, start)

@@ -1,17 +1,22 @@
 //! Process identifiers, ports and references.
 
-use super::input::malformed;
+use super::{common, input::malformed};
 use crate::{DecodeError, Pid, Port, Reader, Reference, tag};
 
 impl Reader {
     /// Reads a process identifier.
+    #[inline]
     pub fn pid(&mut self) -> Result<Pid, DecodeError> {
+        common::read!(self, pid, any_pid)
+    }
+
+    #[inline(never)]
+    fn any_pid(&mut self) -> Result<Pid, DecodeError> {
         let start = self.position;
         let tag = self.tag()?;
         self.pid_after(tag, start)
     }
 
-    #[inline]
     pub(super) fn pid_after(&mut self, tag: u8, start: usize) -> Result<Pid, DecodeError> {
         let short_creation = match tag {
             tag::NEW_PID_EXT => false,
@@ -48,13 +53,18 @@ impl Reader {
     }
 
     /// Reads a reference.
+    #[inline]
     pub fn reference(&mut self) -> Result<Reference, DecodeError> {
+        common::read!(self, reference, any_reference)
+    }
+
+    #[inline(never)]
+    fn any_reference(&mut self) -> Result<Reference, DecodeError> {
         let start = self.position;
         let tag = self.tag()?;
         self.reference_after(tag, start)
     }
 
-    #[inline]
     pub(super) fn reference_after(
         &mut self,
         tag: u8,

@@ -40,6 +40,7 @@ pub enum Kind {
 
 impl Kind {
     /// What a tag stands for.
+    #[inline]
     pub(crate) fn of(tag: u8) -> Option<Self> {
         Some(match tag {
             tag::SMALL_INTEGER_EXT | tag::INTEGER_EXT | tag::SMALL_BIG_EXT | tag::LARGE_BIG_EXT => {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::input::malformed;
+use super::{common, input::malformed};
 use crate::{DecodeError, Reader, tag};
 
 /// How a list begins.
@@ -20,10 +20,16 @@ impl Reader {
     ///
     /// For lists of a known shape. One that holds nothing but small integers may come in a form that has no elements to
     /// read, and is refused; [`for_each`](Self::for_each) reads any list.
+    #[inline]
     pub fn list(&mut self) -> Result<usize, DecodeError> {
+        common::read!(self, list, any_list)
+    }
+
+    #[inline(never)]
+    fn any_list(&mut self) -> Result<usize, DecodeError> {
         loop {
             let start = self.position;
-            match self.list_head()? {
+            match self.any_list_head()? {
                 ListHead::Nil => return Ok(0),
                 // Such a list is its tail.
                 ListHead::List(0) => {}
@@ -36,7 +42,13 @@ impl Reader {
     }
 
     /// Reads `[]`, or the end of a proper list.
+    #[inline]
     pub fn nil(&mut self) -> Result<(), DecodeError> {
+        common::read!(self, nil, any_nil)
+    }
+
+    #[inline(never)]
+    fn any_nil(&mut self) -> Result<(), DecodeError> {
         match self.list()? {
             0 => Ok(()),
             _ => Err(malformed(
@@ -84,6 +96,11 @@ impl Reader {
     /// Reads how a list begins.
     #[inline]
     pub(crate) fn list_head(&mut self) -> Result<ListHead, DecodeError> {
+        common::read!(self, list => |len| ListHead::List(len), any_list_head)
+    }
+
+    #[inline(never)]
+    fn any_list_head(&mut self) -> Result<ListHead, DecodeError> {
         let start = self.position;
         let tag = self.tag()?;
         self.list_after(tag, start)
@@ -109,6 +126,11 @@ impl Reader {
 
     /// Reads how a list goes on in its tail; refuses an improper one.
     pub(crate) fn tail(&mut self) -> Result<ListHead, DecodeError> {
+        common::read!(self, nil => |_end| ListHead::Nil, any_tail)
+    }
+
+    #[inline(never)]
+    fn any_tail(&mut self) -> Result<ListHead, DecodeError> {
         let start = self.position;
         match self.tag()? {
             tag @ (tag::NIL_EXT | tag::LIST_EXT | tag::STRING_EXT) => self.list_after(tag, start),

@@ -5,6 +5,7 @@
 mod atom_refs;
 mod atoms;
 mod binaries;
+mod common;
 mod containers;
 mod error;
 mod external;

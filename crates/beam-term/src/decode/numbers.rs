@@ -4,7 +4,7 @@ use std::{ops::Range, str};
 
 use num_bigint::{BigInt, Sign};
 
-use super::input::malformed;
+use super::{common, input::malformed};
 use crate::{DecodeError, DecodeErrorKind, Float, Integer, IntegerOutOfRange, Reader, tag};
 
 /// An integer as it is encoded.
@@ -33,14 +33,24 @@ impl Reader {
         T: TryFrom<Integer, Error = IntegerOutOfRange>,
     {
         let offset = self.position;
-        let number = self.number()?;
-        T::try_from(self.resolve(&number))
-            .map_err(|_| DecodeErrorKind::IntegerOutOfRange { offset }.into())
+        let value: Integer = common::read!(self, integer => |small| small.into(), any_integer)?;
+        T::try_from(value).map_err(|_| DecodeErrorKind::IntegerOutOfRange { offset }.into())
+    }
+
+    #[inline(never)]
+    fn any_integer(&mut self) -> Result<Integer, DecodeError> {
+        let number = self.any_number()?;
+        Ok(self.resolve(&number))
     }
 
     /// Reads an integer as it is encoded.
     #[inline]
     pub(crate) fn number(&mut self) -> Result<Number, DecodeError> {
+        common::read!(self, integer => |small| Number::Small(small.into()), any_number)
+    }
+
+    #[inline(never)]
+    fn any_number(&mut self) -> Result<Number, DecodeError> {
         let start = self.position;
         let tag = self.tag()?;
         self.number_after(tag, start)

@@ -57,6 +57,7 @@ impl RawTerm {
     }
 
     /// A reader of this term, with the limits that it was checked against.
+    #[inline]
     pub fn reader(&self) -> Reader {
         Reader::new(self.encoded.clone())
             .with_atoms(self.atoms.clone())

@@ -39,6 +39,7 @@ pub struct Reader {
 
 impl Reader {
     /// Reads terms that no version byte precedes, as in a distribution message.
+    #[inline]
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         let limits = Limits::default();
         Self {
@@ -58,6 +59,7 @@ impl Reader {
     }
 
     /// Sets the atoms that the terms may refer to; none otherwise.
+    #[inline]
     pub fn with_atoms(mut self, atoms: AtomRefs) -> Self {
         self.atoms = atoms;
         self
@@ -65,6 +67,7 @@ impl Reader {
 
     /// Sets the limits; the default ones otherwise. Depth is counted within each term that is read, skipped or decoded at
     /// once; elements over all that is read.
+    #[inline]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self.elements_left = limits.elements;
@@ -72,16 +75,19 @@ impl Reader {
     }
 
     /// How many bytes were read.
+    #[inline]
     pub fn position(&self) -> usize {
         self.position
     }
 
     /// How many bytes are left.
+    #[inline]
     pub fn remaining(&self) -> usize {
         self.bytes.len() - self.position
     }
 
     /// Whether all bytes were read.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.remaining() == 0
     }
@@ -95,6 +101,7 @@ impl Reader {
     }
 
     /// What the next term is by its tag, without reading it.
+    #[inline]
     pub fn peek_kind(&self) -> Result<Kind, DecodeError> {
         let offset = self.position;
         let tag = match self.bytes.get(offset) {

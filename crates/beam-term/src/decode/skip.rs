@@ -2,8 +2,11 @@
 
 use std::mem;
 
+use bytes::Buf;
+
 use super::{
     binaries::Bits,
+    common,
     containers::record_elements,
     input::unknown_tag,
     lists::ListHead,
@@ -13,7 +16,22 @@ use crate::{DecodeError, RawTerm, Reader, tag};
 
 impl Reader {
     /// Passes over a term, checked as if it had been read, but for keys that a map has twice.
+    #[inline]
     pub fn skip(&mut self) -> Result<(), DecodeError> {
+        let most = COMMON_TERMS.min(self.limits.depth).min(self.elements_left);
+        match common::skip(self.unread(), most, self.atoms.len()) {
+            Some((terms, rest)) => {
+                self.position = self.bytes.len() - rest.len();
+                self.elements_left -= terms;
+                Ok(())
+            }
+            None => self.skip_any(),
+        }
+    }
+
+    /// Passes over a term of any length and kind, and tells what is wrong with it.
+    #[inline(never)]
+    fn skip_any(&mut self) -> Result<(), DecodeError> {
         let elements = self.skip_head()?;
         if elements.count == 0 {
             return Ok(());
@@ -36,6 +54,23 @@ impl Reader {
         let raw = RawTerm::new(encoded, self.atoms.clone(), self.limits, self.records);
         self.records |= records_before;
         Ok(raw)
+    }
+
+    /// The same for the last term: it takes the input over rather than share it.
+    ///
+    /// Fails if there are bytes after the term.
+    pub fn into_raw(mut self) -> Result<RawTerm, DecodeError> {
+        let start = self.position;
+        self.records = false;
+        self.skip()?;
+        self.finish()?;
+        self.bytes.advance(start);
+        Ok(RawTerm::new(
+            self.bytes,
+            self.atoms,
+            self.limits,
+            self.records,
+        ))
     }
 
     /// Passes over a scalar or the head of a container, and tells what follows.
@@ -108,5 +143,76 @@ impl Reader {
     fn skip_identifier(&mut self, numbers: usize) -> Result<(), DecodeError> {
         self.skip_inner_atom()?;
         self.take(numbers).map(|_| ())
+    }
+}
+
+/// Terms of up to so many elements, inner ones included, are passed over the short way.
+const COMMON_TERMS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Atom, AtomRefs, DecodeErrorKind, Limits};
+
+    /// A list of the common kinds, and of others.
+    const COMMON: &[u8] = b"l\0\0\0\x09a\x07b\xff\xff\xff\xfew\x02okw\0R\0\
+        h\x02w\x16a_name_of_22_character\x6am\0\0\0\x03abct\0\0\0\x01a\x01a\x02\
+        XR\0\0\0\0\x01\0\0\0\0\0\0\0\x07Z\0\x03w\x08a@host.xa\0\0\0\x07\0\0\0\x01\0\0\0\x02\0\0\0\x03j";
+    const OTHERS: &[u8] = b"h\x05F\x3f\xf0\0\0\0\0\0\0n\x01\0\x80k\0\x02abw\x02\xc3\xa9s\x01x";
+
+    #[test]
+    fn the_short_way_leads_where_the_long_one_does() {
+        for whole in [COMMON, OTHERS] {
+            assert_eq!(both_ways(whole.to_vec()), Ok(()));
+            for at in 0..whole.len() {
+                let _ = both_ways(whole[..at].to_vec());
+                for byte in 0..=255 {
+                    let mut damaged = whole.to_vec();
+                    damaged[at] = byte;
+                    let _ = both_ways(damaged);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn terms_beyond_the_short_way_are_passed_over_all_the_same() {
+        let many = [b"l\0\0\0\xc8".to_vec(), b"a\x07".repeat(200), b"j".to_vec()].concat();
+        assert_eq!(both_ways(many), Ok(()));
+        let nested = [b"h\x01".repeat(100), b"j".to_vec()].concat();
+        assert_eq!(both_ways(nested), Ok(()));
+    }
+
+    #[test]
+    fn the_short_way_is_no_way_around_limits() {
+        let nested = [b"h\x01".repeat(9), b"j".to_vec()].concat();
+        let limits = Limits {
+            depth: 8,
+            ..Limits::default()
+        };
+        let too_deep = Reader::new(nested.clone()).with_limits(limits).skip();
+        assert_eq!(too_deep, Err(DecodeErrorKind::TooDeep { limit: 8 }.into()));
+
+        let limits = Limits {
+            elements: 9,
+            ..Limits::default()
+        };
+        let too_many = Reader::new(nested).with_limits(limits).skip();
+        let expected = DecodeErrorKind::TooManyElements { limit: 9 };
+        assert_eq!(too_many, Err(expected.into()));
+    }
+
+    /// Passes over a term the short way, if there is one, and the long way.
+    fn both_ways(encoded: Vec<u8>) -> Result<(), DecodeError> {
+        let atoms: AtomRefs = [Atom::from_static("a@h")].into_iter().collect();
+        let mut short = Reader::new(encoded).with_atoms(atoms);
+        let mut long = short.clone();
+        let result = short.skip();
+        assert_eq!(result, long.skip_any());
+        if result.is_ok() {
+            assert_eq!(short.position, long.position);
+            assert_eq!(short.elements_left, long.elements_left);
+        }
+        result
     }
 }

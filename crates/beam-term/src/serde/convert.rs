@@ -75,6 +75,7 @@ impl Writer<'_> {
 
 impl Reader {
     /// Reads a value; see the [module `serde`](crate::serde) for the terms that it may be.
+    #[inline]
     pub fn deserialize<T: DeserializeOwned>(&mut self) -> Result<T, DecodeError> {
         T::deserialize(Deserializer::new(self))
     }

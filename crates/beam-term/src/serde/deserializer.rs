@@ -29,11 +29,13 @@ pub(super) struct Deserializer<'r> {
 }
 
 impl<'r> Deserializer<'r> {
+    #[inline]
     pub(super) fn new(reader: &'r mut Reader) -> Self {
         let room = Room::of(reader);
         Self::within(reader, room)
     }
 
+    #[inline]
     pub(super) fn within(reader: &'r mut Reader, room: Room) -> Self {
         Self {
             reader,
@@ -51,6 +53,7 @@ impl<'r> Deserializer<'r> {
     }
 
     /// Visits a list by its head, which was read.
+    #[inline]
     fn visit_list<'de, V: Visitor<'de>>(
         self,
         head: ListHead,
@@ -70,6 +73,7 @@ impl<'r> Deserializer<'r> {
         Elements::new(self.reader, self.room, Unread::Bytes(bytes)).visit(visitor)
     }
 
+    #[inline]
     fn visit_tuple<'de, V: Visitor<'de>>(
         self,
         arity: usize,
@@ -233,38 +237,47 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
             .unwrap_or_else(|_| Err(DecodeErrorKind::IntegerOutOfRange { offset }.into()))
     }
 
+    #[inline]
     fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_i64(visitor)
     }
 
+    #[inline]
     fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_i64(visitor)
     }
 
+    #[inline]
     fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_i64(visitor)
     }
 
+    #[inline]
     fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_i64(visitor)
     }
 
+    #[inline]
     fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_i64(visitor)
     }
 
+    #[inline]
     fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_i64(visitor)
     }
 
+    #[inline]
     fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_i64(visitor)
     }
 
+    #[inline]
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_i64(visitor)
     }
 
+    #[inline]
     fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_i64(visitor)
     }
@@ -380,6 +393,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
         handoff::hand(handed, || visitor.visit_unit())
     }
 
+    #[inline]
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.reader.peek_kind()? {
             Kind::Binary => self.visit_binary(visitor),
@@ -390,6 +404,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
         }
     }
 
+    #[inline]
     fn deserialize_tuple<V: Visitor<'de>>(
         self,
         len: usize,

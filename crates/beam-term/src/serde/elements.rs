@@ -31,6 +31,7 @@ pub(super) enum Unread {
 }
 
 impl<'r> Elements<'r> {
+    #[inline]
     pub(super) fn new(reader: &'r mut Reader, room: Room, unread: Unread) -> Self {
         Self {
             reader,
@@ -41,6 +42,7 @@ impl<'r> Elements<'r> {
     }
 
     /// Lets the visitor read the elements, which must be all of them.
+    #[inline]
     pub(super) fn visit<'de, V: Visitor<'de>>(
         mut self,
         visitor: V,
@@ -57,7 +59,15 @@ impl<'r> Elements<'r> {
     }
 
     /// At the end of a list, goes on with its tail.
+    #[inline]
     fn follow_tail(&mut self) -> Result<(), DecodeError> {
+        match self.unread {
+            Unread::List(0) => self.read_tail(),
+            _ => Ok(()),
+        }
+    }
+
+    fn read_tail(&mut self) -> Result<(), DecodeError> {
         while let Unread::List(0) = self.unread {
             self.unread = match self.reader.tail()? {
                 ListHead::Nil => Unread::Nothing,
@@ -71,6 +81,7 @@ impl<'r> Elements<'r> {
         Ok(())
     }
 
+    #[inline]
     fn len(&self) -> usize {
         match &self.unread {
             Unread::Nothing => 0,
@@ -79,6 +90,7 @@ impl<'r> Elements<'r> {
         }
     }
 
+    #[inline]
     fn read<'de, T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
@@ -116,6 +128,7 @@ impl<'r> Elements<'r> {
 impl<'de> SeqAccess<'de> for &mut Elements<'_> {
     type Error = DecodeError;
 
+    #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,

@@ -11,6 +11,7 @@ pub(super) struct Room {
 
 impl Room {
     /// All that a reader may use.
+    #[inline]
     pub(super) fn of(reader: &Reader) -> Self {
         Self {
             levels: limit(reader),
@@ -19,6 +20,7 @@ impl Room {
     }
 
     /// The room inside a container of so many terms; refused if it is too deep, or if all that is claimed cannot be there.
+    #[inline]
     pub(super) fn inside(self, terms: usize, reader: &Reader) -> Result<Self, DecodeError> {
         if terms == 0 {
             return Ok(self);
@@ -32,6 +34,7 @@ impl Room {
     }
 
     /// Refuses terms that cannot be there.
+    #[inline]
     pub(super) fn check(self, terms: usize, reader: &Reader) -> Result<(), DecodeError> {
         if self.claimed.saturating_add(terms) > reader.remaining() {
             return Err(DecodeErrorKind::Truncated {
@@ -43,6 +46,7 @@ impl Room {
     }
 
     /// The room of an element, of a container that claims so many terms more.
+    #[inline]
     pub(super) fn beside(self, terms: usize) -> Self {
         Self {
             claimed: self.claimed.saturating_add(terms),
@@ -51,6 +55,7 @@ impl Room {
     }
 }
 
+#[inline]
 fn limit(reader: &Reader) -> usize {
     let limits = reader.limits();
     limits.recursion.min(limits.depth)

@@ -80,23 +80,25 @@ impl Atom {
 
     /// The atom of the first `len` bytes, if they are short ASCII: nearly every atom of a message is.
     ///
-    /// More bytes than these make it faster, as it then copies and looks at a fixed number of them.
-    #[inline]
+    /// More bytes than these make it faster, as it then copies a fixed number of them.
+    #[inline(always)]
     pub(crate) fn short_ascii(input: &[u8], len: usize) -> Option<Self> {
-        let bytes = match input.first_chunk() {
-            _ if len > INLINE => return None,
-            Some(chunk) => *chunk,
-            None => {
-                let mut bytes = [0; INLINE];
-                bytes[..len].copy_from_slice(input.get(..len)?);
-                bytes
-            }
-        };
-        if !starts_with_ascii(&bytes, len) {
+        let text = input.get(..len)?;
+        if !Self::is_short_ascii(text) {
             return None;
         }
+        let bytes = match input.first_chunk() {
+            Some(chunk) => *chunk,
+            None => padded(text),
+        };
         let len = len as u8;
         Some(Self(Repr::Local(Local::Inline { len, bytes })))
+    }
+
+    /// Whether all of a text is short ASCII.
+    #[inline(always)]
+    pub(crate) fn is_short_ascii(text: &[u8]) -> bool {
+        text.len() <= INLINE && is_ascii(text)
     }
 
     /// An atom of `text`, in place if it is short, else as the slice that `share` gives.
@@ -227,20 +229,34 @@ impl Local {
 /// How many bytes of text fit in place.
 const INLINE: usize = 22;
 
-/// Whether the first `len` bytes are ASCII.
-#[inline]
-fn starts_with_ascii(bytes: &[u8; INLINE], len: usize) -> bool {
-    const HIGH_BITS: u128 = u128::from_le_bytes([0x80; WORD]);
-    const WORD: usize = 16;
+/// A text that is short.
+#[inline(never)]
+fn padded(text: &[u8]) -> [u8; INLINE] {
+    let mut bytes = [0; INLINE];
+    if let Some(place) = bytes.get_mut(..text.len()) {
+        place.copy_from_slice(text);
+    }
+    bytes
+}
 
-    let Some((word, rest)) = bytes.split_first_chunk::<WORD>() else {
-        return false;
-    };
-    let in_word = len.min(WORD);
-    let counted = u128::MAX
-        .checked_shr(8 * (WORD - in_word) as u32)
-        .unwrap_or(0);
-    u128::from_le_bytes(*word) & counted & HIGH_BITS == 0 && rest[..len - in_word].is_ascii()
+/// Whether up to 24 bytes are ASCII, by words that overlap.
+#[inline(always)]
+fn is_ascii(text: &[u8]) -> bool {
+    const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
+
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let middle = text
+            .get(8..16)
+            .and_then(<[u8]>::first_chunk)
+            .unwrap_or(first);
+        let [first, middle, last] = [first, middle, last].map(|word| u64::from_le_bytes(*word));
+        return (first | middle | last) & HIGH_BITS == 0;
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let [first, last] = [first, last].map(|word| u32::from_le_bytes(*word));
+        return (first | last) & HIGH_BITS as u32 == 0;
+    }
+    text.iter().all(u8::is_ascii)
 }
 
 /// How many characters a UTF-8 text has: the bytes that do not continue a character.

@@ -19,6 +19,7 @@ pub struct Integer(Repr);
 
 impl Integer {
     /// The value, if it fits.
+    #[inline]
     pub fn as_i64(&self) -> Option<i64> {
         match &self.0 {
             Repr::Small(value) => Some(*value),
@@ -70,6 +71,7 @@ impl PartialOrd for Integer {
 macro_rules! small {
     ($($type:ty),*) => {$(
         impl From<$type> for Integer {
+            #[inline]
             fn from(value: $type) -> Self {
                 Self(Repr::Small(i64::from(value)))
             }
@@ -82,6 +84,7 @@ macro_rules! small {
 macro_rules! wide {
     ($($type:ty),*) => {$(
         impl From<$type> for Integer {
+            #[inline]
             fn from(value: $type) -> Self {
                 match i64::try_from(value) {
                     Ok(small) => Self(Repr::Small(small)),
@@ -99,6 +102,7 @@ macro_rules! try_into {
         impl TryFrom<&Integer> for $type {
             type Error = IntegerOutOfRange;
 
+            #[inline]
             fn try_from(integer: &Integer) -> Result<Self, IntegerOutOfRange> {
                 match &integer.0 {
                     Repr::Small(value) => Self::try_from(*value).map_err(|_| IntegerOutOfRange),
@@ -112,6 +116,7 @@ macro_rules! try_into {
         impl TryFrom<Integer> for $type {
             type Error = IntegerOutOfRange;
 
+            #[inline]
             fn try_from(integer: Integer) -> Result<Self, IntegerOutOfRange> {
                 Self::try_from(&integer)
             }

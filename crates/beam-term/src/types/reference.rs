@@ -40,6 +40,17 @@ impl Reference {
         }
     }
 
+    /// A reference of three words.
+    #[inline]
+    pub(crate) fn of_three(node: Atom, creation: u32, [first, second, third]: [u32; 3]) -> Self {
+        Self {
+            node,
+            creation,
+            len: 3,
+            ids: [first, second, third, 0, 0],
+        }
+    }
+
     /// The node that made it.
     pub fn node(&self) -> &Atom {
         &self.node
