@@ -37,6 +37,7 @@ use beam_term::{Reader, Writer};
 
 use crate::Flags;
 
+pub(crate) use self::operation::Head;
 pub use self::{
     error::{ControlDecodeError, ControlEncodeError},
     exit::{Exit, Exit2},
@@ -103,59 +104,59 @@ impl Control {
         }
     }
 
-    /// Reads a control message, all but the reason where that is inside, and tells whether it is.
-    pub(crate) fn decode(reader: &mut Reader) -> Result<(Self, bool), ControlDecodeError> {
-        let elements = reader.tuple()?;
-        let operation = reader.integer()?;
-        let control = match operation::elements(operation) {
-            Some(_) if operation == operation::ALTACT_SIG_SEND => altact::decode(elements, reader)?,
-            Some(expected) if elements == expected => Self::decode_known(operation, reader)?,
-            Some(_) => {
+    /// Reads what follows the head of a control message, all but the reason where that is inside.
+    ///
+    /// Each operation makes the whole result, so that what is large is not moved from hand to hand.
+    #[inline(never)]
+    pub(crate) fn decode(head: Head, reader: &mut Reader) -> Result<Self, ControlDecodeError> {
+        use operation::*;
+
+        let Head {
+            operation,
+            elements,
+        } = head;
+        match operation::elements(operation) {
+            Some(_) if operation == ALTACT_SIG_SEND => return altact::decode(elements, reader),
+            Some(expected) if elements != expected => {
                 return Err(ControlDecodeError::Elements {
                     operation,
                     elements,
                 });
             }
+            Some(_) => {}
             None => {
                 for _ in 1..elements {
                     reader.skip()?;
                 }
-                Self::Unknown(operation)
             }
-        };
-        Ok((control, operation::has_reason_inside(operation)))
-    }
-
-    fn decode_known(operation: i64, reader: &mut Reader) -> Result<Self, ControlDecodeError> {
-        use operation::*;
-
-        Ok(match operation {
-            LINK => Self::Link(Link::decode(reader)?),
-            UNLINK | UNLINK_ID => Self::Unlink(Unlink::decode(operation, reader)?),
-            UNLINK_ID_ACK => Self::UnlinkAck(UnlinkAck::decode(operation, reader)?),
+        }
+        match operation {
+            LINK => Link::decode(reader).map(Self::Link),
+            UNLINK | UNLINK_ID => Unlink::decode(operation, reader).map(Self::Unlink),
+            UNLINK_ID_ACK => UnlinkAck::decode(operation, reader).map(Self::UnlinkAck),
             EXIT | EXIT_TT | PAYLOAD_EXIT | PAYLOAD_EXIT_TT => {
-                Self::Exit(Exit::decode(operation, reader)?)
+                Exit::decode(operation, reader).map(Self::Exit)
             }
             EXIT2 | EXIT2_TT | PAYLOAD_EXIT2 | PAYLOAD_EXIT2_TT => {
-                Self::Exit2(Exit2::decode(operation, reader)?)
+                Exit2::decode(operation, reader).map(Self::Exit2)
             }
             SEND | REG_SEND | SEND_TT | REG_SEND_TT | SEND_SENDER | SEND_SENDER_TT | ALIAS_SEND
-            | ALIAS_SEND_TT => Self::Send(SendTo::decode(operation, reader)?),
-            GROUP_LEADER => Self::GroupLeader(GroupLeader::decode(reader)?),
-            MONITOR_P => Self::Monitor(Monitor::decode(operation, reader)?),
-            DEMONITOR_P => Self::Demonitor(Demonitor::decode(operation, reader)?),
+            | ALIAS_SEND_TT => SendTo::decode(operation, reader).map(Self::Send),
+            GROUP_LEADER => GroupLeader::decode(reader).map(Self::GroupLeader),
+            MONITOR_P => Monitor::decode(operation, reader).map(Self::Monitor),
+            DEMONITOR_P => Demonitor::decode(operation, reader).map(Self::Demonitor),
             MONITOR_P_EXIT | PAYLOAD_MONITOR_P_EXIT => {
-                Self::MonitorExit(MonitorExit::decode(operation, reader)?)
+                MonitorExit::decode(operation, reader).map(Self::MonitorExit)
             }
             SPAWN_REQUEST | SPAWN_REQUEST_TT => {
-                Self::SpawnRequest(SpawnRequest::decode(operation, reader)?)
+                SpawnRequest::decode(operation, reader).map(Self::SpawnRequest)
             }
             SPAWN_REPLY | SPAWN_REPLY_TT => {
-                Self::SpawnReply(SpawnReply::decode(operation, reader)?)
+                SpawnReply::decode(operation, reader).map(Self::SpawnReply)
             }
-            NODE_LINK => Self::NodeLink,
-            _ => Self::Unknown(operation),
-        })
+            NODE_LINK => Ok(Self::NodeLink),
+            _ => Ok(Self::Unknown(operation)),
+        }
     }
 
     /// Writes a control message, all but the reason where that is inside, which has to be written

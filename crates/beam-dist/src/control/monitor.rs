@@ -1,6 +1,6 @@
 //! Monitors: watching a process for its end.
 
-use beam_term::{Atom, Pid, Reader, Reference, Token, Writer};
+use beam_term::{Atom, Kind, Pid, Reader, Reference, Writer};
 
 use super::{ControlDecodeError, operation};
 use crate::Flags;
@@ -48,10 +48,11 @@ pub struct MonitorExit {
 }
 
 impl Target {
+    #[inline]
     fn decode(operation: i64, reader: &mut Reader) -> Result<Self, ControlDecodeError> {
-        match reader.token()? {
-            Token::Pid(pid) => Ok(Self::Pid(pid)),
-            Token::Atom(name) => Ok(Self::Name(name)),
+        match reader.peek_kind()? {
+            Kind::Pid => Ok(Self::Pid(reader.pid()?)),
+            Kind::Atom => Ok(Self::Name(reader.atom()?)),
             _ => Err(ControlDecodeError::Value {
                 operation,
                 element: "process",
@@ -104,6 +105,7 @@ impl Demonitor {
 }
 
 impl MonitorExit {
+    #[inline]
     pub(super) fn decode(operation: i64, reader: &mut Reader) -> Result<Self, ControlDecodeError> {
         Ok(Self {
             from: Target::decode(operation, reader)?,

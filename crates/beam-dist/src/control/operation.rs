@@ -1,5 +1,36 @@
 //! The numbers of the operations, by the names that the protocol gives them.
 
+use beam_term::Reader;
+
+use super::ControlDecodeError;
+
+/// How a control message begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(super) operation: i64,
+    /// How many elements the tuple has, the operation included.
+    pub(super) elements: usize,
+}
+
+impl Head {
+    #[inline]
+    pub(crate) fn decode(reader: &mut Reader) -> Result<Self, ControlDecodeError> {
+        Ok(Self {
+            elements: reader.tuple()?,
+            operation: reader.integer()?,
+        })
+    }
+
+    /// Whether the last element of the tuple is the reason that newer forms send as the payload.
+    #[inline]
+    pub(crate) fn has_reason_inside(self) -> bool {
+        matches!(
+            self.operation,
+            EXIT | EXIT_TT | EXIT2 | EXIT2_TT | MONITOR_P_EXIT
+        )
+    }
+}
+
 pub(super) const LINK: i64 = 1;
 pub(super) const SEND: i64 = 2;
 pub(super) const EXIT: i64 = 3;
@@ -58,12 +89,4 @@ pub(super) fn elements(operation: i64) -> Option<usize> {
         SPAWN_REQUEST_TT => 7,
         _ => return None,
     })
-}
-
-/// Whether the last element of the tuple is the reason that newer forms send as the payload.
-pub(super) fn has_reason_inside(operation: i64) -> bool {
-    matches!(
-        operation,
-        EXIT | EXIT_TT | EXIT2 | EXIT2_TT | MONITOR_P_EXIT
-    )
 }

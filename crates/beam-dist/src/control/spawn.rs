@@ -1,6 +1,6 @@
 //! Spawning on the other node: what `erpc` and `spawn/4` are built on.
 
-use beam_term::{Atom, EncodeError, Pid, Reader, Reference, Term, Token, Writer};
+use beam_term::{Atom, EncodeError, Kind, Pid, Reader, Reference, Term, Writer};
 
 use super::{ControlDecodeError, operation, token};
 
@@ -55,6 +55,7 @@ pub struct SpawnReply {
 }
 
 impl SpawnRequest {
+    #[inline]
     pub(super) fn decode(operation: i64, reader: &mut Reader) -> Result<Self, ControlDecodeError> {
         let request = reader.reference()?;
         let from = reader.pid()?;
@@ -99,21 +100,32 @@ impl SpawnOptions {
     fn decode(reader: &mut Reader) -> Result<Self, ControlDecodeError> {
         let mut options = Self::default();
         reader.for_each(|reader| {
-            let option = reader.term()?;
-            let named = match &option {
-                Term::Tuple(pair) if pair.len() == 2 => {
-                    pair[0].as_atom().filter(|n| **n == MONITOR)
+            // Nearly always the only one, and an atom.
+            if reader.peek_kind()? == Kind::Atom {
+                let name = reader.atom()?;
+                if !options.set(&name) {
+                    options.others.push(Term::Atom(name));
                 }
-                option => option.as_atom(),
-            };
-            match named {
-                Some(name) if *name == LINK => options.link = true,
-                Some(name) if *name == MONITOR => options.monitor = true,
+                return Ok(());
+            }
+            let option = reader.term()?;
+            match option.as_tuple() {
+                Some([Term::Atom(name), _]) if *name == MONITOR => options.monitor = true,
                 _ => options.others.push(option),
             }
             Ok(())
         })?;
         Ok(options)
+    }
+
+    /// Sets the option of a name, if there is one.
+    fn set(&mut self, name: &Atom) -> bool {
+        match name.as_bytes() {
+            b"monitor" => self.monitor = true,
+            b"link" => self.link = true,
+            _ => return false,
+        }
+        true
     }
 
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
@@ -137,15 +149,16 @@ const LINK: Atom = Atom::from_static("link");
 const MONITOR: Atom = Atom::from_static("monitor");
 
 impl SpawnReply {
+    #[inline]
     pub(super) fn decode(operation: i64, reader: &mut Reader) -> Result<Self, ControlDecodeError> {
         let invalid = |element| ControlDecodeError::Value { operation, element };
 
         let request = reader.reference()?;
         let to = reader.pid()?;
         let flags: u32 = reader.integer()?;
-        let result = match reader.token()? {
-            Token::Pid(pid) => Ok(pid),
-            Token::Atom(reason) => Err(reason),
+        let result = match reader.peek_kind()? {
+            Kind::Pid => Ok(reader.pid()?),
+            Kind::Atom => Err(reader.atom()?),
             _ => return Err(invalid("result")),
         };
         Ok(Self {

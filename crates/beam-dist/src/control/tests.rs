@@ -290,8 +290,9 @@ fn the_options_of_a_spawn_are_told_apart() {
 fn decode(form: &Term) -> Result<Control, ControlDecodeError> {
     let external = form.to_bytes().unwrap();
     let mut reader = Reader::new(external.slice(1..));
-    let (control, reason_inside) = Control::decode(&mut reader)?;
-    if reason_inside {
+    let head = Head::decode(&mut reader)?;
+    let control = Control::decode(head, &mut reader)?;
+    if head.has_reason_inside() {
         assert_eq!(reader.term().unwrap(), reason());
     }
     assert!(reader.is_empty());

@@ -1,10 +1,13 @@
 //! The terms of a message: a control message, and perhaps a payload.
 
-use beam_term::{AtomRefs, DecodeError, DecodeErrorKind, Limits, RawTerm, Reader};
+use beam_term::{AtomRefs, DecodeErrorKind, Limits, Reader};
 use bytes::Bytes;
 
 use super::{Event, FrameDecodeError, layout};
-use crate::{Message, control::Control};
+use crate::{
+    Message,
+    control::{Control, Head},
+};
 
 /// Takes a whole message apart. `versioned`: each term begins with its version. The limits are those
 /// of the payload; control messages are short and flat.
@@ -22,13 +25,24 @@ pub(super) fn decode(
     } else {
         (Reader::new(terms).with_atoms(atoms), None)
     };
-    let (control, reason_inside) = Control::decode(&mut reader)?;
+    let head = Head::decode(&mut reader)?;
+    let reason_inside = head.has_reason_inside();
+    let control = Control::decode(head, &mut reader)?;
 
     let has_payload = match control.carries_payload() {
         Some(carries_payload) => carries_payload,
         None => !reader.is_empty(),
     };
-    if has_payload && !reason_inside {
+    if !has_payload {
+        return match reader.remaining() {
+            0 => Ok(Event::Message(Message {
+                control,
+                payload: None,
+            })),
+            bytes => Err(FrameDecodeError::Surplus { bytes }),
+        };
+    }
+    if !reason_inside {
         if reader.is_empty() {
             return Err(FrameDecodeError::MissingPayload);
         }
@@ -36,15 +50,20 @@ pub(super) fn decode(
             reader = after_version(terms.slice(terms.len() - reader.remaining()..))?;
         }
     }
-    let mut reader = reader.with_limits(limits);
-    let payload = match has_payload.then(|| payload(&mut reader)).transpose()? {
-        Some(Err(error)) => return Ok(Event::Refused { control, error }),
-        Some(Ok(payload)) => Some(payload),
-        None => None,
-    };
-    match reader.remaining() {
-        0 => Ok(Event::Message(Message { control, payload })),
-        bytes => Err(FrameDecodeError::Surplus { bytes }),
+    match reader.with_limits(limits).into_raw() {
+        Ok(payload) => Ok(Event::Message(Message {
+            control,
+            payload: Some(payload),
+        })),
+        Err(error) => match error.kind() {
+            DecodeErrorKind::TooDeep { .. }
+            | DecodeErrorKind::TooManyElements { .. }
+            | DecodeErrorKind::IntegerTooLarge { .. } => Ok(Event::Refused { control, error }),
+            DecodeErrorKind::TrailingBytes { count } => {
+                Err(FrameDecodeError::Surplus { bytes: *count })
+            }
+            _ => Err(FrameDecodeError::Payload(error)),
+        },
     }
 }
 
@@ -54,19 +73,5 @@ fn after_version(terms: Bytes) -> Result<Reader, FrameDecodeError> {
         Some(&layout::VERSION) => Ok(Reader::new(terms.slice(1..))),
         Some(&found) => Err(FrameDecodeError::Form { found }),
         None => Err(FrameDecodeError::TruncatedHeader),
-    }
-}
-
-/// Reads a payload. The inner error is that of a payload which may be well-formed, but is beyond
-/// the limits of terms.
-fn payload(reader: &mut Reader) -> Result<Result<RawTerm, DecodeError>, FrameDecodeError> {
-    match reader.raw() {
-        Ok(payload) => Ok(Ok(payload)),
-        Err(error) => match error.kind() {
-            DecodeErrorKind::TooDeep { .. }
-            | DecodeErrorKind::TooManyElements { .. }
-            | DecodeErrorKind::IntegerTooLarge { .. } => Ok(Err(error)),
-            _ => Err(FrameDecodeError::Payload(error)),
-        },
     }
 }
