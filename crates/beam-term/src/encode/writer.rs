@@ -99,6 +99,7 @@ impl<'a> Writer<'a> {
     /// # Panics
     ///
     /// If its magnitude has more than 524,280 bytes, which is more than a node can take; [`term`](Self::term) refuses it.
+    #[inline]
     pub fn integer(&mut self, value: impl Into<Integer>) {
         let written = self.integer_ref(&value.into());
         assert!(
@@ -114,8 +115,22 @@ impl<'a> Writer<'a> {
     }
 
     /// An atom.
+    #[inline]
     pub fn atom(&mut self, atom: &Atom) {
-        let text = atom.as_bytes();
+        match atom.as_inline() {
+            Some((len, text)) => {
+                let mut encoded = [0; 2 + Atom::INLINE_BYTES];
+                encoded[0] = tag::SMALL_ATOM_UTF8_EXT;
+                encoded[1] = len;
+                encoded[2..].copy_from_slice(text);
+                self.padded(&encoded, 2 + usize::from(len));
+            }
+            None => self.long_atom(atom.as_bytes()),
+        }
+    }
+
+    #[inline(never)]
+    fn long_atom(&mut self, text: &[u8]) {
         match u8::try_from(text.len()) {
             Ok(len) => self.buffer.put_slice(&[tag::SMALL_ATOM_UTF8_EXT, len]),
             Err(_) => {
@@ -127,13 +142,19 @@ impl<'a> Writer<'a> {
         self.buffer.put_slice(text);
     }
 
+    /// The first `len` of some bytes: to copy a fixed number of them takes less time.
+    #[inline(always)]
+    fn padded<const N: usize>(&mut self, bytes: &[u8; N], len: usize) {
+        let end = self.buffer.len() + len;
+        self.buffer.put_slice(bytes);
+        self.buffer.truncate(end);
+    }
+
     /// A process identifier.
     pub fn pid(&mut self, pid: &Pid) {
         self.buffer.put_u8(tag::NEW_PID_EXT);
         self.atom(&pid.node);
-        self.buffer.put_u32(pid.id);
-        self.buffer.put_u32(pid.serial);
-        self.buffer.put_u32(pid.creation);
+        self.words([pid.id, pid.serial, pid.creation], 3);
     }
 
     /// A port.
@@ -147,13 +168,21 @@ impl<'a> Writer<'a> {
     /// A reference.
     pub fn reference(&mut self, reference: &Reference) {
         let ids = reference.ids();
-        self.buffer.put_u8(tag::NEWER_REFERENCE_EXT);
-        self.buffer.put_u16(ids.len() as u16);
+        let [first, second, third, fourth, fifth] = *reference.padded_ids();
+        let words = [reference.creation(), first, second, third, fourth, fifth];
+        self.buffer
+            .put_slice(&[tag::NEWER_REFERENCE_EXT, 0, ids.len() as u8]);
         self.atom(reference.node());
-        self.buffer.put_u32(reference.creation());
-        for id in ids {
-            self.buffer.put_u32(*id);
-        }
+        self.words(words, 1 + ids.len());
+    }
+
+    /// The first `count` of some numbers.
+    #[inline(always)]
+    fn words<const N: usize>(&mut self, words: [u32; N], count: usize) {
+        let bytes = words.map(u32::to_be_bytes);
+        let end = self.buffer.len() + count * size_of::<u32>();
+        self.buffer.put_slice(bytes.as_flattened());
+        self.buffer.truncate(end);
     }
 
     /// The fun `module:function/arity`.
@@ -200,6 +229,7 @@ impl<'a> Writer<'a> {
     /// # Panics
     ///
     /// If `arity` is 2²⁴ or more, which is more than a node can take.
+    #[inline]
     pub fn tuple(&mut self, arity: usize) {
         assert!(arity <= MAX_ARITY, "a tuple has up to {MAX_ARITY} elements");
         match u8::try_from(arity) {
@@ -224,6 +254,7 @@ impl<'a> Writer<'a> {
     /// # Panics
     ///
     /// If `len` is 2³² or more.
+    #[inline]
     pub fn list(&mut self, len: usize) {
         if len > 0 {
             self.head(tag::LIST_EXT, len);
@@ -231,6 +262,7 @@ impl<'a> Writer<'a> {
     }
 
     /// `[]`, or the end of a proper list.
+    #[inline]
     pub fn nil(&mut self) {
         self.buffer.put_u8(tag::NIL_EXT);
     }
@@ -293,17 +325,24 @@ impl<'a> Writer<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn integer_ref(&mut self, value: &Integer) -> Result<(), EncodeError> {
         match value.as_i64() {
-            Some(small) => self.small_integer(small),
-            None => {
-                let (sign, digits) = value.to_bigint().to_bytes_le();
-                if digits.len() > MAX_INTEGER_BYTES {
-                    return Err(too_long("an integer", digits.len()));
-                }
-                self.big_integer(sign, &digits);
+            Some(small) => {
+                self.small_integer(small);
+                Ok(())
             }
+            None => self.wide_integer(value),
         }
+    }
+
+    #[inline(never)]
+    fn wide_integer(&mut self, value: &Integer) -> Result<(), EncodeError> {
+        let (sign, digits) = value.to_bigint().to_bytes_le();
+        if digits.len() > MAX_INTEGER_BYTES {
+            return Err(too_long("an integer", digits.len()));
+        }
+        self.big_integer(sign, &digits);
         Ok(())
     }
 
@@ -327,32 +366,35 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn head(&mut self, tag: u8, len: usize) {
-        self.buffer.put_u8(tag);
-        self.length(len);
+        let [a, b, c, d] = counted(len);
+        self.buffer.put_slice(&[tag, a, b, c, d]);
     }
 
     pub(super) fn length(&mut self, len: usize) {
-        assert!(
-            u32::try_from(len).is_ok(),
-            "the external format counts up to 2^32"
-        );
-        self.buffer.put_u32(len as u32);
+        self.buffer.put_slice(&counted(len));
     }
 
+    #[inline]
     fn small_integer(&mut self, value: i64) {
         if let Ok(byte) = u8::try_from(value) {
             self.buffer.put_slice(&[tag::SMALL_INTEGER_EXT, byte]);
         } else if let Ok(value) = i32::try_from(value) {
-            self.buffer.put_u8(tag::INTEGER_EXT);
-            self.buffer.put_i32(value);
+            let [a, b, c, d] = value.to_be_bytes();
+            self.buffer.put_slice(&[tag::INTEGER_EXT, a, b, c, d]);
         } else {
-            let digits = value.unsigned_abs().to_le_bytes();
-            let len = digits.len() - value.unsigned_abs().leading_zeros() as usize / 8;
-            self.buffer
-                .put_slice(&[tag::SMALL_BIG_EXT, len as u8, (value < 0).into()]);
-            self.buffer.put_slice(&digits[..len]);
+            self.long_integer(value);
         }
+    }
+
+    #[inline(never)]
+    fn long_integer(&mut self, value: i64) {
+        let digits = value.unsigned_abs().to_le_bytes();
+        let len = digits.len() - value.unsigned_abs().leading_zeros() as usize / 8;
+        self.buffer
+            .put_slice(&[tag::SMALL_BIG_EXT, len as u8, (value < 0).into()]);
+        self.buffer.put_slice(&digits[..len]);
     }
 
     pub(super) fn big_integer(&mut self, sign: Sign, digits: &[u8]) {
@@ -363,6 +405,16 @@ impl<'a> Writer<'a> {
         self.buffer.put_u8((sign == Sign::Minus).into());
         self.buffer.put_slice(digits);
     }
+}
+
+/// A length of four bytes.
+#[inline]
+fn counted(len: usize) -> [u8; 4] {
+    assert!(
+        u32::try_from(len).is_ok(),
+        "the external format counts up to 2^32"
+    );
+    (len as u32).to_be_bytes()
 }
 
 /// Refuses a term in which more bytes or elements belong together than other nodes take.

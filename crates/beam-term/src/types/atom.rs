@@ -41,13 +41,13 @@ impl Atom {
             characters(text.as_bytes()) <= Self::MAX_CHARACTERS,
             "an atom has at most 255 characters"
         );
-        Self(Repr::Local(Local::Static(text)))
+        Self(Repr::Local(Local::of_static(text)))
     }
 
     /// An atom of a static text that may be too long.
     pub(crate) fn from_static_checked(text: &'static str) -> Result<Self, InvalidAtom> {
         match characters(text.as_bytes()) {
-            ..=Self::MAX_CHARACTERS => Ok(Self(Repr::Local(Local::Static(text)))),
+            ..=Self::MAX_CHARACTERS => Ok(Self(Repr::Local(Local::of_static(text)))),
             characters => Err(InvalidAtom { characters }),
         }
     }
@@ -67,6 +67,18 @@ impl Atom {
             Repr::Local(Local::Static(text)) => text.as_bytes(),
             Repr::Local(Local::Inline { len, bytes }) => &bytes[..usize::from(*len)],
             Repr::Shared(bytes) => bytes,
+        }
+    }
+
+    /// How many bytes of text are stored in place.
+    pub(crate) const INLINE_BYTES: usize = INLINE;
+
+    /// The length of the text, and the text with zeros or other bytes after it, if it is stored in place.
+    #[inline]
+    pub(crate) fn as_inline(&self) -> Option<(u8, &[u8; INLINE])> {
+        match &self.0 {
+            Repr::Local(Local::Inline { len, bytes }) => Some((*len, bytes)),
+            _ => None,
         }
     }
 
@@ -216,6 +228,24 @@ enum Local {
 }
 
 impl Local {
+    /// In place as well, if it is short: such an atom is encoded by copying a fixed number of bytes.
+    const fn of_static(text: &'static str) -> Self {
+        let text_bytes = text.as_bytes();
+        if text_bytes.len() > INLINE {
+            return Self::Static(text);
+        }
+        let mut bytes = [0; INLINE];
+        let mut at = 0;
+        while at < text_bytes.len() {
+            bytes[at] = text_bytes[at];
+            at += 1;
+        }
+        Self::Inline {
+            len: text_bytes.len() as u8,
+            bytes,
+        }
+    }
+
     fn inline(text: &str) -> Option<Self> {
         let mut bytes = [0; INLINE];
         bytes

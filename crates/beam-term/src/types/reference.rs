@@ -61,6 +61,12 @@ impl Reference {
         self.creation
     }
 
+    /// Its words, and zeros after them.
+    #[inline]
+    pub(crate) fn padded_ids(&self) -> &[u32; Self::MAX_IDS] {
+        &self.ids
+    }
+
     /// Its words, in the order of the wire. Erlang prints them in reverse.
     pub fn ids(&self) -> &[u32] {
         &self.ids[..usize::from(self.len)]
