@@ -29,7 +29,7 @@ fn members_and_keys() -> (Cluster, Vec<Term>) {
 #[bench::random(setup = members::<Random>, args = (), config = at_most(250))]
 #[bench::round_robin(setup = members::<RoundRobin>, args = (), config = at_most(245))]
 #[bench::power_of_two(setup = members::<PowerOfTwo>, args = (), config = at_most(255))]
-#[bench::least_connections(setup = members::<LeastConnections>, args = (), config = at_most(530))]
+#[bench::least_connections(setup = members::<LeastConnections>, args = (), config = at_most(520))]
 fn select(cluster: Cluster) -> Cluster {
     for _ in 0..TIMES {
         let lease = cluster.balancer.select();
