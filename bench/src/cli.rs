@@ -8,7 +8,7 @@ use crate::{child::Role, pair::Pair};
 
 /// Measures calls between nodes, and what else one could pick.
 #[derive(Debug, Parser)]
-#[command(about, version, args_conflicts_with_subcommands = false)]
+#[command(about, version)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -19,7 +19,7 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "N")]
     rounds: Option<usize>,
     /// How long a cell is measured each time. Default: 1.
-    #[arg(long, global = true, value_name = "S")]
+    #[arg(long, global = true, value_name = "S", value_parser = seconds)]
     seconds: Option<f64>,
     /// Only cells with this in their name, such as `add/256/direct`; any of several.
     #[arg(long, global = true, value_name = "TEXT")]
@@ -119,6 +119,14 @@ impl Cli {
             rate: self.rate,
             out: self.out.unwrap_or_else(|| "target/bench".into()),
         })
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    match seconds {
+        0.01..=3_600.0 => Ok(seconds),
+        _ => Err("it may be from 0.01 to 3600".to_owned()),
     }
 }
 
