@@ -15,7 +15,8 @@ pub(super) fn tables(results: &Results) -> String {
     for workload in Workload::ALL {
         calls(&mut text, results, &workload.to_string());
     }
-    for table in &results.tables {
+    let filled = |table: &&Table| !table.rows.is_empty();
+    for table in results.tables.iter().filter(filled) {
         other(&mut text, table);
     }
     if !results.failures.is_empty() {
