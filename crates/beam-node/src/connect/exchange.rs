@@ -37,6 +37,7 @@ impl Exchange {
         // Small frames must not wait for each other's acknowledgement. A socket that refuses
         // is slow, not broken.
         let _ = stream.set_nodelay(true);
+        limit_unsent(&stream);
         Self {
             stream,
             received: BytesMut::new(),
@@ -99,3 +100,19 @@ impl Socket {
         ));
     }
 }
+
+/// Keeps the operating system from taking more than it can send soon, so that a small message is
+/// not queued behind megabytes of a large one. How much may be on its way through the network is
+/// not limited.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn limit_unsent(stream: &TcpStream) {
+    // One that refuses keeps small messages waiting at the worst.
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn limit_unsent(_stream: &TcpStream) {}
+
+/// How much the operating system takes of what it cannot send yet.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT_BYTES: u32 = 128 * 1024;

@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     io, mem,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -17,6 +17,7 @@ use bytes::{BufMut, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    task::yield_now,
     time::{Instant, Sleep, sleep_until, timeout},
 };
 use tokio_util::io::{poll_read_buf, poll_write_buf};
@@ -156,15 +157,19 @@ impl<'a> Wire<'a> {
         // From here on nothing that happens to the link is missed.
         self.link.outbox.attend(task.waker());
         self.poll_timer(timer.as_mut(), task)?;
-        let mut more = false;
+        let mut written = Progress::None;
         if mem::take(&mut self.gathered) || !self.queue.batch.is_empty() {
-            more = self.poll_write(task)?;
+            written = self.poll_write(task)?;
         }
-        let has_read = self.poll_read(task)?;
+        let read = self.poll_read(task)?;
         if self.link.is_closing() {
             return Poll::Ready(Ok(()));
         }
-        if has_read || more || self.queue.batch.is_empty() && self.link.outbox.is_filled() {
+        let is_filled = self.queue.batch.is_empty() && self.link.outbox.is_filled();
+        if written == Progress::Much || read == Progress::Much {
+            self.gathered = true;
+            run_later(task);
+        } else if read == Progress::Some || is_filled {
             self.gathered = true;
             task.waker().wake_by_ref();
         }
@@ -194,32 +199,35 @@ impl<'a> Wire<'a> {
         Ok(())
     }
 
-    /// Writes what is queued. Tells whether it stopped although the socket would take more: other
-    /// things must have their turn while a large message is under way.
-    fn poll_write(&mut self, task: &mut Context<'_>) -> Result<bool, DownReason> {
+    /// Writes what is queued, up to a bound: other things must have their turn while a large message
+    /// is under way.
+    fn poll_write(&mut self, task: &mut Context<'_>) -> Result<Progress, DownReason> {
         let mut written = 0;
         loop {
             self.queue.refill(&self.link.outbox);
             if self.queue.batch.is_empty() {
-                return Ok(false);
+                return Ok(Progress::Some);
             }
             if written >= WRITE_BYTES {
-                return Ok(true);
+                return Ok(Progress::Much);
             }
             let stream = Pin::new(&mut self.stream);
             match poll_write_buf(stream, task, &mut self.queue.batch) {
                 Poll::Ready(count) => written += count.map_err(io_error)?,
-                Poll::Pending => return Ok(false),
+                Poll::Pending => return Ok(Progress::Some),
             };
             self.clock.sent(Instant::now().into_std());
         }
     }
 
-    /// Reads some of what is there, and handles it. Tells whether there was anything.
-    fn poll_read(&mut self, task: &mut Context<'_>) -> Result<bool, DownReason> {
-        let mut has_read = false;
+    /// Reads what is there, up to a bound, and handles it.
+    fn poll_read(&mut self, task: &mut Context<'_>) -> Result<Progress, DownReason> {
+        let mut progress = Progress::None;
         let mut left = READ_BYTES;
-        while left > 0 && !self.link.is_closing() && !self.link.outbox.is_overdue() {
+        while !self.link.is_closing() && !self.link.outbox.is_overdue() {
+            if left == 0 {
+                return Ok(Progress::Much);
+            }
             let mut place = self.decoder.read_buffer(&mut self.received, READ_BYTES);
             let room = place.remaining_mut();
             let stream = Pin::new(&mut self.stream);
@@ -230,17 +238,16 @@ impl<'a> Wire<'a> {
             if read == 0 {
                 return Err(DownReason::Closed);
             }
-            has_read = true;
+            progress = Progress::Some;
             self.clock.received(Instant::now().into_std());
             self.dispatch()?;
             // With less than there was room for, the socket is empty.
-            left = if read < room {
-                0
-            } else {
-                left.saturating_sub(read)
-            };
+            if read < room {
+                break;
+            }
+            left = left.saturating_sub(read);
         }
-        Ok(has_read)
+        Ok(progress)
     }
 
     /// Handles the messages that are there, until the link is closed.
@@ -310,6 +317,23 @@ impl<'a> Wire<'a> {
         };
         tokio::try_join!(send, drop_input).map(drop)
     }
+}
+
+/// What came of an attempt to read or write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    None,
+    /// All that could be done for now.
+    Some,
+    /// There is more to do, but others come first.
+    Much,
+}
+
+/// Has a task run again after others, and after a look at sockets and timers. One that is woken at
+/// once runs 60 times before the runtime looks at those, which is long for one that moves much each
+/// time.
+fn run_later(task: &mut Context<'_>) {
+    let _ = pin!(yield_now()).poll(task);
 }
 
 /// What is being written.
