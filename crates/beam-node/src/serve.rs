@@ -61,14 +61,17 @@ pub(crate) fn spawn(
     entry.serve(node, Serving::begin(node, process, shape), called.arguments);
 }
 
-/// Runs an export for this node itself, and gives its process. The task tells what ended the call
+/// A call of this node to itself: its process, and the task that tells its outcome, or what ended it
 /// before the export did.
+pub(crate) type Local = (Arc<Process>, JoinHandle<Result<Outcome, Ended>>);
+
+/// Runs an export for this node itself.
 pub(crate) fn spawn_local(
     node: &Arc<NodeState>,
     function: Function,
     arguments: RawTerm,
     deadline: Option<Instant>,
-) -> Result<(Arc<Process>, JoinHandle<Result<Outcome, Ended>>), Error> {
+) -> Result<Local, Error> {
     node.check_running()?;
     let caller = Caller::Own(Arc::clone(&node.identity));
     let admitted = Admitted::new(caller, arguments.encoded_len()).map_err(|limit| {

@@ -97,7 +97,7 @@ where
                     }
                 }
                 HandlingProjection::Running { running, report } => {
-                    return running.poll(task).map(|output| report(output));
+                    return running.poll(task).map(*report);
                 }
             }
         }

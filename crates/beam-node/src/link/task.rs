@@ -36,6 +36,9 @@ const READ_BYTES: usize = 64 * 1024;
 /// How much is written before others have their turn.
 const WRITE_BYTES: usize = 256 * 1024;
 
+/// How many messages are handled before others have their turn, and what came of them is sent.
+const TURN_MESSAGES: usize = 64;
+
 /// How long an ending link may take to send what is queued, and the peer to read it.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -106,6 +109,8 @@ struct Wire<'a> {
     clock: LinkClock,
     /// Whether all others that were ready to run have run since there was something to send.
     gathered: bool,
+    /// Whether messages have come that were not handled.
+    is_behind: bool,
 }
 
 impl<'a> Wire<'a> {
@@ -132,6 +137,7 @@ impl<'a> Wire<'a> {
                 Instant::now().into_std(),
             ),
             gathered: false,
+            is_behind: false,
         }
     }
 
@@ -224,7 +230,12 @@ impl<'a> Wire<'a> {
     fn poll_read(&mut self, task: &mut Context<'_>) -> Result<Progress, DownReason> {
         let mut progress = Progress::None;
         let mut left = READ_BYTES;
-        while !self.link.is_closing() && !self.link.outbox.is_overdue() {
+        if self.is_behind && !self.link.outbox.is_overdue() {
+            self.is_behind = false;
+            self.dispatch()?;
+            progress = Progress::Some;
+        }
+        while !self.is_behind && !self.link.is_closing() && !self.link.outbox.is_overdue() {
             if left == 0 {
                 return Ok(Progress::Much);
             }
@@ -250,9 +261,16 @@ impl<'a> Wire<'a> {
         Ok(progress)
     }
 
-    /// Handles the messages that are there, until the link is closed.
+    /// Handles the messages that are there, up to a bound: what comes of the first should be on its
+    /// way while the rest is handled, so that the peer and this node work at the same time.
     fn dispatch(&mut self) -> Result<(), DownReason> {
+        let mut left = TURN_MESSAGES;
         while !self.link.is_closing() {
+            if left == 0 {
+                self.is_behind = true;
+                return Ok(());
+            }
+            left -= 1;
             match self.decoder.decode(&mut self.received) {
                 Ok(Some(FrameEvent::Message(message))) => {
                     dispatch::dispatch(self.node, self.link, message)

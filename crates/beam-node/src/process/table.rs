@@ -32,6 +32,8 @@ pub(crate) struct Process {
 
 /// What a process does with what it is sent.
 #[derive(Debug)]
+// Nearly all processes are calls that are served: a box would be for the few others.
+#[expect(clippy::large_enum_variant)]
 pub(crate) enum Role {
     /// Answers `net_adm:ping`.
     NetKernel,

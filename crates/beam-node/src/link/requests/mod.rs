@@ -174,7 +174,9 @@ impl Link {
             (Some(call), Err(reason)) => {
                 let caller = call.fulfil(Answer::Refused(reason));
                 drop(requests);
-                caller.map(Waker::wake);
+                if let Some(caller) = caller {
+                    caller.wake();
+                }
             }
             // The call was abandoned before the peer started it: take our monitor away.
             (None, Ok(pid)) if reply.monitored => {
@@ -211,11 +213,13 @@ impl Link {
         // Whoever is woken may take the lock.
         let fulfilled = self.requests().fulfil(id, answer);
         match fulfilled {
-            Fulfilled::Call(caller) => caller.map(Waker::wake),
-            Fulfilled::Probe(alive) => alive.send(()).ok(),
+            Fulfilled::Call(Some(caller)) => caller.wake(),
+            Fulfilled::Probe(alive) => {
+                let _ = alive.send(());
+            }
             Fulfilled::Scope(id) => return Some(id),
-            Fulfilled::Unknown => None,
-        };
+            Fulfilled::Call(None) | Fulfilled::Unknown => {}
+        }
         None
     }
 
