@@ -72,7 +72,9 @@ impl fmt::Display for Function {
 /// The arguments of a call: a tuple of up to twelve serializable values, `()` for none, a
 /// `Vec<Term>`, or a reference to one of these.
 ///
-/// They are encoded once, as one Erlang list, straight into the outgoing buffer of the link.
+/// They are encoded once, as one Erlang list, straight into the outgoing buffer of the link. Large
+/// binaries go to the socket from where they are if they are a [`Binary`](beam_term::Binary), or part
+/// of a [`Term`]; other bytes and texts are copied once.
 pub trait Arguments: Send + Sync {
     /// How many arguments there are.
     fn arity(&self) -> usize;

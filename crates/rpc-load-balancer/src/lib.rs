@@ -45,7 +45,7 @@ pub use beam_node::{
     Arguments, CallContext, Cause, Code, Details, Error, Event, Exception, Export, Function,
     Limits, Node, NodeBuilder, Result,
 };
-pub use beam_term::{Atom, Term};
+pub use beam_term::{Atom, Binary, Term};
 pub use call::{Call, Cast, Multicall};
 pub use members::{Candidate, Lease, Member, Outcome, OutcomeKind, Pool, Snapshot, Tracked};
 pub use node_filter::NodeFilter;
