@@ -59,9 +59,15 @@ impl<T> Pending<T> {
         self.slots.iter_mut().map(|(_, (_, request))| request)
     }
 
-    /// Empties the table, for example when the link is lost.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
-        self.slots.drain().map(|(_, request)| request)
+    /// Takes out the requests for which `is_taken` says so.
+    pub(crate) fn take_where(&mut self, mut is_taken: impl FnMut(&mut T) -> bool) -> Vec<T> {
+        let taken = self.slots.iter_mut();
+        let taken = taken.filter_map(|(index, (_, request))| is_taken(request).then_some(index));
+        let taken: Vec<usize> = taken.collect();
+        taken
+            .into_iter()
+            .map(|index| self.slots.remove(index).1)
+            .collect()
     }
 }
 
@@ -114,6 +120,15 @@ mod tests {
         assert_eq!(pending.remove(found), Some("second"));
         assert_eq!(pending.remove(found), None);
         assert_eq!(pending.get_mut(first), Some(&mut "first"));
+    }
+
+    #[test]
+    fn what_is_taken_out_is_no_longer_there() {
+        let mut pending = Pending::new(0);
+        let [odd, even] = [1, 2].map(|request| pending.insert(request));
+        assert_eq!(pending.take_where(|request| *request % 2 == 1), [1]);
+        assert_eq!(pending.remove(odd), None);
+        assert_eq!(pending.remove(even), Some(2));
     }
 
     #[test]

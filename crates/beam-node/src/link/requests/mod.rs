@@ -225,10 +225,10 @@ impl Link {
 
     /// Tells all who wait that the link is lost.
     pub(super) fn fail_requests(&self) {
-        let (requests, callers) = self.requests().drain();
-        // Dropping a probe tells whoever waits for it.
-        drop(requests);
+        let (callers, others) = self.requests().lose();
         callers.into_iter().for_each(Waker::wake);
+        // Dropping a probe tells whoever waits for it.
+        drop(others);
     }
 
     /// When the next call ends without an answer, or an earlier instant.

@@ -150,15 +150,20 @@ impl Requests {
         callers
     }
 
-    /// Empties the table. What is dropped wakes those who wait, which must not happen under the lock.
-    pub(super) fn drain(&mut self) -> (Vec<Request>, Vec<Waker>) {
-        let mut requests: Vec<Request> = self.pending.drain().collect();
-        let callers = requests.iter_mut().filter_map(|request| match request {
-            Request::Call(call) => call.caller.take(),
-            _ => None,
+    /// The link is lost: no more answers come. Those that have come are still there for their
+    /// callers. Gives the callers to wake and the requests that have none, whose drop wakes those who
+    /// wait, neither of which must happen under the lock.
+    pub(super) fn lose(&mut self) -> (Vec<Waker>, Vec<Request>) {
+        let mut callers = Vec::new();
+        let others = self.pending.take_where(|request| match request {
+            Request::Call(call) => {
+                callers.extend(call.fulfil(Answer::Lost));
+                false
+            }
+            Request::Probe(_) | Request::Scope { .. } => true,
         });
-        let callers = callers.collect();
-        (requests, callers)
+        self.next_timeout = None;
+        (callers, others)
     }
 }
 
@@ -191,5 +196,134 @@ impl Call {
             None | Some(Answer::TimedOut) => self.runner,
             Some(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::Wake,
+        time::Duration,
+    };
+
+    use beam_term::Atom;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Callers that wait; each knows how often it was woken.
+    fn callers<const N: usize>() -> [(Arc<Woken>, Waker); N] {
+        std::array::from_fn(|_| {
+            let woken = Arc::new(Woken::default());
+            (Arc::clone(&woken), Waker::from(woken))
+        })
+    }
+
+    fn poll(requests: &mut Requests, id: RequestId, caller: &Waker) -> Poll<Answer> {
+        requests.poll_answer(id, &mut Context::from_waker(caller))
+    }
+
+    fn refused() -> Answer {
+        Answer::Refused(Atom::from_static("system_limit"))
+    }
+
+    #[test]
+    fn an_answer_that_came_before_the_link_was_lost_is_not_lost() {
+        let mut requests = Requests::new(0);
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let [answered, waiting, late] = [(); 3].map(|()| requests.insert_call(deadline).0);
+        let [(one, first), (two, second)] = callers();
+        assert!(poll(&mut requests, answered, &first).is_pending());
+        assert!(poll(&mut requests, waiting, &second).is_pending());
+        let Fulfilled::Call(Some(caller)) = requests.fulfil(answered, refused()) else {
+            panic!("nobody waits");
+        };
+        caller.wake();
+
+        let (lost, others) = requests.lose();
+        assert!(others.is_empty());
+        lost.into_iter().for_each(Waker::wake);
+
+        assert_eq!(
+            [one, two].map(|woken| woken.0.load(Ordering::Relaxed)),
+            [1, 1]
+        );
+        let answer = poll(&mut requests, answered, &first);
+        assert!(matches!(answer, Poll::Ready(Answer::Refused(_))));
+        for id in [waiting, late] {
+            let answer = poll(&mut requests, id, &second);
+            assert!(matches!(answer, Poll::Ready(Answer::Lost)));
+        }
+    }
+
+    #[test]
+    fn the_earliest_deadline_is_known_anew_after_each_look() {
+        let mut requests = Requests::new(0);
+        let begun = Instant::now();
+        let after = |secs| begun + Duration::from_secs(secs);
+        let (short, is_next) = requests.insert_call(after(2));
+        assert!(is_next);
+        let (long, is_next) = requests.insert_call(after(9));
+        assert!(!is_next);
+        assert!(requests.insert_call(after(1)).1);
+        let [(woken, caller)] = callers();
+        assert!(poll(&mut requests, short, &caller).is_pending());
+
+        assert!(requests.time_out(begun).is_empty());
+        assert_eq!(requests.next_timeout(), Some(after(1)));
+        for caller in requests.time_out(after(2)) {
+            caller.wake();
+        }
+
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert_eq!(requests.next_timeout(), Some(after(9)));
+        let answer = poll(&mut requests, short, &caller);
+        assert!(matches!(answer, Poll::Ready(Answer::TimedOut)));
+        assert!(poll(&mut requests, long, &caller).is_pending());
+        // The answer that comes too late changes nothing for a call that is over.
+        assert!(requests.remove(short).is_some());
+        assert!(matches!(
+            requests.fulfil(short, refused()),
+            Fulfilled::Unknown
+        ));
+    }
+
+    #[test]
+    fn a_call_that_timed_out_is_told_to_the_peer_and_one_that_was_answered_is_not() {
+        let mut requests = Requests::new(0);
+        let now = Instant::now();
+        let runner = Pid {
+            node: Atom::from_static("a@h"),
+            id: 1,
+            serial: 0,
+            creation: 1,
+        };
+        let [(_, caller)] = callers();
+        let [timed_out, answered] = [(); 2].map(|()| requests.insert_call(now).0);
+        for id in [timed_out, answered] {
+            let call = requests.waiting_call(id).unwrap();
+            call.started(runner.clone());
+        }
+        requests.fulfil(answered, refused());
+        requests.time_out(now);
+        assert!(poll(&mut requests, timed_out, &caller).is_ready());
+
+        let abandoned = [timed_out, answered].map(|id| match requests.remove(id) {
+            Some(Request::Call(call)) => call.abandoned(),
+            _ => None,
+        });
+        assert_eq!(abandoned, [Some(runner), None]);
     }
 }
