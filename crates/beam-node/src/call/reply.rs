@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use beam_dist::NodeName;
-use beam_term::{Atom, DecodeError, EncodeError, RawTerm, Reader, Reference, Term, Token};
+use beam_term::{Atom, DecodeError, EncodeError, Kind, RawTerm, Reader, Reference, Term};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -45,7 +45,7 @@ impl Question<'_> {
         timeout: Duration,
     ) -> Result<T, Error> {
         let error = match answer {
-            Answer::Ended(reason) => match self.ended(&reason, id) {
+            Answer::Ended(reason) => match self.ended(reason, id) {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             },
@@ -139,15 +139,15 @@ impl Question<'_> {
         Error::new(code, message, Cause::Refused(reason))
     }
 
-    fn ended<T: DeserializeOwned>(&self, reason: &RawTerm, id: &Reference) -> Result<T, Error> {
-        match Reply::read(reason, id).map_err(|error| self.unreadable(error))? {
-            Reply::Returned(mut value) => {
-                value.deserialize().map_err(|error| self.unreadable(error))
-            }
+    fn ended<T: DeserializeOwned>(&self, reason: RawTerm, id: &Reference) -> Result<T, Error> {
+        let mut reader = reason.into_reader();
+        match Reply::read(&mut reader, id).map_err(|error| self.unreadable(error))? {
+            Reply::Returned => reader.deserialize().map_err(|error| self.unreadable(error)),
             Reply::Refused(reason) => Err(self.refused(reason)),
             Reply::Raised(exception) => Err(self.raised(exception)),
             Reply::Other => {
-                let reason = reason.decode().map_err(|error| self.unreadable(error))?;
+                reader.restart();
+                let reason = reader.term().map_err(|error| self.unreadable(error))?;
                 Err(self.killed(reason))
             }
         }
@@ -232,7 +232,7 @@ impl std::fmt::Display for Question<'_> {
 /// The reason with which an `erpc` process ends.
 enum Reply {
     /// `{Id, return, Value}`; the reader stands before the value.
-    Returned(Reader),
+    Returned,
     /// `{Id, error, {erpc, Reason}}`, without a stack: the server could not make the call. What
     /// the function raises always comes with one, though it be of the same form.
     Refused(Atom),
@@ -243,23 +243,23 @@ enum Reply {
 }
 
 impl Reply {
-    fn read(reason: &RawTerm, id: &Reference) -> Result<Self, DecodeError> {
-        let mut reader = reason.reader();
-        let Token::Tuple(arity @ (3 | 4)) = reader.token()? else {
-            return Ok(Self::Other);
-        };
-        let (Token::Reference(found), Token::Atom(kind)) = (reader.token()?, reader.token()?)
-        else {
-            return Ok(Self::Other);
-        };
-        if found != *id {
+    fn read(reader: &mut Reader, id: &Reference) -> Result<Self, DecodeError> {
+        if reader.peek_kind()? != Kind::Tuple {
             return Ok(Self::Other);
         }
-        let class = match (kind.as_str(), arity) {
-            ("return", 3) => return Ok(Self::Returned(reader)),
-            ("throw", 3) => Class::Throw,
-            ("exit", 3) => Class::Exit,
-            ("error", 3 | 4) => Class::Error,
+        let arity = reader.tuple()?;
+        if !matches!(arity, 3 | 4)
+            || reader.peek_kind()? != Kind::Reference
+            || reader.reference()? != *id
+            || reader.peek_kind()? != Kind::Atom
+        {
+            return Ok(Self::Other);
+        }
+        let class = match (reader.atom()?.as_bytes(), arity) {
+            (b"return", 3) => return Ok(Self::Returned),
+            (b"throw", 3) => Class::Throw,
+            (b"exit", 3) => Class::Exit,
+            (b"error", 3 | 4) => Class::Error,
             _ => return Ok(Self::Other),
         };
         let reason = reader.term()?;

@@ -37,29 +37,29 @@ pub(super) enum Id {
     /// A reference, as in OTP.
     Reference(Reference),
     /// Anything else.
-    Other(RawTerm),
+    Other(Box<RawTerm>),
 }
 
 impl Work {
     pub(super) fn read(request: &SpawnRequest, arguments: RawTerm) -> Result<Self, DecodeError> {
         let entry = (
-            request.module.as_str(),
-            request.function.as_str(),
+            request.module.as_bytes(),
+            request.function.as_bytes(),
             request.arity,
         );
         match entry {
-            ("erpc", "execute_call", 4) => {
-                let mut reader = arguments.reader();
+            (b"erpc", b"execute_call", 4) => {
+                let mut reader = arguments.into_reader();
                 reader.list()?;
                 let id = Id::read(&mut reader)?;
-                let called = Called::read(&mut reader)?;
+                let called = Called::read(reader)?;
                 let shape = Shape::Erpc(id);
                 Ok(Self { called, shape })
             }
-            ("erpc", "execute_cast", 3) => {
-                let mut reader = arguments.reader();
+            (b"erpc", b"execute_cast", 3) => {
+                let mut reader = arguments.into_reader();
                 reader.list()?;
-                let called = Called::read(&mut reader)?;
+                let called = Called::read(reader)?;
                 let shape = Shape::Process;
                 Ok(Self { called, shape })
             }
@@ -79,7 +79,7 @@ impl Id {
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
         Ok(match reader.peek_kind()? {
             Kind::Reference => Self::Reference(reader.reference()?),
-            _ => Self::Other(reader.raw()?),
+            _ => Self::Other(Box::new(reader.raw()?)),
         })
     }
 
@@ -96,7 +96,7 @@ impl Id {
 
 impl Called {
     /// Reads module, function and arguments, the last elements of a list.
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn read(mut reader: Reader) -> Result<Self, DecodeError> {
         let call = Self {
             module: reader.atom()?,
             function: reader.atom()?,

@@ -64,6 +64,13 @@ impl RawTerm {
             .with_limits(self.limits)
     }
 
+    /// The same reader, without sharing the memory of the term.
+    pub fn into_reader(self) -> Reader {
+        Reader::new(self.encoded)
+            .with_atoms(self.atoms)
+            .with_limits(self.limits)
+    }
+
     /// The value tree. Fails if a map has a key twice.
     pub fn decode(&self) -> Result<Term, DecodeError> {
         self.reader().term()

@@ -74,6 +74,13 @@ impl Reader {
         self
     }
 
+    /// Goes back to where it began.
+    pub fn restart(&mut self) {
+        self.position = 0;
+        self.elements_left = self.limits.elements;
+        self.records = false;
+    }
+
     /// How many bytes were read.
     #[inline]
     pub fn position(&self) -> usize {
