@@ -32,7 +32,7 @@ use crate::{
 /// |---|---|
 /// | arguments of other types | `error:badarg`, with the function and its arguments in the stack trace, and what is wrong in its `error_info` |
 /// | a panic | `error:{panic, Message}` |
-/// | a result that has no form as a term, such as a float that is not finite | `error:{badreturn, Message}` |
+/// | a result that has no form as a term, such as a float that is not finite, or none that the caller's node knows | `error:{badreturn, Message}` |
 ///
 /// A panic ends the call and nothing else. Where a program is built to abort on panic, it does.
 #[derive(Clone)]

@@ -34,11 +34,6 @@ impl Late {
         Self::new(told, End::Killed(reason))
     }
 
-    /// Tells of a result which is too large for a message.
-    pub(super) fn beyond_limits(told: Told, error: &impl ToString) -> Option<Self> {
-        Self::returned(told, Outcome::system_limit(error.to_string()))
-    }
-
     /// Tells everybody how the process of a call ended, one after another.
     pub(super) async fn tell(self, serving: &Serving) {
         let Self { told, end } = self;
@@ -46,11 +41,11 @@ impl Late {
         for watcher in told {
             watcher.link().forget_watchers(1);
             let told = end.tell(&watcher, process, shape).await;
-            // A link that closed meanwhile has told the peer already. What has no encoding, or is
-            // too large for a message, is answered by its reason.
-            if let Err(SendError::Encode(error)) = told {
-                let end = End::Ran(Outcome::system_limit(error.to_string()));
-                let _ = end.tell(&watcher, process, shape).await;
+            // A link that closed meanwhile has told the peer already.
+            if let Err(SendError::Encode(error)) = told
+                && let Some(outcome) = serving.unsendable(error)
+            {
+                let _ = End::Ran(outcome).tell(&watcher, process, shape).await;
             }
         }
     }

@@ -111,10 +111,7 @@ impl Serving {
                 None
             }
             Ok(Err(SendError::Full { .. })) => self.returned(told, &value),
-            Ok(Err(SendError::Encode(FrameEncodeError::Payload(error)))) => {
-                self.raised(told, Failure::BadReturn(error))
-            }
-            Ok(Err(SendError::Encode(error))) => Late::beyond_limits(told, &error),
+            Ok(Err(SendError::Encode(error))) => Late::returned(told, self.unsendable(error)?),
             Err(panicked) => self.raised(told, panicked),
         }
     }
@@ -129,8 +126,20 @@ impl Serving {
     }
 
     fn raised(&self, told: Told, failure: Failure) -> Option<Late> {
+        Late::returned(told, self.exception(failure)?)
+    }
+
+    fn exception(&self, failure: Failure) -> Option<Outcome> {
         let called = &self.held.served()?.called;
-        Late::returned(told, Outcome::Raised(called.exception(failure)))
+        Some(Outcome::Raised(called.exception(failure)))
+    }
+
+    /// What is told in the place of what has no encoding for the peer, or is too large for a message.
+    pub(super) fn unsendable(&self, error: FrameEncodeError) -> Option<Outcome> {
+        match error {
+            FrameEncodeError::Payload(error) => self.exception(Failure::BadReturn(error)),
+            error => Some(Outcome::system_limit(error.to_string())),
+        }
     }
 
     /// Keeps a result that waits to be sent, if there is room for it.
