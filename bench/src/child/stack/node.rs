@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use rpc_load_balancer::{
-    Balancer, Function, Node, NodeBuilder, RoundRobin,
+    Balancer, Binary, Function, Node, NodeBuilder, RoundRobin,
     beam_node::{Epmd, Peer},
 };
 
@@ -39,7 +39,7 @@ pub(crate) async fn serve(place: &Place) -> Result<(Node, Balancer), Failure> {
 
 fn export(node: &Node) -> rpc_load_balancer::Result<()> {
     node.export(MODULE, "add", async |a: i64, b: i64| a + b)?;
-    node.export(MODULE, "echo", async |payload: Bytes| payload)?;
+    node.export(MODULE, "echo", async |payload: Binary| payload)?;
     node.export(MODULE, "map20", async |fields: Fields| fields.digest())?;
     let arrived = Arc::new(Arrived::default());
     let counted = Arc::clone(&arrived);
@@ -56,12 +56,12 @@ fn export(node: &Node) -> rpc_load_balancer::Result<()> {
         let large = large.get_or_init(large_binary).clone();
         async move { large }
     })?;
-    node.export(MODULE, "swallow", async |large: Bytes| large.len())
+    node.export(MODULE, "swallow", async |large: Binary| large.len())
 }
 
 /// Made when it is asked for first, so that others do not pay for it in memory.
-fn large_binary() -> Bytes {
-    Bytes::from(vec![b'x'; Large::BYTES])
+fn large_binary() -> Binary {
+    Binary::from(vec![b'x'; Large::BYTES])
 }
 
 async fn start(place: &Place) -> Result<Node, Failure> {
@@ -112,7 +112,7 @@ pub(crate) struct Direct(Arc<DirectParts>);
 struct DirectParts {
     peer: Peer,
     functions: Functions,
-    large: OnceLock<Bytes>,
+    large: OnceLock<Binary>,
     _node: Node,
 }
 
@@ -165,8 +165,9 @@ impl Callee for Direct {
     }
 
     async fn echo(&self, payload: Bytes) -> Result<Bytes, String> {
-        let call = self.0.peer.call(&self.0.functions.echo, (payload,));
-        call.timeout(DEADLINE).send().await.map_err(text)
+        let call = self.0.peer.call(&self.0.functions.echo, (Binary(payload),));
+        let Binary(echo) = call.timeout(DEADLINE).send().await.map_err(text)?;
+        Ok(echo)
     }
 
     async fn map20(&self, fields: &Fields) -> Result<i64, String> {
@@ -189,7 +190,7 @@ impl Callee for Direct {
         let crossed = match large {
             Large::Result => {
                 let call = self.0.peer.call(&functions.large, (Large::BYTES,));
-                let result: Bytes = call.timeout(LARGE_DEADLINE).send().await.map_err(text)?;
+                let result: Binary = call.timeout(LARGE_DEADLINE).send().await.map_err(text)?;
                 result.len()
             }
             Large::Argument => {
@@ -216,8 +217,12 @@ impl Callee for Balanced {
     }
 
     async fn echo(&self, payload: Bytes) -> Result<Bytes, String> {
-        let call = self.0.balancer.call(&self.0.functions.echo, (payload,));
-        call.timeout(DEADLINE).send().await.map_err(text)
+        let call = self
+            .0
+            .balancer
+            .call(&self.0.functions.echo, (Binary(payload),));
+        let Binary(echo) = call.timeout(DEADLINE).send().await.map_err(text)?;
+        Ok(echo)
     }
 
     async fn map20(&self, fields: &Fields) -> Result<i64, String> {
