@@ -180,7 +180,7 @@ fn replied() -> Ends {
 }
 
 #[library_benchmark(setup = idle)]
-#[bench::two_integers(config = at_most(1_250))]
+#[bench::two_integers(config = at_most(1_450))]
 fn encode_request(mut ends: Ends) -> Ends {
     for n in 0..TIMES {
         ends.send_request(black_box((n.into(), 2_000)));
@@ -189,7 +189,7 @@ fn encode_request(mut ends: Ends) -> Ends {
 }
 
 #[library_benchmark(setup = requested)]
-#[bench::two_integers(config = at_most(4_200))]
+#[bench::two_integers(config = at_most(4_100))]
 fn decode_request(mut ends: Ends) -> Ends {
     for _ in 0..TIMES {
         black_box(ends.receive_request());
@@ -198,7 +198,7 @@ fn decode_request(mut ends: Ends) -> Ends {
 }
 
 #[library_benchmark(setup = idle)]
-#[bench::an_integer(config = at_most(1_500))]
+#[bench::an_integer(config = at_most(1_700))]
 fn encode_reply(mut ends: Ends) -> Ends {
     for n in 0..TIMES {
         ends.send_reply(black_box(n.into()));
@@ -207,7 +207,7 @@ fn encode_reply(mut ends: Ends) -> Ends {
 }
 
 #[library_benchmark(setup = replied)]
-#[bench::an_integer(config = at_most(4_300))]
+#[bench::an_integer(config = at_most(4_150))]
 fn decode_reply(mut ends: Ends) -> Ends {
     for _ in 0..TIMES {
         black_box(ends.receive_reply());

@@ -33,7 +33,7 @@ fn connected() -> Cluster {
 }
 
 #[library_benchmark(setup = connected)]
-#[bench::one_at_a_time(config = at_most(53_000))]
+#[bench::one_at_a_time(config = at_most(33_000))]
 fn call(cluster: Cluster) -> Cluster {
     cluster
         .runtime
@@ -42,7 +42,7 @@ fn call(cluster: Cluster) -> Cluster {
 }
 
 #[library_benchmark(setup = connected)]
-#[bench::at_once(config = at_most(33_000))]
+#[bench::at_once(config = at_most(22_000))]
 fn call_from_tasks(cluster: Cluster) -> Cluster {
     cluster.runtime.block_on(async {
         let callers: Vec<_> = (0..CONCURRENT)

@@ -26,10 +26,10 @@ fn members_and_keys() -> (Cluster, Vec<Term>) {
 }
 
 #[library_benchmark]
-#[bench::random(setup = members::<Random>, args = (), config = at_most(250))]
-#[bench::round_robin(setup = members::<RoundRobin>, args = (), config = at_most(245))]
-#[bench::power_of_two(setup = members::<PowerOfTwo>, args = (), config = at_most(255))]
-#[bench::least_connections(setup = members::<LeastConnections>, args = (), config = at_most(520))]
+#[bench::random(setup = members::<Random>, args = (), config = at_most(205))]
+#[bench::round_robin(setup = members::<RoundRobin>, args = (), config = at_most(210))]
+#[bench::power_of_two(setup = members::<PowerOfTwo>, args = (), config = at_most(210))]
+#[bench::least_connections(setup = members::<LeastConnections>, args = (), config = at_most(490))]
 fn select(cluster: Cluster) -> Cluster {
     for _ in 0..TIMES {
         let lease = cluster.balancer.select();
@@ -39,7 +39,7 @@ fn select(cluster: Cluster) -> Cluster {
 }
 
 #[library_benchmark(setup = members_and_keys)]
-#[bench::hash_ring(config = at_most(450))]
+#[bench::hash_ring(config = at_most(385))]
 fn select_with_key((cluster, keys): (Cluster, Vec<Term>)) -> (Cluster, Vec<Term>) {
     for key in &keys {
         let lease = cluster.balancer.select_with_key(key);
