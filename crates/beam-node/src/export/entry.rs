@@ -4,6 +4,7 @@ use std::{
     any::Any,
     fmt,
     future::Future,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -144,7 +145,15 @@ impl Entry {
 ///
 /// What it was about is not touched again, so nobody sees a state that the panic left half changed.
 pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| Failure::panicked(&*payload))
+    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
+        let failure = Failure::panicked(&*payload);
+        // What was panicked with is of users as well, and may panic when it is dropped. What it
+        // then panics with is not given another chance.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            mem::forget(payload);
+        }
+        failure
+    })
 }
 
 pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<RawTerm, Failure> {

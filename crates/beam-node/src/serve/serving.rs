@@ -94,15 +94,23 @@ impl Serving {
             // The links end as well, which says more than the end of this process.
             Err(Ended::Stopped) => return None,
         };
+        let late = self.told(told, &value);
+        // It may panic when it is dropped, which must not take with it what is still to be told.
+        let _ = caught(|| drop(value));
+        late
+    }
+
+    /// Tells a result, if that can be done at once.
+    fn told<T: Serialize>(&self, told: Told, value: &T) -> Option<Late> {
         let [watcher] = &told[..] else {
             return match told.is_empty() {
                 true => None,
-                false => self.returned(told, &value),
+                false => self.returned(told, value),
             };
         };
         let shape = &self.shape;
         let mut payload = |writer: &mut Writer<'_>| {
-            shape.write_returned(|writer| writer.serialize(&value), writer)
+            shape.write_returned(|writer| writer.serialize(value), writer)
         };
         match caught(|| watcher.tell_result(&self.process().pid, &mut payload)) {
             // A link that closed meanwhile has told the peer already.
@@ -110,7 +118,7 @@ impl Serving {
                 watcher.link().forget_watchers(1);
                 None
             }
-            Ok(Err(SendError::Full { .. })) => self.returned(told, &value),
+            Ok(Err(SendError::Full { .. })) => self.returned(told, value),
             Ok(Err(SendError::Encode(error))) => Late::returned(told, self.unsendable(error)?),
             Err(panicked) => self.raised(told, panicked),
         }
@@ -212,7 +220,9 @@ where
                 Box::pin(async move { late.tell(&serving).await })
             }
         };
-        self.set(Self::Telling { late });
+        // Drops the handler where it did not run to its end. If it panics then, those who wait for
+        // it are told all the same.
+        let _ = caught(|| self.as_mut().set(Self::Telling { late }));
         self.poll(task)
     }
 }

@@ -6,4 +6,5 @@ mod counts;
 mod failures;
 mod local;
 mod many;
+mod panics;
 mod values;
