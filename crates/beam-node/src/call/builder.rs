@@ -27,8 +27,9 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A call of a function on another node; awaiting it sends it.
 ///
-/// The timeout, 10 s by default, covers connecting, sending and waiting. Dropping the future
-/// abandons the call: the peer is told to forget it, but in OTP the function runs on.
+/// The timeout, 10 s by default, covers connecting, sending and waiting. It is kept by the runtime of
+/// the node, whichever awaits the call. Dropping the future abandons the call: the peer is told to
+/// forget it, but in OTP the function runs on.
 ///
 /// A call is sent at most once. [`Error::may_have_run`] tells whether a failed one may have run.
 #[must_use = "a call is sent when it is awaited"]

@@ -157,17 +157,20 @@ impl<'a> Wire<'a> {
     /// for all of them is what makes many small calls cheap.
     fn poll_exchange(
         &mut self,
-        mut timer: Pin<&mut Sleep>,
+        timer: Pin<&mut Sleep>,
         task: &mut Context<'_>,
     ) -> Poll<Result<(), DownReason>> {
         // From here on nothing that happens to the link is missed.
         self.link.outbox.attend(task.waker());
-        self.poll_timer(timer.as_mut(), task)?;
         let mut written = Progress::None;
         if mem::take(&mut self.gathered) || !self.queue.batch.is_empty() {
             written = self.poll_write(task)?;
         }
         let read = self.poll_read(task)?;
+        // What has come while the runtime was busy with something else is not late.
+        if self.poll_timer(timer, task)? {
+            self.poll_write(task)?;
+        }
         if self.link.is_closing() {
             return Poll::Ready(Ok(()));
         }
@@ -182,7 +185,8 @@ impl<'a> Wire<'a> {
         Poll::Pending
     }
 
-    /// Sends a tick, gives the peer up, or ends calls that nobody has answered in time.
+    /// Gives the peer up, ends calls that nobody has answered in time, or queues a tick, and tells
+    /// whether it did.
     ///
     /// Most deadlines are put off before they come, so the timer is only ever set to an earlier
     /// instant while it runs, and looks what is due when it fires.
@@ -190,19 +194,20 @@ impl<'a> Wire<'a> {
         &mut self,
         mut timer: Pin<&mut Sleep>,
         task: &mut Context<'_>,
-    ) -> Result<(), DownReason> {
+    ) -> Result<bool, DownReason> {
+        let mut has_ticked = false;
         if let Some(due) = self.link.next_timeout()
             && due < timer.deadline()
         {
             timer.as_mut().reset(due);
         }
         while timer.as_mut().poll(task).is_ready() {
-            self.tick()?;
+            has_ticked |= self.tick()?;
             let tick = self.clock.deadline().into();
             let due = self.link.time_out(Instant::now());
             timer.as_mut().reset(due.map_or(tick, |due| due.min(tick)));
         }
-        Ok(())
+        Ok(has_ticked)
     }
 
     /// Writes what is queued, up to a bound: other things must have their turn while a large message
@@ -287,22 +292,23 @@ impl<'a> Wire<'a> {
         Ok(())
     }
 
-    /// Sends a tick or gives the peer up, whichever the clock says.
-    fn tick(&mut self) -> Result<(), DownReason> {
+    /// Gives the peer up or queues a tick, whichever the clock says. What waits to be written is as
+    /// good as a tick.
+    fn tick(&mut self) -> Result<bool, DownReason> {
         self.decoder.rest();
         let now = Instant::now().into_std();
         match self.clock.poll(now) {
-            Tick::Wait => {}
+            Tick::Wait => Ok(false),
             Tick::Send => {
-                // What waits to be written is as good as a tick.
-                if self.queue.batch.is_empty() {
+                self.clock.sent(now);
+                let is_needed = self.queue.batch.is_empty();
+                if is_needed {
                     self.queue.batch.extend_from_slice(&TICK);
                 }
-                self.clock.sent(now);
+                Ok(is_needed)
             }
-            Tick::GiveUp { silent_for } => return Err(DownReason::Silent(silent_for)),
+            Tick::GiveUp { silent_for } => Err(DownReason::Silent(silent_for)),
         }
-        Ok(())
     }
 
     /// Sends what is queued, and waits until the peer has closed its side as well.
