@@ -12,10 +12,10 @@ use beam_dist::{
     epmd::{AliveName, NodeKind, Registration},
 };
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +48,9 @@ pub(crate) struct Registrar {
     /// The EPMD that this node serves, having won the race for the port.
     pub(super) server: Option<EpmdServer>,
 }
+
+/// How long a node that stops waits until EPMD has forgotten its name.
+const FORGET_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a node is not registered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -129,7 +132,12 @@ impl Registrar {
         let registered = stop.run_until_cancelled(self.stay_registered());
         tokio::join!(relays, registered);
 
-        drop(self.connection.take());
+        if let Some(mut connection) = self.connection.take() {
+            // EPMD forgets the name and then closes its end: whoever has the name next finds it free.
+            let _ = connection.shutdown().await;
+            let closed = async { while connection.read_u8().await.is_ok() {} };
+            let _ = timeout(FORGET_PATIENCE, closed).await;
+        }
         if let Some(server) = self.server.take() {
             server.shutdown().await;
         }
