@@ -311,7 +311,7 @@ impl Beam {
 
     /// Freezes the node's process with SIGSTOP: its sockets stay open, and it answers nothing.
     pub fn suspend(&mut self) -> Result<()> {
-        self.process.signal("STOP")
+        self.process.suspend()
     }
 
     /// Lets a suspended node run on.

@@ -1,12 +1,13 @@
 //! Processes that do not outlive the test.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -112,6 +113,29 @@ impl Supervised {
         self.child.kill().await.map_err(|source| Error::Run {
             program: self.label.clone(),
             source,
+        })
+    }
+
+    /// Stops the process, and waits until all of its threads stand still: each of them runs on until
+    /// it takes notice of the signal.
+    pub(crate) fn suspend(&mut self) -> Result<()> {
+        self.signal("STOP")?;
+        while self.is_running() && !self.stands_still() {
+            thread::yield_now();
+        }
+        Ok(())
+    }
+
+    fn stands_still(&self) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.pid)) else {
+            return true;
+        };
+        // The state follows the name, which is in parentheses and may hold some.
+        threads.flatten().all(|thread| {
+            fs::read_to_string(thread.path().join("stat"))
+                .ok()
+                .and_then(|stat| Some(stat.rsplit_once(") ")?.1.starts_with(['T', 't'])))
+                .unwrap_or(true)
         })
     }
 

@@ -17,6 +17,11 @@ pub(crate) fn of(timeout: Duration, since: Option<Instant>) -> Instant {
     since.unwrap_or_else(Instant::now) + timeout.min(LONGEST)
 }
 
+/// Whether a time that began earlier has run out already. One that begins now has not.
+pub(crate) fn is_over(deadline: Instant, since: Option<Instant>) -> bool {
+    since.is_some() && deadline <= Instant::now()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -258,11 +258,9 @@ impl Error {
     /// cannot do the work twice.
     pub fn may_have_run(&self) -> bool {
         match self.cause() {
-            Cause::Timeout(_)
-            | Cause::ConnectionLost
-            | Cause::Raised(_)
-            | Cause::Killed(_)
-            | Cause::Decode(_) => true,
+            // Without any time nothing was sent.
+            Cause::Timeout(after) => !after.is_zero(),
+            Cause::ConnectionLost | Cause::Raised(_) | Cause::Killed(_) | Cause::Decode(_) => true,
             Cause::Invalid
             | Cause::NotConnected(_)
             | Cause::NoMembers

@@ -37,8 +37,9 @@ pub struct Limits {
     /// wait, may be queued beside them. As much again, or 1 MiB, may be owed in short answers before
     /// the peer is read no further. Default: 64 MiB.
     pub outgoing_bytes_per_peer: usize,
-    /// Whether a call or a cast that finds no room in `outgoing_bytes_per_peer` waits for it,
-    /// until its timeout at most, instead of failing at once. Default: false.
+    /// Whether a call or a cast that finds no room in `outgoing_bytes_per_peer` waits for it, until
+    /// its timeout at most, instead of failing at once. A balanced call then waits as well, rather
+    /// than go to another member. Default: false.
     pub wait_for_room: bool,
     /// Bytes of one message, assembled from its fragments. Default: 256 MiB.
     pub message_bytes: usize,

@@ -79,7 +79,8 @@ impl<'a, T: DeserializeOwned, A: Arguments> Call<'a, T, A> {
     }
 
     /// Counts the timeout from an earlier instant: for a call by which its caller goes on with
-    /// something that began then. Default: the instant when the call is sent.
+    /// something that began then. With no time left, nothing is sent. Default: the instant when the
+    /// call is sent.
     pub fn since(mut self, begun: Instant) -> Self {
         self.since = Some(begun);
         self
@@ -101,8 +102,8 @@ impl<'a, T: DeserializeOwned, A: Arguments> Call<'a, T, A> {
         let deadline = deadline::of(self.timeout, self.since);
         let request = self.request?;
         let question = request.question();
-        if self.timeout.is_zero() {
-            return Err(question.no_time());
+        if self.timeout.is_zero() || deadline::is_over(deadline, self.since) {
+            return Err(question.no_time(self.timeout));
         }
         if request.peer.is_local() {
             return Box::pin(local::call(&request, deadline, self.timeout)).await;
@@ -142,7 +143,8 @@ impl<'a, A: Arguments> Cast<'a, A> {
         self
     }
 
-    /// Counts the timeout from an earlier instant. Default: the instant when the cast is sent.
+    /// Counts the timeout from an earlier instant. With no time left, nothing is sent. Default: the
+    /// instant when the cast is sent.
     pub fn since(mut self, begun: Instant) -> Self {
         self.since = Some(begun);
         self
@@ -162,15 +164,14 @@ impl<'a, A: Arguments> Cast<'a, A> {
     /// has begun goes on.
     pub async fn send(self) -> Result<(), Error> {
         let request = self.request?;
-        if self.timeout.is_zero() {
-            return Err(request.question().no_time());
+        let deadline = deadline::of(self.timeout, self.since);
+        if self.timeout.is_zero() || deadline::is_over(deadline, self.since) {
+            return Err(request.question().no_time(self.timeout));
         }
         if request.peer.is_local() {
             return local::cast(&request);
         }
-        request
-            .send_cast(deadline::of(self.timeout, self.since))
-            .await
+        request.send_cast(deadline).await
     }
 }
 

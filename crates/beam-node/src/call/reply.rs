@@ -118,11 +118,11 @@ impl Question<'_> {
     }
 
     /// There was no time to call at all.
-    pub(crate) fn no_time(&self) -> Error {
+    pub(crate) fn no_time(&self, timeout: Duration) -> Error {
         self.complete(Error::new(
             Code::RequestTimeout,
             format!(
-                "{self} on {} was not called: its timeout is zero",
+                "{self} on {} was not called: no time of its timeout of {timeout:?} was left",
                 self.node
             ),
             Cause::Timeout(Duration::ZERO),

@@ -180,6 +180,8 @@ impl Export {
             move |arguments: RawTerm, context| {
                 let handler = Arc::clone(&handler);
                 async move {
+                    // Binaries among them hold on to the buffer that they came in.
+                    let arguments = arguments.compact();
                     let terms = match arguments.deserialize() {
                         Ok(terms) => terms,
                         Err(error) => return Err(bad_arguments(error, arguments)),

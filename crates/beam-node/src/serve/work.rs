@@ -79,7 +79,8 @@ impl Id {
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
         Ok(match reader.peek_kind()? {
             Kind::Reference => Self::Reference(reader.reference()?),
-            _ => Self::Other(Box::new(reader.raw()?)),
+            // It is kept for as long as the call runs.
+            _ => Self::Other(Box::new(reader.raw()?.compact())),
         })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use beam_dist::control::{Control, Target};
 use beam_node::{CallContext, Cause, Code, Node};
 use beam_term::{Atom, Term};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use crate::support::{Cluster, eventually, within};
 
@@ -174,11 +174,17 @@ async fn a_call_or_cast_without_any_time_is_not_made() {
         let call = a.call::<(), _>(node.name(), ("quick", "work"), ());
         let refused = within(call.timeout(Duration::ZERO)).await.unwrap_err();
         let cast = a.cast(node.name(), ("quick", "work"), ());
+        // Of this one all time has gone by.
+        let (second, begun) = (Duration::from_secs(1), Instant::now());
+        let late = a.call::<(), _>(node.name(), ("quick", "work"), ());
+        let late = late.timeout(second).since(begun - second);
         for error in [
             refused,
             within(cast.timeout(Duration::ZERO)).await.unwrap_err(),
+            within(late).await.unwrap_err(),
         ] {
             assert_eq!(error.code, Code::RequestTimeout);
+            assert!(!error.may_have_run());
             assert!(error.message.contains("was not called"), "{error}");
         }
         // What was sent before has been taken when this is answered.
