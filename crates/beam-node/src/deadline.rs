@@ -9,17 +9,19 @@ const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// The instant after which nobody wants the result any more.
 pub(crate) fn after(timeout: Duration) -> Instant {
-    of(timeout, None)
+    Instant::now() + timeout.min(LONGEST)
 }
 
-/// The same for a time that began earlier, or begins now.
-pub(crate) fn of(timeout: Duration, since: Option<Instant>) -> Instant {
-    since.unwrap_or_else(Instant::now) + timeout.min(LONGEST)
-}
-
-/// Whether a time that began earlier has run out already. One that begins now has not.
-pub(crate) fn is_over(deadline: Instant, since: Option<Instant>) -> bool {
-    since.is_some() && deadline <= Instant::now()
+/// The same for a time that began earlier, or begins now; `None` where there is no time left.
+pub(crate) fn of(timeout: Duration, since: Option<Instant>) -> Option<Instant> {
+    if timeout.is_zero() {
+        return None;
+    }
+    let Some(since) = since else {
+        return Some(after(timeout));
+    };
+    let deadline = since + timeout.min(LONGEST);
+    (deadline > Instant::now()).then_some(deadline)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::{
     connect::ConnectError,
     deadline,
     error::{Code, Error},
-    link::{Lane, Link, SendError, Sent, Unsent},
+    link::{Lane, Link, SendError, Unsent},
 };
 
 /// How long a call waits for its answer unless told otherwise.
@@ -102,13 +102,14 @@ impl<'a, T: DeserializeOwned, A: Arguments> Call<'a, T, A> {
         let deadline = deadline::of(self.timeout, self.since);
         let request = self.request?;
         let question = request.question();
-        if self.timeout.is_zero() || deadline::is_over(deadline, self.since) {
-            return Err(question.no_time(self.timeout));
-        }
+        let deadline = deadline.ok_or_else(|| question.no_time(self.timeout))?;
         if request.peer.is_local() {
             return Box::pin(local::call(&request, deadline, self.timeout)).await;
         }
-        let sent = request.send(deadline).await?;
+        let send = |request: &Request<'_, A>, link: &Arc<Link>, lane| {
+            link.call(lane, &request.function, &request.arguments, deadline)
+        };
+        let sent = request.send(deadline, send).await?;
         let id = sent.reference();
         question.result(sent.await, &id, self.timeout)
     }
@@ -163,15 +164,16 @@ impl<'a, A: Arguments> Cast<'a, A> {
     /// When this future is dropped the cast was sent whole or not at all. An attempt to connect that
     /// has begun goes on.
     pub async fn send(self) -> Result<(), Error> {
-        let request = self.request?;
         let deadline = deadline::of(self.timeout, self.since);
-        if self.timeout.is_zero() || deadline::is_over(deadline, self.since) {
-            return Err(request.question().no_time(self.timeout));
-        }
+        let request = self.request?;
+        let deadline = deadline.ok_or_else(|| request.question().no_time(self.timeout))?;
         if request.peer.is_local() {
             return local::cast(&request);
         }
-        request.send_cast(deadline).await
+        let send = |request: &Request<'_, A>, link: &Arc<Link>, lane| {
+            link.cast(lane, &request.function, &request.arguments)
+        };
+        request.send(deadline, send).await
     }
 }
 
@@ -193,21 +195,19 @@ impl<A: Arguments> Request<'_, A> {
         }
     }
 
-    async fn send(&self, deadline: Instant) -> Result<Sent, Error> {
+    /// Connects if need be, and sends.
+    async fn send<T>(
+        &self,
+        deadline: Instant,
+        send: impl Fn(&Self, &Arc<Link>, Lane) -> Result<T, Unsent>,
+    ) -> Result<T, Error> {
         let link = self.link(deadline).await?;
-        let send = |lane| link.call(lane, &self.function, &self.arguments, deadline);
-        match send(Lane::Free) {
+        match send(self, &link, Lane::Free) {
             Ok(sent) => Ok(sent),
-            Err(unsent) => Box::pin(self.find_room(&link, deadline, unsent, send)).await,
-        }
-    }
-
-    async fn send_cast(&self, deadline: Instant) -> Result<(), Error> {
-        let link = self.link(deadline).await?;
-        let send = |lane| link.cast(lane, &self.function, &self.arguments);
-        match send(Lane::Free) {
-            Ok(()) => Ok(()),
-            Err(unsent) => Box::pin(self.find_room(&link, deadline, unsent, send)).await,
+            Err(unsent) => {
+                let send = |lane| send(self, &link, lane);
+                Box::pin(self.find_room(&link, deadline, unsent, send)).await
+            }
         }
     }
 

@@ -27,8 +27,8 @@ use crate::{
 
 pub(crate) use links::Links;
 pub(crate) use outbox::{Lane, Outbox, Rejected};
+pub(crate) use requests::Unsent;
 use requests::{Lost, Requests};
-pub(crate) use requests::{Sent, Unsent};
 pub(crate) use task::run;
 
 /// The live connection to a peer.
@@ -245,11 +245,7 @@ impl Link {
     }
 
     /// Sends a message to a process of the peer, as an answer to one of its own.
-    pub(crate) fn answer_to(
-        &self,
-        to: &Recipient,
-        message: &mut (dyn FnMut(&mut Writer<'_>) -> Result<(), EncodeError> + Send),
-    ) {
+    pub(crate) fn answer_to(&self, to: &Recipient, message: &mut Written<'_>) {
         let control = self.message_to(self.identity.caller.clone(), to);
         self.answer(&control, Payload::Written(message));
     }

@@ -151,11 +151,7 @@ impl Outbox {
             let frame = Encoded::Whole(Bytes::copy_from_slice(frame));
             lanes.ordered.push_back((lane, frame));
         }
-        drop(lanes);
-        // One wake-up is enough until the link task has taken what is there.
-        if !was_filled {
-            self.wake();
-        }
+        self.filled(lanes, was_filled);
         Ok(())
     }
 
@@ -175,11 +171,7 @@ impl Outbox {
         } else {
             lanes.ordered.push_back((lane, Encoded::Large(fragments)));
         }
-        drop(lanes);
-        // One wake-up is enough until the link task has taken what is there.
-        if !was_filled {
-            self.wake();
-        }
+        self.filled(lanes, was_filled);
         Ok(())
     }
 
@@ -307,6 +299,15 @@ impl Outbox {
             .ok_or(Rejected::Full)?;
         lanes.queued += size;
         Ok(())
+    }
+
+    /// Wakes the link task for something that was queued: once is enough until it has taken what is
+    /// there.
+    fn filled(&self, lanes: MutexGuard<'_, Lanes>, was_filled: bool) {
+        drop(lanes);
+        if !was_filled {
+            self.wake();
+        }
     }
 
     /// A panic while the lock is held cannot leave the lanes torn: only moves of bytes happen

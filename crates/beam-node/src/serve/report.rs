@@ -6,7 +6,7 @@ use super::{Serving, Shape};
 use crate::{
     export::Outcome,
     link::SendError,
-    process::{Process, Told},
+    process::{Process, Told, Watcher},
 };
 
 /// What is still to be told, and to whom.
@@ -54,7 +54,7 @@ impl Late {
 impl End {
     async fn tell(
         &self,
-        watcher: &crate::process::Watcher,
+        watcher: &Watcher,
         process: &Process,
         shape: &Shape,
     ) -> Result<(), SendError> {

@@ -59,9 +59,7 @@ impl RawTerm {
     /// A reader of this term, with the limits that it was checked against.
     #[inline]
     pub fn reader(&self) -> Reader {
-        Reader::new(self.encoded.clone())
-            .with_atoms(self.atoms.clone())
-            .with_limits(self.limits)
+        self.clone().into_reader()
     }
 
     /// The same reader, without sharing the memory of the term.

@@ -15,10 +15,10 @@ use super::*;
 
 const LIMIT: usize = 1000;
 
-/// Messages that are encoded, as a link does it.
-fn large(encoder: &FrameEncoder, fragments: usize) -> Fragments {
+/// A send to a name.
+fn send() -> Control {
     let node = Atom::from_static("a@h");
-    let control = Control::Send(SendTo {
+    Control::Send(SendTo {
         from: Some(Pid {
             node,
             id: 1,
@@ -28,14 +28,18 @@ fn large(encoder: &FrameEncoder, fragments: usize) -> Fragments {
         to: Recipient::Name(Atom::from_static("x")),
         priority: false,
         token: None,
-    });
+    })
+}
+
+/// Messages that are encoded, as a link does it.
+fn large(encoder: &FrameEncoder, fragments: usize) -> Fragments {
     // A list of empty lists, one byte each.
     let size = (fragments - 1) * frame::FRAGMENT_BYTES + 1;
     let mut payload = vec![106; size];
     payload[0] = 108;
     payload[1..5].copy_from_slice(&(size as u32 - 6).to_be_bytes());
     let payload = Bytes::from(payload);
-    match encoder.encode_bytes(&control, &payload, &mut BytesMut::new()) {
+    match encoder.encode_bytes(&send(), &payload, &mut BytesMut::new()) {
         Ok(frame::Encoded::Fragmented(row)) if row.len() == fragments => row,
         other => panic!("{other:?}"),
     }
@@ -246,25 +250,13 @@ fn the_memory_of_a_burst_is_freed() {
 
 /// A large message as it is encoded where its binary is given by reference.
 fn large_binary(binary: &Bytes) -> Fragments {
-    let node = Atom::from_static("a@h");
-    let control = Control::Send(SendTo {
-        from: Some(Pid {
-            node,
-            id: 1,
-            serial: 0,
-            creation: 1,
-        }),
-        to: Recipient::Name(Atom::from_static("x")),
-        priority: false,
-        token: None,
-    });
     let write = |writer: &mut Writer<'_>| {
         writer.tuple(2);
         writer.shared_binary(binary);
         writer.integer(7);
         Ok(())
     };
-    match encoder().encode_with(&control, write, &mut BytesMut::new()) {
+    match encoder().encode_with(&send(), write, &mut BytesMut::new()) {
         Ok(frame::Encoded::Fragmented(row)) => row,
         other => panic!("{other:?}"),
     }

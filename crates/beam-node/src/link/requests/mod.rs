@@ -12,7 +12,7 @@ use beam_dist::{
     control::{Control, Demonitor, Monitor, SpawnOptions, SpawnReply, SpawnRequest, Target},
     frame::FrameEncodeError,
 };
-use beam_term::{Atom, DecodeError, RawTerm, Reference, Writer};
+use beam_term::{Atom, DecodeError, EncodeError, RawTerm, Reference, Writer};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{Lane, Link, Payload, SendError};
@@ -23,7 +23,7 @@ use crate::{
     group::MonitorId,
 };
 
-pub(crate) use sent::Sent;
+use sent::Sent;
 pub(crate) use table::Requests;
 use table::{Fulfilled, Request};
 
@@ -78,27 +78,15 @@ impl Link {
             self.outbox.wake();
         }
         let reference = self.reference(id);
-        let control = Control::SpawnRequest(SpawnRequest {
-            request: reference.clone(),
-            from: self.identity.caller.clone(),
-            group_leader: self.identity.group_leader.clone(),
-            module: atoms::ERPC,
-            function: atoms::EXECUTE_CALL,
-            arity: 4,
-            options: SpawnOptions {
-                monitor: true,
-                ..SpawnOptions::default()
-            },
-            token: None,
-        });
+        let options = SpawnOptions {
+            monitor: true,
+            ..SpawnOptions::default()
+        };
+        let control = self.spawn_request(reference.clone(), (atoms::EXECUTE_CALL, 4), options);
         let mut payload = |writer: &mut Writer<'_>| {
             writer.list(4);
             writer.reference(&reference);
-            writer.atom(&function.module);
-            writer.atom(&function.name);
-            arguments.encode(writer)?;
-            writer.nil();
-            Ok(())
+            write_called(function, arguments, writer)
         };
         self.send(lane, &control, Payload::Written(&mut payload))?;
         Ok(sent)
@@ -111,26 +99,34 @@ impl Link {
         function: &Function,
         arguments: &impl Arguments,
     ) -> Result<(), Unsent> {
-        let control = Control::SpawnRequest(SpawnRequest {
-            // The peer echoes it in a reply that nobody waits for.
-            request: self.identity.stray_reference(),
+        // The peer echoes it in a reply that nobody waits for.
+        let reference = self.identity.stray_reference();
+        let options = SpawnOptions::default();
+        let control = self.spawn_request(reference, (atoms::EXECUTE_CAST, 3), options);
+        let mut payload = |writer: &mut Writer<'_>| {
+            writer.list(3);
+            write_called(function, arguments, writer)
+        };
+        Ok(self.send(lane, &control, Payload::Written(&mut payload))?)
+    }
+
+    /// Has the peer run one of the functions of `erpc`, which is given with its arity.
+    fn spawn_request(
+        &self,
+        request: Reference,
+        (function, arity): (Atom, u32),
+        options: SpawnOptions,
+    ) -> Control {
+        Control::SpawnRequest(SpawnRequest {
+            request,
             from: self.identity.caller.clone(),
             group_leader: self.identity.group_leader.clone(),
             module: atoms::ERPC,
-            function: atoms::EXECUTE_CAST,
-            arity: 3,
-            options: SpawnOptions::default(),
+            function,
+            arity,
+            options,
             token: None,
-        });
-        let mut payload = |writer: &mut Writer<'_>| {
-            writer.list(3);
-            writer.atom(&function.module);
-            writer.atom(&function.name);
-            arguments.encode(writer)?;
-            writer.nil();
-            Ok(())
-        };
-        Ok(self.send(lane, &control, Payload::Written(&mut payload))?)
+        })
     }
 
     /// Asks for a sign of life, and waits for it.
@@ -160,7 +156,7 @@ impl Link {
     /// Ends a monitor of [`Link::monitor_for_scope`].
     pub(crate) fn demonitor_for_scope(&self, request: RequestId) {
         if let Some(Request::Scope { target, .. }) = self.requests().remove(request) {
-            self.demonitor(request, &target);
+            self.demonitor(self.reference(request), target);
         }
     }
 
@@ -181,14 +177,7 @@ impl Link {
             // The call was abandoned before the peer started it: take our monitor away.
             (None, Ok(pid)) if reply.monitored => {
                 drop(requests);
-                self.answer(
-                    &Control::Demonitor(Demonitor {
-                        from: self.identity.caller.clone(),
-                        to: Target::Pid(pid),
-                        reference: reply.request,
-                    }),
-                    Payload::None,
-                );
+                self.demonitor(reply.request, Target::Pid(pid));
             }
             (None, _) => {}
         }
@@ -265,16 +254,28 @@ impl Link {
         self.owe(Lane::Owed, &control, Payload::None)
     }
 
-    fn demonitor(&self, id: RequestId, target: &Target) {
-        self.answer(
-            &Control::Demonitor(Demonitor {
-                from: self.identity.caller.clone(),
-                to: target.clone(),
-                reference: self.reference(id),
-            }),
-            Payload::None,
-        );
+    fn demonitor(&self, reference: Reference, to: Target) {
+        let from = self.identity.caller.clone();
+        let control = Control::Demonitor(Demonitor {
+            from,
+            to,
+            reference,
+        });
+        self.answer(&control, Payload::None);
     }
+}
+
+/// Writes module, function and arguments, the last elements of a list.
+fn write_called(
+    function: &Function,
+    arguments: &impl Arguments,
+    writer: &mut Writer<'_>,
+) -> Result<(), EncodeError> {
+    writer.atom(&function.module);
+    writer.atom(&function.name);
+    arguments.encode(writer)?;
+    writer.nil();
+    Ok(())
 }
 
 impl Unsent {

@@ -63,7 +63,7 @@ impl Drop for Sent {
         if let Some(Request::Call(call)) = abandoned
             && let Some(runner) = call.abandoned()
         {
-            self.link.demonitor(self.id, &Target::Pid(runner));
+            self.link.demonitor(self.reference(), Target::Pid(runner));
         }
     }
 }
