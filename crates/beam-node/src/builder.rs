@@ -14,6 +14,7 @@ use crate::{
     error::{Cause, Code, Error},
     group::ScopeDriver,
     identity::Identity,
+    link::SilencePolicy,
     listen::{self, Listen},
     process::Processes,
     resolve::{Ports, Resolver},
@@ -41,6 +42,7 @@ pub struct NodeBuilder {
     addresses: HashMap<String, SocketAddr>,
     fixed_port: Option<u16>,
     net_ticktime: Duration,
+    silence: SilencePolicy,
     discovery: bool,
     discovery_interval: Duration,
     drain: Drain,
@@ -62,6 +64,7 @@ impl NodeBuilder {
             addresses: HashMap::new(),
             fixed_port: None,
             net_ticktime: Duration::from_secs(60),
+            silence: SilencePolicy::default(),
             discovery: true,
             discovery_interval: Duration::from_secs(5),
             drain: Drain {
@@ -160,6 +163,27 @@ impl NodeBuilder {
         self
     }
 
+    /// Sets after how long a connected peer that says nothing is suspect. Default: 1 s. `None`: never.
+    ///
+    /// A connection on which nothing comes for half of this time is probed; any byte counts as an
+    /// answer, for which a peer has at least four times as long as it usually takes. A suspect gets no
+    /// new calls through balancers until something comes from it; calls to it by name are sent all the
+    /// same, and the connection is kept until [`net_ticktime`](Self::net_ticktime) ends it. Times below
+    /// 20 ms are refused.
+    ///
+    /// See [`Event::Suspect`](crate::Event::Suspect) and [`Node::suspects`].
+    pub fn suspect_after(mut self, silence: impl Into<Option<Duration>>) -> Self {
+        self.silence.suspect_after = silence.into();
+        self
+    }
+
+    /// Sets how much longer a call waits for a peer that has become suspect, or is when it is sent;
+    /// it then fails with `service_unavailable`, and may have run. Default: `None`, until its timeout.
+    pub fn suspect_call_grace(mut self, grace: impl Into<Option<Duration>>) -> Self {
+        self.silence.call_grace = grace.into();
+        self
+    }
+
     /// Whether to ask peers for the nodes that they know, and to connect to those. Default:
     /// `true`. Hosts are asked in any case.
     pub fn discovery(mut self, discovery: bool) -> Self {
@@ -236,6 +260,14 @@ impl NodeBuilder {
                 TickPolicy::MIN_NET_TICKTIME
             )));
         }
+        if let Some(silence) = self.silence.suspect_after
+            && silence < SilencePolicy::MIN_SUSPECT_AFTER
+        {
+            return Err(Error::bad_request(format!(
+                "suspect_after is {silence:?}, at least {:?} are needed",
+                SilencePolicy::MIN_SUSPECT_AFTER
+            )));
+        }
         let epmd_port = epmd::port(self.epmd_port).map_err(wrong_setting)?;
 
         let stop = CancellationToken::new();
@@ -285,6 +317,7 @@ impl NodeBuilder {
             cookie,
             visible: self.visible,
             net_ticktime: self.net_ticktime,
+            silence: self.silence,
             drain: self.drain,
             resolver,
             output,

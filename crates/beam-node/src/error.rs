@@ -102,6 +102,10 @@ pub enum Cause {
     /// The connection was lost before the answer came. The call may have run.
     #[error("the connection was lost")]
     ConnectionLost,
+    /// Nothing has come from the peer for this long, and the call was told not to wait for it. It may
+    /// have run.
+    #[error("nothing came from the peer for {0:?}")]
+    Silent(Duration),
     /// No member is there to be called.
     #[error("no members")]
     NoMembers,
@@ -260,7 +264,11 @@ impl Error {
         match self.cause() {
             // Without any time nothing was sent.
             Cause::Timeout(after) => !after.is_zero(),
-            Cause::ConnectionLost | Cause::Raised(_) | Cause::Killed(_) | Cause::Decode(_) => true,
+            Cause::ConnectionLost
+            | Cause::Silent(_)
+            | Cause::Raised(_)
+            | Cause::Killed(_)
+            | Cause::Decode(_) => true,
             Cause::Invalid
             | Cause::NotConnected(_)
             | Cause::NoMembers

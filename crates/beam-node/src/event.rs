@@ -27,6 +27,21 @@ pub enum Event {
         /// Why.
         reason: DownReason,
     },
+    /// A connected peer has gone silent, though it was asked for a sign of life; see
+    /// [`NodeBuilder::suspect_after`](crate::NodeBuilder::suspect_after). The connection is kept.
+    Suspect {
+        /// The peer.
+        peer: NodeName,
+        /// How long nothing has come from it.
+        silent_for: Duration,
+    },
+    /// Something came from a peer that was suspect.
+    Recovered {
+        /// The peer.
+        peer: NodeName,
+        /// How long nothing had come from it.
+        silent_for: Duration,
+    },
     /// An attempt to connect to a peer failed. For a node that was learned from others, this is told
     /// once, until it could be reached.
     Refused {

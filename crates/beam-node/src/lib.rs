@@ -34,6 +34,7 @@ mod settling;
 mod shutdown;
 mod state;
 mod strangers;
+mod suspects;
 
 pub use beam_dist::{Creation, NodeName};
 pub use builder::NodeBuilder;
@@ -51,3 +52,4 @@ pub use mailbox::{Delivery, Destination, Mailbox};
 pub use node::{Node, PeerStatus};
 pub use peer::Peer;
 pub use service::Output;
+pub use suspects::Suspects;

@@ -20,6 +20,7 @@ use crate::{
     peer,
     process::Role,
     state::NodeState,
+    suspects::Suspects,
 };
 
 /// A node of the cluster.
@@ -65,6 +66,8 @@ pub struct PeerStatus {
     /// Whether the connection is hidden, as it is when either node is: neither then shows in the
     /// `nodes()` of the other.
     pub hidden: bool,
+    /// Since when nothing has come from the peer, where it is suspect.
+    pub suspect_since: Option<Instant>,
     /// Calls of this node that the peer has not answered.
     pub calling: usize,
     /// Calls of the peer that this node has not answered.
@@ -183,6 +186,7 @@ impl Node {
 
     /// The connected nodes, sorted by name.
     pub fn peers(&self) -> Vec<PeerStatus> {
+        let suspects = self.suspects();
         let mut peers: Vec<PeerStatus> = self
             .state
             .links
@@ -192,6 +196,7 @@ impl Node {
                 name: link.peer.clone(),
                 creation: link.creation,
                 hidden: !link.visible,
+                suspect_since: suspects.get(&link.peer).copied(),
                 calling: link.calling(),
                 serving: link.serving(),
                 memberships: self.state.groups.memberships(&link.peer),
@@ -199,6 +204,16 @@ impl Node {
             .collect();
         peers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         peers
+    }
+
+    /// The connected nodes from which nothing comes; see [`NodeBuilder::suspect_after`].
+    pub fn suspects(&self) -> Arc<Suspects> {
+        self.state.suspects.all()
+    }
+
+    /// The same as a value that changes with them.
+    pub fn watch_suspects(&self) -> watch::Receiver<Arc<Suspects>> {
+        self.state.suspects.watch()
     }
 
     /// What happens from now on.

@@ -19,7 +19,7 @@ use crate::{
     connect::ConnectError,
     deadline,
     error::{Code, Error},
-    link::{Lane, Link, SendError, Unsent},
+    link::{Lane, Link, OnSilence, SendError, Unsent},
 };
 
 /// How long a call waits for its answer unless told otherwise.
@@ -39,6 +39,7 @@ pub struct Call<'a, T, A> {
     timeout: Duration,
     /// When the timeout began, if it did not begin with the call.
     since: Option<Instant>,
+    on_silence: OnSilence,
     result: PhantomData<fn() -> T>,
 }
 
@@ -68,6 +69,7 @@ impl<'a, T: DeserializeOwned, A: Arguments> Call<'a, T, A> {
             request,
             timeout: DEFAULT_TIMEOUT,
             since: None,
+            on_silence: OnSilence::Wait,
             result: PhantomData,
         }
     }
@@ -83,6 +85,17 @@ impl<'a, T: DeserializeOwned, A: Arguments> Call<'a, T, A> {
     /// call is sent.
     pub fn since(mut self, begun: Instant) -> Self {
         self.since = Some(begun);
+        self
+    }
+
+    /// Sets whether the call ends the moment that its peer becomes
+    /// [suspect](crate::NodeBuilder::suspect_after), with `service_unavailable`; it may have run. One
+    /// that is sent to a suspect waits for it. Default: `false`.
+    pub fn leave_suspect(mut self, leave: bool) -> Self {
+        self.on_silence = match leave {
+            true => OnSilence::GiveUp,
+            false => OnSilence::Wait,
+        };
         self
     }
 
@@ -107,7 +120,12 @@ impl<'a, T: DeserializeOwned, A: Arguments> Call<'a, T, A> {
             return Box::pin(local::call(&request, deadline, self.timeout)).await;
         }
         let send = |request: &Request<'_, A>, link: &Arc<Link>, lane| {
-            link.call(lane, &request.function, &request.arguments, deadline)
+            let Request {
+                function,
+                arguments,
+                ..
+            } = request;
+            link.call(lane, function, arguments, deadline, self.on_silence)
         };
         let sent = request.send(deadline, send).await?;
         let id = sent.reference();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use beam_dist::NodeName;
 use beam_term::{Atom, DecodeError, EncodeError, Kind, RawTerm, Reader, Reference, Term};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::{
     Function, atoms,
@@ -26,6 +27,8 @@ pub(crate) enum Answer {
     Lost,
     /// Nothing came before the deadline.
     TimedOut,
+    /// Nothing came from the peer since then, and the call was not to wait for it.
+    Silent { since: Instant },
 }
 
 /// Who was asked what, for the error messages.
@@ -53,6 +56,7 @@ impl Question<'_> {
             Answer::Refused(reason) => self.refused(reason),
             Answer::Lost => self.lost(),
             Answer::TimedOut => self.timed_out(timeout),
+            Answer::Silent { since } => self.silent(since.elapsed()),
         };
         Err(self.complete(error))
     }
@@ -94,6 +98,18 @@ impl Question<'_> {
             ),
             Cause::ConnectionLost,
         ))
+    }
+
+    /// The peer gives no sign of life, and the call was not to wait for it.
+    fn silent(&self, silent_for: Duration) -> Error {
+        Error::new(
+            Code::ServiceUnavailable,
+            format!(
+                "{} has given no sign of life for {silent_for:?}, during {self}; it may have run",
+                self.node
+            ),
+            Cause::Silent(silent_for),
+        )
     }
 
     /// The arguments have no form as terms.

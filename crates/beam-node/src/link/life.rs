@@ -4,7 +4,9 @@
 //! slot. So there is never more than one link of a peer to be seen, all parts of the node see the
 //! same one, and what they are told of one link is over before they are told of the next.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
+
+use tokio::time::Instant;
 
 use super::Link;
 use crate::{
@@ -95,6 +97,9 @@ impl NodeState {
         // members of a group, or connected, any more.
         self.groups.link_down(link);
         turn.forget(link);
+        if link.is_suspect() {
+            self.suspects.remove(&link.peer);
+        }
         link.fail_requests();
         self.release_processes(link);
         let reason = link.reason();
@@ -104,6 +109,45 @@ impl NodeState {
         });
         tracing::info!(peer = %link.peer, %reason, "disconnected");
         true
+    }
+
+    /// Nothing has come from a peer since then, though it was asked: it is suspect.
+    pub(super) fn suspect(&self, slot: &Slot, link: &Link, since: Instant) {
+        let turn = slot.turn();
+        if !turn.is_published(link) {
+            return;
+        }
+        let silent_for = since.elapsed();
+        link.is_suspect.store(true, Ordering::Relaxed);
+        self.suspects.insert(&link.peer, since);
+        // Those who look for somebody else must not find the peer again.
+        link.end_waiting(since, self.silence.call_grace);
+        self.emit(Event::Suspect {
+            peer: link.peer.clone(),
+            silent_for,
+        });
+        drop(turn);
+        tracing::warn!(peer = %link.peer, ?silent_for, "suspect: the peer gives no sign of life");
+    }
+
+    /// Something came from a peer that was suspect.
+    pub(super) fn recover(&self, slot: &Slot, link: &Link) {
+        let turn = slot.turn();
+        link.is_suspect.store(false, Ordering::Relaxed);
+        link.wait_again();
+        if !turn.is_published(link) {
+            return;
+        }
+        let Some(since) = self.suspects.remove(&link.peer) else {
+            return;
+        };
+        let silent_for = since.elapsed();
+        self.emit(Event::Recovered {
+            peer: link.peer.clone(),
+            silent_for,
+        });
+        drop(turn);
+        tracing::info!(peer = %link.peer, ?silent_for, "the peer is back");
     }
 
     /// Ends what processes of this node had to do with a link: those of its peer that watched

@@ -6,9 +6,13 @@ mod life;
 mod links;
 mod outbox;
 mod requests;
+mod silence;
 mod task;
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{
+    Arc, Mutex, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use beam_dist::{
     Creation, Flags, NodeName,
@@ -27,8 +31,9 @@ use crate::{
 
 pub(crate) use links::Links;
 pub(crate) use outbox::{Lane, Outbox, Rejected};
-pub(crate) use requests::Unsent;
 use requests::{Lost, Requests};
+pub(crate) use requests::{OnSilence, Unsent};
+pub(crate) use silence::SilencePolicy;
 pub(crate) use task::run;
 
 /// The live connection to a peer.
@@ -56,6 +61,7 @@ pub(crate) struct Link {
     pub(crate) serving: Load,
     /// Monitors and links that the peer holds on our processes.
     watched: Gauge,
+    is_suspect: AtomicBool,
     reason: OnceLock<DownReason>,
 }
 
@@ -104,6 +110,7 @@ impl Link {
             calling: Gauge::default(),
             serving: Load::default(),
             watched: Gauge::default(),
+            is_suspect: AtomicBool::new(false),
             reason: OnceLock::new(),
             identity,
         }
@@ -276,6 +283,11 @@ impl Link {
     /// Why the link ended, or is about to.
     pub(crate) fn reason(&self) -> DownReason {
         self.reason.get().cloned().unwrap_or(DownReason::Closed)
+    }
+
+    /// Whether nothing comes from the peer; see [`silence`].
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.is_suspect.load(Ordering::Relaxed)
     }
 
     /// How many calls of this node wait for an answer over this link.

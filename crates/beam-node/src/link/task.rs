@@ -27,8 +27,9 @@ use super::{
     batch::Batch,
     dispatch,
     outbox::{Outbox, Taken},
+    silence::{Silence, Step},
 };
-use crate::{connect::Socket, event::DownReason, peer::Slot, state::NodeState};
+use crate::{call::RequestId, connect::Socket, event::DownReason, peer::Slot, state::NodeState};
 
 /// How much is read before others have their turn, and the most that one read is given room for.
 const READ_BYTES: usize = 64 * 1024;
@@ -50,7 +51,7 @@ pub(crate) async fn run(node: Arc<NodeState>, slot: Arc<Slot>, link: Arc<Link>, 
         link: &link,
         is_made: false,
     };
-    let mut wire = Wire::new(&node, &link, socket);
+    let mut wire = Wire::new(&node, &slot, &link, socket);
     // A close of this node has given its reason already.
     let reason = wire.exchange().await.err().unwrap_or_else(|| link.reason());
     end.make(reason);
@@ -101,12 +102,16 @@ fn is_in_order(end: &DownReason) -> bool {
 /// The socket and the buffers on both sides of it.
 struct Wire<'a> {
     node: &'a Arc<NodeState>,
+    slot: &'a Slot,
     link: &'a Arc<Link>,
     stream: TcpStream,
     decoder: FrameDecoder,
     received: BytesMut,
     queue: Queue,
     clock: LinkClock,
+    silence: Silence,
+    /// The last probe of a silent peer.
+    probe: Option<RequestId>,
     /// Whether all others that were ready to run have run since there was something to send.
     gathered: bool,
     /// Whether messages have come that were not handled.
@@ -114,15 +119,17 @@ struct Wire<'a> {
 }
 
 impl<'a> Wire<'a> {
-    fn new(node: &'a Arc<NodeState>, link: &'a Arc<Link>, socket: Socket) -> Self {
+    fn new(node: &'a Arc<NodeState>, slot: &'a Slot, link: &'a Arc<Link>, socket: Socket) -> Self {
         let Socket {
             stream,
             received,
             unsent,
         } = socket;
         let limits = &node.identity.limits;
+        let now = Instant::now();
         Self {
             node,
+            slot,
             link,
             stream,
             decoder: FrameDecoder::new(link.flags, FrameLimits::from(limits))
@@ -132,10 +139,9 @@ impl<'a> Wire<'a> {
                 batch: unsent.into(),
                 taken: Taken::default(),
             },
-            clock: LinkClock::new(
-                TickPolicy::new(node.net_ticktime),
-                Instant::now().into_std(),
-            ),
+            clock: LinkClock::new(TickPolicy::new(node.net_ticktime), now.into_std()),
+            silence: Silence::new(node.silence, now),
+            probe: None,
             gathered: false,
             is_behind: false,
         }
@@ -185,8 +191,8 @@ impl<'a> Wire<'a> {
         Poll::Pending
     }
 
-    /// Gives the peer up, ends calls that nobody has answered in time, or queues a tick, and tells
-    /// whether it did.
+    /// Gives the peer up, ends calls that nobody has answered in time, probes a silent peer, or queues
+    /// a tick, and tells whether there is something to write.
     ///
     /// Most deadlines are put off before they come, so the timer is only ever set to an earlier
     /// instant while it runs, and looks what is due when it fires.
@@ -196,15 +202,18 @@ impl<'a> Wire<'a> {
         task: &mut Context<'_>,
     ) -> Result<bool, DownReason> {
         let mut has_ticked = false;
-        if let Some(due) = self.link.next_timeout()
+        let earlier = earliest(self.link.next_timeout(), self.silence.deadline());
+        if let Some(due) = earlier
             && due < timer.deadline()
         {
             timer.as_mut().reset(due);
         }
         while timer.as_mut().poll(task).is_ready() {
             has_ticked |= self.tick()?;
+            has_ticked |= self.attend_silence();
             let tick = self.clock.deadline().into();
             let due = self.link.time_out(Instant::now());
+            let due = earliest(due, self.silence.deadline());
             timer.as_mut().reset(due.map_or(tick, |due| due.min(tick)));
         }
         Ok(has_ticked)
@@ -255,13 +264,23 @@ impl<'a> Wire<'a> {
                 return Err(DownReason::Closed);
             }
             progress = Progress::Some;
-            self.clock.received(Instant::now().into_std());
+            let now = Instant::now();
+            self.clock.received(now.into_std());
+            if self.silence.heard(now) {
+                self.node.recover(self.slot, self.link);
+            }
             self.dispatch()?;
             // With less than there was room for, the socket is empty.
             if read < room {
                 break;
             }
             left = left.saturating_sub(read);
+        }
+        if let Some(probe) = self.probe
+            && !self.link.is_waiting(probe)
+        {
+            self.probe = None;
+            self.silence.answered(Instant::now());
         }
         Ok(progress)
     }
@@ -308,6 +327,24 @@ impl<'a> Wire<'a> {
                 Ok(is_needed)
             }
             Tick::GiveUp { silent_for } => Err(DownReason::Silent(silent_for)),
+        }
+    }
+
+    /// Probes the peer, or suspects it, where it has been silent for so long. Tells whether there is
+    /// something to write.
+    fn attend_silence(&mut self) -> bool {
+        let now = Instant::now();
+        match self.silence.poll(now) {
+            Step::Wait => false,
+            Step::Probe => {
+                self.probe = Some(self.link.ask_for_life());
+                self.silence.asked(now);
+                true
+            }
+            Step::Suspect { since } => {
+                self.node.suspect(self.slot, self.link, since);
+                false
+            }
         }
     }
 
@@ -375,6 +412,14 @@ impl Queue {
             outbox.written(mem::take(&mut self.taken));
             self.taken = outbox.take(&mut self.batch);
         }
+    }
+}
+
+/// The earlier of two instants that there may be.
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     call::{Call, Cast, Request, not_connected},
     deadline,
     error::{Cause, Code, Error},
+    event::DownReason,
     state::NodeState,
 };
 
@@ -42,6 +43,20 @@ impl Peer {
     /// Whether there is a connection right now. The node itself always counts as connected.
     pub fn is_connected(&self) -> bool {
         self.is_local() || self.slot.is_live()
+    }
+
+    /// Why there is no connection any more; `None` where there is one. One that there never was counts
+    /// as [`DownReason::Closed`](crate::DownReason::Closed).
+    pub fn disconnected(&self) -> Option<DownReason> {
+        (!self.is_local())
+            .then(|| self.slot.down_reason())
+            .flatten()
+    }
+
+    /// Whether there is a connection on which nothing comes; see
+    /// [`NodeBuilder::suspect_after`](crate::NodeBuilder::suspect_after).
+    pub fn is_suspect(&self) -> bool {
+        self.slot.is_suspect()
     }
 
     /// Calls a function there; see [`Node::call`](crate::Node::call).

@@ -17,6 +17,7 @@ use tokio::{
 
 use crate::{
     connect::{self, ConnectError},
+    event::DownReason,
     link::Link,
     state::NodeState,
 };
@@ -29,6 +30,8 @@ use crate::{
 pub(crate) struct Slot {
     name: NodeName,
     live: ArcSwapOption<Link>,
+    /// Why the last link ended.
+    ended: Mutex<Option<DownReason>>,
     turn: Mutex<()>,
     /// The attempt of this node to connect, while there is one. All who want a link wait for it.
     dialling: Mutex<Option<watch::Receiver<Outcome>>>,
@@ -47,6 +50,7 @@ impl Slot {
         Self {
             name,
             live: ArcSwapOption::empty(),
+            ended: Mutex::default(),
             turn: Mutex::default(),
             dialling: Mutex::new(None),
             handshakes: Mutex::default(),
@@ -68,6 +72,21 @@ impl Slot {
     pub(crate) fn is_live(&self) -> bool {
         let live = self.live.load();
         live.as_ref().is_some_and(|link| !link.is_closing())
+    }
+
+    /// Why there is no live link; `None` where there is one.
+    pub(crate) fn down_reason(&self) -> Option<DownReason> {
+        if let Some(link) = &*self.live.load() {
+            return link.is_closing().then(|| link.reason());
+        }
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(ended.clone().unwrap_or(DownReason::Closed))
+    }
+
+    /// Whether there is a live link, on which nothing comes.
+    pub(crate) fn is_suspect(&self) -> bool {
+        let live = self.live.load();
+        live.as_ref().is_some_and(|link| link.is_suspect())
     }
 
     /// The live link, made by dialling where there is none.
@@ -312,6 +331,12 @@ impl Turn<'_> {
         self.slot.live.load_full()
     }
 
+    /// Whether this is the link that was published and not withdrawn.
+    pub(crate) fn is_published(&self, link: &Link) -> bool {
+        let live = self.slot.live.load();
+        live.as_ref().is_some_and(|live| live.id == link.id)
+    }
+
     /// Makes `link` the live one.
     pub(crate) fn set_live(&self, link: &Arc<Link>) {
         self.slot.live.store(Some(Arc::clone(link)));
@@ -320,7 +345,14 @@ impl Turn<'_> {
 
     /// Forgets `link` if it is the live one.
     pub(crate) fn forget(&self, link: &Link) {
-        if self.published().is_some_and(|live| live.id == link.id) {
+        if self.is_published(link) {
+            let mut ended = self
+                .slot
+                .ended
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *ended = Some(link.reason());
+            drop(ended);
             self.slot.live.store(None);
             self.slot.changed.send_replace(());
         }

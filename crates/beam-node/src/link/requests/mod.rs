@@ -6,6 +6,7 @@ mod table;
 use std::{
     sync::{Arc, MutexGuard, PoisonError},
     task::Waker,
+    time::Duration,
 };
 
 use beam_dist::{
@@ -24,8 +25,8 @@ use crate::{
 };
 
 use sent::Sent;
-pub(crate) use table::Requests;
 use table::{Fulfilled, Request};
+pub(crate) use table::{OnSilence, Requests};
 
 /// Why a request was not sent.
 #[derive(Debug)]
@@ -62,6 +63,7 @@ impl Link {
         function: &Function,
         arguments: &impl Arguments,
         deadline: Instant,
+        on_silence: OnSilence,
     ) -> Result<Sent, Unsent> {
         let limits = &self.identity.limits;
         if !self.identity.calling.enter(limits.calls_per_node) {
@@ -71,7 +73,7 @@ impl Link {
             self.identity.calling.leave();
             return Err(Unsent::Limit("calls_per_peer", limits.calls_per_peer));
         }
-        let (id, is_next) = self.requests().insert_call(deadline);
+        let (id, is_next) = self.requests().insert_call(deadline, on_silence);
         // From here on the drop of `sent` undoes what was done.
         let sent = Sent::new(Arc::clone(self), id);
         if is_next {
@@ -140,6 +142,30 @@ impl Link {
         let answered = answer.await;
         drop(probe);
         answered.map_err(|_closed| Lost)
+    }
+
+    /// Asks for a sign of life without waiting for it; [`Link::is_waiting`] tells whether it has come.
+    pub(super) fn ask_for_life(&self) -> RequestId {
+        let id = self.requests().insert(Request::SignOfLife);
+        // A link that is lost has no need of it.
+        let _ = self.monitor(id, &Target::Name(Atom::from_static(PROBE_NAME)));
+        id
+    }
+
+    /// Whether a request has no answer.
+    pub(super) fn is_waiting(&self, id: RequestId) -> bool {
+        self.requests().is_waiting(id)
+    }
+
+    /// Nothing has come from the peer since then. Ends the calls that are not to wait for it.
+    pub(super) fn end_waiting(&self, since: Instant, call_grace: Option<Duration>) {
+        let callers = self.requests().suspect(since, call_grace);
+        callers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Something came from the peer again.
+    pub(super) fn wait_again(&self) {
+        self.requests().recover();
     }
 
     /// Monitors a process of the peer for the scope of process groups.

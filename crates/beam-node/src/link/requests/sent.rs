@@ -45,7 +45,7 @@ impl Future for Sent {
 
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Answer> {
         let answer = ready!(self.link.requests().poll_answer(self.id, task));
-        self.is_over = !matches!(answer, Answer::TimedOut);
+        self.is_over = !matches!(answer, Answer::TimedOut | Answer::Silent { .. });
         Poll::Ready(answer)
     }
 }

@@ -1,6 +1,9 @@
 //! The requests of a link that the peer has not answered, and until when their callers wait.
 
-use std::task::{Context, Poll, Waker};
+use std::{
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use beam_dist::control::Target;
 use beam_term::Pid;
@@ -18,6 +21,8 @@ pub(super) enum Request {
     Call(Call),
     /// A monitor on a name that nobody has: any answer proves the peer alive.
     Probe(oneshot::Sender<()>),
+    /// The same, by which the link itself finds out whether anybody is there.
+    SignOfLife,
     /// A monitor that the scope of process groups holds.
     Scope { id: MonitorId, target: Target },
 }
@@ -26,6 +31,9 @@ pub(super) enum Request {
 #[derive(Debug)]
 pub(super) struct Call {
     deadline: Instant,
+    on_silence: OnSilence,
+    /// Until when it waits, at most, for a peer that is suspect.
+    grace_end: Option<Instant>,
     answer: Option<Answer>,
     /// The caller, while it waits.
     caller: Option<Waker>,
@@ -44,6 +52,26 @@ pub(crate) struct Requests {
     pending: Pending<Request>,
     /// No call has an earlier deadline than this.
     next_timeout: Option<Instant>,
+    suspicion: Option<Suspicion>,
+}
+
+/// What a call does when its peer becomes suspect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnSilence {
+    /// It waits on.
+    #[default]
+    Wait,
+    /// It ends.
+    GiveUp,
+}
+
+/// The peer is suspect.
+#[derive(Clone, Copy, Debug)]
+struct Suspicion {
+    /// Since when nothing has come from it.
+    since: Instant,
+    /// How long a call waits for it.
+    call_grace: Option<Duration>,
 }
 
 impl Requests {
@@ -52,6 +80,7 @@ impl Requests {
         Self {
             pending: Pending::new(seed),
             next_timeout: None,
+            suspicion: None,
         }
     }
 
@@ -60,18 +89,76 @@ impl Requests {
     }
 
     /// Stores a call. Tells whether its deadline comes before all that the link task knows of.
-    pub(super) fn insert_call(&mut self, deadline: Instant) -> (RequestId, bool) {
-        let id = self.pending.insert(Request::Call(Call {
+    pub(super) fn insert_call(
+        &mut self,
+        deadline: Instant,
+        on_silence: OnSilence,
+    ) -> (RequestId, bool) {
+        let call = Call {
             deadline,
+            on_silence,
+            grace_end: self.suspicion.and_then(Suspicion::grace_end),
             answer: None,
             caller: None,
             runner: None,
-        }));
-        let is_next = self.next_timeout.is_none_or(|next| deadline < next);
-        if is_next {
-            self.next_timeout = Some(deadline);
-        }
+        };
+        let is_next = self.is_next(call.due());
+        let id = self.pending.insert(Request::Call(call));
         (id, is_next)
+    }
+
+    /// Notes that a call is due then. Tells whether that is before all that the link task knows of.
+    fn is_next(&mut self, due: Instant) -> bool {
+        let is_next = self.next_timeout.is_none_or(|next| due < next);
+        if is_next {
+            self.next_timeout = Some(due);
+        }
+        is_next
+    }
+
+    /// Nothing has come from the peer since then. Ends the calls that are not to wait for it, and
+    /// gives their callers.
+    pub(super) fn suspect(&mut self, since: Instant, call_grace: Option<Duration>) -> Vec<Waker> {
+        let suspicion = Suspicion { since, call_grace };
+        self.suspicion = Some(suspicion);
+        let grace_end = suspicion.grace_end();
+        let mut callers = Vec::new();
+        let mut due = None;
+        for request in self.pending.iter_mut() {
+            let Request::Call(call) = request else {
+                continue;
+            };
+            if call.answer.is_some() {
+                continue;
+            }
+            if call.on_silence == OnSilence::GiveUp {
+                callers.extend(call.fulfil(Answer::Silent { since }));
+            } else {
+                call.grace_end = grace_end;
+                due = grace_end;
+            }
+        }
+        if let Some(due) = due {
+            self.is_next(due);
+        }
+        callers
+    }
+
+    /// Something came from the peer again: calls wait as long as their deadlines say.
+    pub(super) fn recover(&mut self) {
+        if self.suspicion.take().is_none() {
+            return;
+        }
+        for request in self.pending.iter_mut() {
+            if let Request::Call(call) = request {
+                call.grace_end = None;
+            }
+        }
+    }
+
+    /// Whether a request has no answer.
+    pub(super) fn is_waiting(&mut self, id: RequestId) -> bool {
+        self.pending.get_mut(id).is_some()
     }
 
     pub(super) fn remove(&mut self, id: RequestId) -> Option<Request> {
@@ -85,7 +172,7 @@ impl Requests {
             Some(_) => match self.pending.remove(id) {
                 Some(Request::Probe(alive)) => Fulfilled::Probe(alive),
                 Some(Request::Scope { id, .. }) => Fulfilled::Scope(id),
-                Some(Request::Call(_)) | None => Fulfilled::Unknown,
+                Some(Request::Call(_) | Request::SignOfLife) | None => Fulfilled::Unknown,
             },
             None => Fulfilled::Unknown,
         }
@@ -106,7 +193,7 @@ impl Requests {
             return Poll::Ready(Answer::Lost);
         };
         match call.answer.take() {
-            Some(Answer::TimedOut) => Poll::Ready(Answer::TimedOut),
+            Some(answer @ (Answer::TimedOut | Answer::Silent { .. })) => Poll::Ready(answer),
             Some(answer) => {
                 self.pending.remove(id);
                 Poll::Ready(answer)
@@ -140,10 +227,17 @@ impl Requests {
             if call.answer.is_some() {
                 continue;
             }
-            if call.deadline <= now {
-                callers.extend(call.fulfil(Answer::TimedOut));
-            } else if next.is_none_or(|next| call.deadline < next) {
-                next = Some(call.deadline);
+            let due = call.due();
+            if due <= now {
+                let answer = match self.suspicion {
+                    Some(Suspicion { since, .. }) if due < call.deadline => {
+                        Answer::Silent { since }
+                    }
+                    _ => Answer::TimedOut,
+                };
+                callers.extend(call.fulfil(answer));
+            } else if next.is_none_or(|next| due < next) {
+                next = Some(due);
             }
         }
         self.next_timeout = next;
@@ -160,7 +254,7 @@ impl Requests {
                 callers.extend(call.fulfil(Answer::Lost));
                 false
             }
-            Request::Probe(_) | Request::Scope { .. } => true,
+            Request::Probe(_) | Request::SignOfLife | Request::Scope { .. } => true,
         });
         self.next_timeout = None;
         (callers, others)
@@ -177,6 +271,13 @@ pub(super) enum Fulfilled {
     Unknown,
 }
 
+impl Suspicion {
+    /// How long a call that is in flight now, or is sent now, waits.
+    fn grace_end(self) -> Option<Instant> {
+        Instant::now().checked_add(self.call_grace?)
+    }
+}
+
 impl Call {
     /// The first answer counts. Gives the caller, to be woken.
     pub(super) fn fulfil(&mut self, answer: Answer) -> Option<Waker> {
@@ -186,6 +287,12 @@ impl Call {
         self.caller.take()
     }
 
+    /// When it ends without an answer.
+    fn due(&self) -> Instant {
+        self.grace_end
+            .map_or(self.deadline, |end| end.min(self.deadline))
+    }
+
     pub(super) fn started(&mut self, runner: Pid) {
         self.runner = Some(runner);
     }
@@ -193,7 +300,7 @@ impl Call {
     /// The process that runs a call which nobody waits for any more, though no answer came.
     pub(super) fn abandoned(self) -> Option<Pid> {
         match self.answer {
-            None | Some(Answer::TimedOut) => self.runner,
+            None | Some(Answer::TimedOut | Answer::Silent { .. }) => self.runner,
             Some(_) => None,
         }
     }
@@ -243,7 +350,8 @@ mod tests {
     fn an_answer_that_came_before_the_link_was_lost_is_not_lost() {
         let mut requests = Requests::new(0);
         let deadline = Instant::now() + Duration::from_secs(1);
-        let [answered, waiting, late] = [(); 3].map(|()| requests.insert_call(deadline).0);
+        let [answered, waiting, late] =
+            [(); 3].map(|()| requests.insert_call(deadline, OnSilence::Wait).0);
         let [(one, first), (two, second)] = callers();
         assert!(poll(&mut requests, answered, &first).is_pending());
         assert!(poll(&mut requests, waiting, &second).is_pending());
@@ -273,11 +381,11 @@ mod tests {
         let mut requests = Requests::new(0);
         let begun = Instant::now();
         let after = |secs| begun + Duration::from_secs(secs);
-        let (short, is_next) = requests.insert_call(after(2));
+        let (short, is_next) = requests.insert_call(after(2), OnSilence::Wait);
         assert!(is_next);
-        let (long, is_next) = requests.insert_call(after(9));
+        let (long, is_next) = requests.insert_call(after(9), OnSilence::Wait);
         assert!(!is_next);
-        assert!(requests.insert_call(after(1)).1);
+        assert!(requests.insert_call(after(1), OnSilence::Wait).1);
         let [(woken, caller)] = callers();
         assert!(poll(&mut requests, short, &caller).is_pending());
 
@@ -300,6 +408,69 @@ mod tests {
         ));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn calls_to_a_suspect_end_as_they_are_told_to() {
+        let mut requests = Requests::new(0);
+        let now = Instant::now();
+        let deadline = now + Duration::from_secs(10);
+        let grace = Duration::from_secs(2);
+        let (leaving, _) = requests.insert_call(deadline, OnSilence::GiveUp);
+        let (waiting, _) = requests.insert_call(deadline, OnSilence::Wait);
+        let (impatient, _) = requests.insert_call(now + grace / 2, OnSilence::Wait);
+        let [(left, first), (woken, second)] = callers();
+        assert!(poll(&mut requests, leaving, &first).is_pending());
+        assert!(poll(&mut requests, waiting, &second).is_pending());
+
+        for caller in requests.suspect(now, Some(grace)) {
+            caller.wake();
+        }
+
+        assert_eq!(left.0.load(Ordering::Relaxed), 1);
+        let answer = poll(&mut requests, leaving, &first);
+        assert!(matches!(answer, Poll::Ready(Answer::Silent { since }) if since == now));
+        // One that is sent now knows whom it is sent to, and waits for the grace as well.
+        let (late, _) = requests.insert_call(deadline, OnSilence::GiveUp);
+        assert!(poll(&mut requests, late, &first).is_pending());
+        assert!(
+            requests
+                .next_timeout()
+                .is_some_and(|due| due <= now + grace)
+        );
+        for caller in requests.time_out(now + grace) {
+            caller.wake();
+        }
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        let answers = [waiting, impatient, late].map(|id| poll(&mut requests, id, &second));
+        assert!(matches!(
+            answers,
+            [
+                Poll::Ready(Answer::Silent { .. }),
+                Poll::Ready(Answer::TimedOut),
+                Poll::Ready(Answer::Silent { .. })
+            ]
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_is_back_in_time_has_the_whole_timeout_again() {
+        let mut requests = Requests::new(0);
+        let now = Instant::now();
+        let deadline = now + Duration::from_secs(10);
+        let grace = Duration::from_secs(2);
+        let (id, _) = requests.insert_call(deadline, OnSilence::Wait);
+        let [(_, caller)] = callers();
+
+        assert!(requests.suspect(now, Some(grace)).is_empty());
+        requests.recover();
+
+        assert!(requests.time_out(now + grace).is_empty());
+        assert!(poll(&mut requests, id, &caller).is_pending());
+        assert_eq!(requests.next_timeout(), Some(deadline));
+        requests.time_out(deadline);
+        let answer = poll(&mut requests, id, &caller);
+        assert!(matches!(answer, Poll::Ready(Answer::TimedOut)));
+    }
+
     #[test]
     fn a_call_that_timed_out_is_told_to_the_peer_and_one_that_was_answered_is_not() {
         let mut requests = Requests::new(0);
@@ -311,7 +482,7 @@ mod tests {
             creation: 1,
         };
         let [(_, caller)] = callers();
-        let [timed_out, answered] = [(); 2].map(|()| requests.insert_call(now).0);
+        let [timed_out, answered] = [(); 2].map(|()| requests.insert_call(now, OnSilence::Wait).0);
         for id in [timed_out, answered] {
             let call = requests.waiting_call(id).unwrap();
             call.started(runner.clone());

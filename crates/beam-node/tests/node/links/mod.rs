@@ -2,4 +2,5 @@
 
 mod ending;
 mod panics;
+mod silence;
 mod simultaneous;

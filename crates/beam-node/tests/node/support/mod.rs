@@ -7,5 +7,5 @@ mod wait;
 
 pub(crate) use cluster::{COOKIE, Cluster, connect};
 pub(crate) use log::Warnings;
-pub(crate) use raw_peer::RawPeer;
+pub(crate) use raw_peer::{PROBE, RawPeer};
 pub(crate) use wait::{PATIENCE, down, eventually, poll_once, refused, up, within};

@@ -32,6 +32,9 @@ pub(crate) struct RawPeer {
 /// The incarnation of every such peer.
 const CREATION: u32 = 77;
 
+/// The name that nobody has, by which a node finds out whether anybody is there.
+pub(crate) const PROBE: Atom = Atom::from_static("rpc_load_balancer_probe");
+
 /// The scope of process groups, which looks for its like on every peer.
 const SCOPE: Atom = Atom::from_static("rpc_load_balancer");
 
@@ -154,7 +157,7 @@ impl RawPeer {
         within(self.stream.write_all(bytes)).await.unwrap();
     }
 
-    /// The next message that is not about process groups.
+    /// The next message that is not about process groups, nor a probe.
     pub(crate) async fn next(&mut self) -> Message {
         within(self.read())
             .await
@@ -231,16 +234,21 @@ impl RawPeer {
     async fn read(&mut self) -> Option<Message> {
         loop {
             let message = self.next_of_any_kind().await?;
-            let is_of_scope = match &message.control {
+            let is_passed_over = match &message.control {
                 Control::Monitor(Monitor { to, .. }) | Control::Demonitor(Demonitor { to, .. }) => {
-                    [Target::Name(SCOPE), Target::Pid(self.scope())].contains(to)
+                    [
+                        Target::Name(PROBE),
+                        Target::Name(SCOPE),
+                        Target::Pid(self.scope()),
+                    ]
+                    .contains(to)
                 }
                 Control::Send(send) => {
                     [Recipient::Name(SCOPE), Recipient::Pid(self.scope())].contains(&send.to)
                 }
                 _ => false,
             };
-            if !is_of_scope {
+            if !is_passed_over {
                 return Some(message);
             }
         }

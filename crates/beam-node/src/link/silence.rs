@@ -1,0 +1,267 @@
+//! When a peer that says nothing is suspect.
+//!
+//! A process that was stopped, a machine that froze, or a cable that was cut leaves its connections
+//! open. The [net tick](beam_dist::tick) notices that after a minute; whoever picks members for calls
+//! has to know within a second. So a link on which nothing comes is probed, and a peer that does not
+//! answer is suspect until something comes from it. The link itself lives on.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// When a silent peer becomes suspect, and what becomes of calls to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SilencePolicy {
+    /// How long a peer may say nothing. `None`: for as long as the link lives.
+    pub(crate) suspect_after: Option<Duration>,
+    /// How much longer calls wait for a suspect. `None`: as long as for any other peer.
+    pub(crate) call_grace: Option<Duration>,
+}
+
+impl SilencePolicy {
+    /// How long a peer may say nothing, unless told otherwise.
+    pub(crate) const DEFAULT_SUSPECT_AFTER: Duration = Duration::from_secs(1);
+
+    /// A shorter time would make a suspect of every peer whose processor is busy with something else.
+    pub(crate) const MIN_SUSPECT_AFTER: Duration = Duration::from_millis(20);
+}
+
+impl Default for SilencePolicy {
+    fn default() -> Self {
+        Self {
+            suspect_after: Some(Self::DEFAULT_SUSPECT_AFTER),
+            call_grace: None,
+        }
+    }
+}
+
+/// A peer is given at least so many of its usual round trips to answer a probe.
+const ROUND_TRIPS: u32 = 4;
+
+/// How much a new round trip counts for the usual one: one part in so many, as in TCP (RFC 6298).
+const SMOOTHING: u32 = 8;
+
+/// The silence of one peer. It has no time of its own; it is told.
+///
+/// Half of the time that a peer may be silent passes before it is probed, and the other half is for its
+/// answer. Only a probe that was sent and not answered makes a peer suspect, so that a node that was
+/// itself stopped for a while does not blame its peers.
+#[derive(Debug)]
+pub(super) struct Silence {
+    suspect_after: Option<Duration>,
+    /// When something came last.
+    heard: Instant,
+    /// Since when a probe has waited for anything to come.
+    waiting_since: Option<Instant>,
+    /// When the probe was sent that has no answer of its own.
+    asked: Option<Instant>,
+    /// The usual round trip, once one is known.
+    round_trip: Option<Duration>,
+    is_suspect: bool,
+}
+
+/// What is to be done about a silent peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing until [`Silence::deadline`].
+    Wait,
+    /// A probe is to be sent, and [`Silence::asked`] called.
+    Probe,
+    /// The peer has become suspect.
+    Suspect {
+        /// Since when nothing has come from it.
+        since: Instant,
+    },
+}
+
+impl Silence {
+    /// A link that is open since `now`.
+    pub(super) fn new(policy: SilencePolicy, now: Instant) -> Self {
+        Self {
+            suspect_after: policy.suspect_after,
+            heard: now,
+            waiting_since: None,
+            asked: None,
+            round_trip: None,
+            is_suspect: false,
+        }
+    }
+
+    /// Something came, be it a part of a frame. Tells whether the peer was suspect until now.
+    pub(super) fn heard(&mut self, now: Instant) -> bool {
+        self.heard = now;
+        self.waiting_since = None;
+        std::mem::take(&mut self.is_suspect)
+    }
+
+    /// A probe was sent.
+    pub(super) fn asked(&mut self, now: Instant) {
+        self.asked = Some(now);
+        self.waiting_since = Some(now);
+    }
+
+    /// Whether a probe has no answer of its own.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// The answer to the probe came, which tells the round trip.
+    pub(super) fn answered(&mut self, now: Instant) {
+        let Some(asked) = self.asked.take() else {
+            return;
+        };
+        let took = now.saturating_duration_since(asked);
+        self.round_trip = Some(match self.round_trip {
+            None => took,
+            Some(usual) => (usual * (SMOOTHING - 1) + took) / SMOOTHING,
+        });
+    }
+
+    /// What is to be done at this time.
+    pub(super) fn poll(&mut self, now: Instant) -> Step {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return Step::Wait;
+        }
+        if self.waiting_since.is_some() {
+            self.is_suspect = true;
+            return Step::Suspect { since: self.heard };
+        }
+        if self.is_asked() {
+            // The answer of an earlier probe is late, though other things came; one is enough.
+            self.waiting_since = Some(now);
+            return Step::Wait;
+        }
+        Step::Probe
+    }
+
+    /// When there is something to be done if nothing comes until then.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let suspect_after = self.suspect_after?;
+        if self.is_suspect {
+            return None;
+        }
+        Some(match self.waiting_since {
+            None => self.heard + suspect_after / 2,
+            Some(since) => since + self.patience(suspect_after),
+        })
+    }
+
+    /// How long the answer to a probe may take.
+    fn patience(&self, suspect_after: Duration) -> Duration {
+        match self.round_trip {
+            None => suspect_after,
+            Some(usual) => (suspect_after / 2).max(usual.saturating_mul(ROUND_TRIPS)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn policy() -> SilencePolicy {
+        SilencePolicy {
+            suspect_after: Some(1_000 * MS),
+            call_grace: None,
+        }
+    }
+
+    /// A link whose usual round trip is known.
+    fn usual(round_trip: Duration) -> (Silence, Instant) {
+        let start = Instant::now();
+        let mut silence = Silence::new(policy(), start);
+        silence.asked(start);
+        let answered = start + round_trip;
+        silence.heard(answered);
+        silence.answered(answered);
+        (silence, answered)
+    }
+
+    #[test]
+    fn a_quiet_peer_is_probed_and_one_that_answers_is_not_suspect() {
+        let (mut silence, start) = usual(MS);
+        assert_eq!(silence.poll(start + 499 * MS), Step::Wait);
+        assert_eq!(silence.poll(start + 500 * MS), Step::Probe);
+        silence.asked(start + 500 * MS);
+        assert!(!silence.heard(start + 501 * MS));
+        silence.answered(start + 501 * MS);
+        assert_eq!(silence.poll(start + 1_000 * MS), Step::Wait);
+        assert_eq!(silence.deadline(), Some(start + 1_001 * MS));
+    }
+
+    #[test]
+    fn a_peer_that_answers_nothing_is_suspect_after_the_time_set_until_it_speaks() {
+        let (mut silence, start) = usual(MS);
+        silence.asked(start + 500 * MS);
+        assert_eq!(silence.poll(start + 999 * MS), Step::Wait);
+        let suspect = Step::Suspect { since: start };
+        assert_eq!(silence.poll(start + 1_000 * MS), suspect);
+        assert_eq!(silence.poll(start + 90_000 * MS), Step::Wait);
+        assert_eq!(silence.deadline(), None);
+        assert!(silence.heard(start + 90_001 * MS));
+        assert!(!silence.heard(start + 90_002 * MS));
+        assert_eq!(silence.deadline(), Some(start + 90_502 * MS));
+    }
+
+    #[test]
+    fn a_distant_peer_has_four_of_its_round_trips_to_answer() {
+        let (mut silence, start) = usual(300 * MS);
+        silence.asked(start + 500 * MS);
+        assert_eq!(silence.deadline(), Some(start + 1_700 * MS));
+        // One faster answer does not make it a near one.
+        silence.heard(start + 504 * MS);
+        silence.answered(start + 504 * MS);
+        silence.asked(start + 1_004 * MS);
+        assert_eq!(silence.deadline(), Some(start + 2_056 * MS));
+    }
+
+    #[test]
+    fn a_peer_whose_round_trip_is_not_known_has_the_whole_time_to_answer() {
+        let start = Instant::now();
+        let mut silence = Silence::new(policy(), start);
+        assert_eq!(silence.poll(start + 500 * MS), Step::Probe);
+        silence.asked(start + 500 * MS);
+        assert_eq!(silence.deadline(), Some(start + 1_500 * MS));
+    }
+
+    #[test]
+    fn a_node_that_was_stopped_itself_asks_before_it_suspects() {
+        let (mut silence, start) = usual(MS);
+        let resumed = start + 60_000 * MS;
+        assert_eq!(silence.poll(resumed), Step::Probe);
+        silence.asked(resumed);
+        assert_eq!(silence.poll(resumed + 499 * MS), Step::Wait);
+        assert_eq!(
+            silence.poll(resumed + 500 * MS),
+            Step::Suspect { since: start }
+        );
+    }
+
+    #[test]
+    fn there_is_one_probe_at_a_time_though_its_answer_be_late() {
+        let (mut silence, start) = usual(MS);
+        silence.asked(start + 500 * MS);
+        // A part of a large message came, not the answer.
+        silence.heard(start + 600 * MS);
+        assert_eq!(silence.poll(start + 1_100 * MS), Step::Wait);
+        assert_eq!(silence.deadline(), Some(start + 1_600 * MS));
+        let suspect = Step::Suspect {
+            since: start + 600 * MS,
+        };
+        assert_eq!(silence.poll(start + 1_600 * MS), suspect);
+    }
+
+    #[test]
+    fn nobody_is_suspect_where_no_time_is_set() {
+        let start = Instant::now();
+        let policy = SilencePolicy {
+            suspect_after: None,
+            call_grace: None,
+        };
+        let mut silence = Silence::new(policy, start);
+        assert_eq!(silence.deadline(), None);
+        assert_eq!(silence.poll(start + 90_000 * MS), Step::Wait);
+    }
+}

@@ -1,0 +1,187 @@
+//! Peers that are connected and say nothing.
+
+use std::{future::IntoFuture, time::Duration};
+
+use beam_dist::control::{Control, Monitor, MonitorExit, Target};
+use beam_node::{Cause, Code, Event, Events, Node};
+use beam_term::Term;
+
+use crate::support::{Cluster, PROBE, RawPeer, down, eventually, poll_once, within};
+
+/// Short enough to be waited for.
+const SHORT: Duration = Duration::from_millis(200);
+
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(600);
+
+async fn node(cluster: &Cluster) -> (Node, Events) {
+    let node = cluster.builder("a").suspect_after(SHORT).start().await;
+    let node = node.unwrap();
+    let events = node.events();
+    (node, events)
+}
+
+async fn suspected(events: &mut Events, suspect: &RawPeer) -> Duration {
+    within(async {
+        loop {
+            match events.next().await {
+                Some(Event::Suspect { peer, silent_for }) if peer == *suspect.name() => {
+                    return silent_for;
+                }
+                Some(_) => {}
+                None => panic!("the node has ended"),
+            }
+        }
+    })
+    .await
+}
+
+async fn recovered(events: &mut Events, suspect: &RawPeer) {
+    let is_it = |event| matches!(event, Event::Recovered { peer, .. } if peer == *suspect.name());
+    within(async { while !is_it(events.next().await.expect("the node runs")) {} }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_says_nothing_is_suspect_until_it_does() {
+    let cluster = Cluster::new();
+    let (a, mut events) = node(&cluster).await;
+    let mut peer = cluster.raw_peer(&a, "raw").await;
+    let handle = a.peer(peer.name()).unwrap();
+
+    assert!(suspected(&mut events, &peer).await >= SHORT);
+
+    assert!(handle.is_suspect());
+    assert!(handle.is_connected());
+    let since = a.suspects().get(peer.name()).copied();
+    assert!(since.is_some());
+    assert_eq!(a.peers()[0].suspect_since, since);
+    // It was asked first.
+    let probe = loop {
+        let message = within(peer.next_of_any_kind()).await.unwrap();
+        if let Control::Monitor(Monitor {
+            from,
+            to,
+            reference,
+        }) = message.control
+            && to == Target::Name(PROBE)
+        {
+            break MonitorExit {
+                from: to,
+                to: from,
+                reference,
+            };
+        }
+    };
+
+    peer.send_with(Control::MonitorExit(probe), &Term::atom("noproc"))
+        .await;
+    recovered(&mut events, &peer).await;
+    assert!(a.suspects().is_empty());
+    // It falls silent again, and any byte will do.
+    suspected(&mut events, &peer).await;
+    peer.write_tick().await;
+    recovered(&mut events, &peer).await;
+    assert!(!handle.is_suspect());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspect_whose_connection_ends_is_none_any_more() {
+    let cluster = Cluster::new();
+    let (a, mut events) = node(&cluster).await;
+    let peer = cluster.raw_peer(&a, "raw").await;
+    let name = peer.name().clone();
+    suspected(&mut events, &peer).await;
+
+    drop(peer);
+
+    down(&mut events, &name).await;
+    assert!(a.suspects().is_empty());
+    assert!(!a.peer(&name).unwrap().is_suspect());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_waits_for_a_suspect_unless_it_is_told_not_to() {
+    let cluster = Cluster::new();
+    let (a, mut events) = node(&cluster).await;
+    let mut peer = cluster.raw_peer(&a, "raw").await;
+    let call = || a.call::<u8, _>(peer.name(), ("m", "f"), ()).timeout(LONG);
+    let mut waiting = call().into_future();
+    let mut leaving = call().leave_suspect(true).into_future();
+    assert!(poll_once(&mut waiting).await.is_none());
+    assert!(poll_once(&mut leaving).await.is_none());
+
+    let error = within(leaving).await.unwrap_err();
+
+    assert_eq!(error.code, Code::ServiceUnavailable);
+    assert!(matches!(error.cause(), Cause::Silent(_)), "{error:?}");
+    assert!(error.may_have_run());
+    assert!(error.message.contains("may have run"), "{error}");
+    suspected(&mut events, &peer).await;
+    // What is sent to a suspect is sent with open eyes.
+    let mut late = call().leave_suspect(true).into_future();
+    assert!(poll_once(&mut late).await.is_none());
+    assert!(poll_once(&mut waiting).await.is_none());
+
+    for answer in 0..3_u8 {
+        let (request, _) = peer.spawn_request().await;
+        let process = peer.pid(10 + u32::from(answer));
+        peer.started(&request, &process).await;
+        let value = RawPeer::returned(&request, Term::from(answer));
+        peer.ended(&request, &process, &value).await;
+    }
+    assert_eq!(within(waiting).await.unwrap(), 0);
+    assert_eq!(within(late).await.unwrap(), 2);
+    eventually(|| a.calling() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_wait_for_a_suspect_no_longer_than_the_grace_that_is_set() {
+    let cluster = Cluster::new();
+    let builder = cluster.builder("a").suspect_after(SHORT);
+    let a = builder.suspect_call_grace(SHORT).start().await.unwrap();
+    let mut events = a.events();
+    let peer = cluster.raw_peer(&a, "raw").await;
+    let call = || a.call::<u8, _>(peer.name(), ("m", "f"), ()).timeout(LONG);
+
+    let early = within(call()).await.unwrap_err();
+    suspected(&mut events, &peer).await;
+    let late = within(call()).await.unwrap_err();
+
+    for error in [early, late] {
+        assert_eq!(error.code, Code::ServiceUnavailable);
+        assert!(matches!(error.cause(), Cause::Silent(_)), "{error:?}");
+    }
+    assert_eq!(a.calling(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_suspect_where_that_is_turned_off() {
+    let cluster = Cluster::new();
+    let builder = cluster.builder("a").suspect_after(None);
+    let a = builder.net_ticktime(SHORT).start().await.unwrap();
+    let mut events = a.events();
+    let peer = cluster.raw_peer(&a, "raw").await;
+    let mut seen = Vec::new();
+    within(async {
+        loop {
+            match events.next().await.expect("the node runs") {
+                Event::Down { .. } => return,
+                event => seen.push(event),
+            }
+        }
+    })
+    .await;
+    let is_suspect = |event: &Event| matches!(event, Event::Suspect { .. });
+    assert!(!seen.iter().any(is_suspect), "{seen:?}");
+    drop(peer);
+}
+
+#[tokio::test]
+async fn a_silence_that_is_too_short_is_refused() {
+    for silence in [Duration::ZERO, Duration::from_millis(19)] {
+        let builder = Cluster::new().builder("a").suspect_after(silence);
+        let error = builder.start().await.unwrap_err();
+        assert_eq!(error.code, Code::BadRequest);
+        assert!(error.message.starts_with("suspect_after"), "{error}");
+    }
+}
