@@ -4,8 +4,9 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::Cluster;
+use support::{Cluster, Running};
 
 const NAMES: [&str; 3] = ["w1@127.0.0.1", "w2@127.0.0.1", "w3@127.0.0.1"];
 
@@ -30,8 +31,40 @@ fn one_peer_is_enough_to_see_all_members_every_time() {
         }
     }
     let members = cluster.run(&["members", "pool", "--peer", NAMES[0], "--json"]);
-    let expected = NAMES.map(|node| json!({ "node": node, "weight": 1 }));
-    assert_eq!(members.json(), json!(expected));
+    let mut shown = members.json();
+    for member in shown.as_array_mut().expect("a list") {
+        let since = member.as_object_mut().and_then(|it| it.remove("since_ms"));
+        assert!(since.is_some_and(|since| since.is_u64()));
+    }
+    let expected = NAMES
+        .map(|node| json!({ "node": node, "weight": 1, "state": "up", "reason": "it joined" }));
+    assert_eq!(shown, json!(expected));
+}
+
+#[test]
+fn whoever_watches_the_members_sees_how_they_are() {
+    let cluster = Cluster::new();
+    let [_w1, w2, w3] = cluster.pool();
+    let watch = ["members", "pool", "--watch", "--peer", NAMES[0]];
+    let mut watch = Running::start(cluster.command(&watch));
+    for node in NAMES {
+        let line = watch.line();
+        assert!(
+            line.starts_with(&format!("{node}  up        it joined, for ")),
+            "{line}"
+        );
+    }
+    w2.signal(Signal::STOP);
+    let line = format!("{}  suspect   it gives no sign of life", NAMES[1]);
+    assert_eq!(watch.line(), line);
+    w2.signal(Signal::CONT);
+    let line = format!("{}  up        it is heard of again", NAMES[1]);
+    assert_eq!(watch.line(), line);
+    w3.signal(Signal::KILL);
+    let line = format!("{}  down      the peer closed the connection", NAMES[2]);
+    assert_eq!(watch.line(), line);
+    watch.signal(Signal::INT);
+    assert_eq!(watch.ended().code, 130);
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub mod algorithm;
 pub mod balancer;
 pub mod call;
 pub mod config;
+pub mod health;
 pub mod members;
 pub mod telemetry;
 
@@ -33,24 +34,27 @@ mod node_cpu;
 mod node_filter;
 mod random_node;
 mod retry;
+mod retry_budget;
 mod sync;
 
 pub use algorithm::{
     Algorithm, BoundedHash, CallDirect, HashRing, LeastConnections, LeastCpu, Maglev, NodeChange,
     PeakEwma, PowerOfTwo, Random, RoundRobin, Selection, WeightedRoundRobin,
 };
-pub use balancer::{Balancer, BalancerBuilder, MemberStatus};
+pub use balancer::{Balancer, BalancerBuilder};
 pub use beam_dist::{InvalidNodeName, NodeName};
 pub use beam_node::{
     Arguments, CallContext, Cause, Code, Details, Error, Event, Exception, Export, Function,
     Limits, Node, NodeBuilder, Result,
 };
 pub use beam_term::{Atom, Binary, Term};
-pub use call::{Call, Cast, Multicall};
+pub use call::{Call, Cast, Hedge, Multicall};
+pub use health::{Ejection, Health, MemberEvent, MemberState, MemberStatus};
 pub use members::{Candidate, Lease, Member, Outcome, OutcomeKind, Pool, Snapshot, Tracked};
 pub use node_filter::NodeFilter;
 pub use random_node::{call_on_random_node, cast_on_random_node};
 pub use retry::{Retry, with_retry};
+pub use retry_budget::RetryBudget;
 pub use {beam_dist, beam_node, beam_term};
 
 /// The README's Rust must compile.

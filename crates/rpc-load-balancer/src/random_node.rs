@@ -105,14 +105,17 @@ impl RandomNode {
     /// A random one of the peers that match and that may be it.
     pub(crate) fn alternative(&self, may_be: impl Fn(&NodeName) -> bool) -> Option<Route> {
         let peers = self.node.peers();
-        let candidates: Vec<&NodeName> = peers
+        let mut candidates: Vec<_> = peers
             .iter()
             .filter(|peer| !peer.hidden || peer.memberships > 0)
-            .map(|peer| &peer.name)
-            .filter(|name| self.filter.matches(name) && may_be(name))
+            .filter(|peer| self.filter.matches(&peer.name) && may_be(&peer.name))
             .collect();
+        // Those that say nothing only where all do.
+        if candidates.iter().any(|peer| peer.suspect_since.is_none()) {
+            candidates.retain(|peer| peer.suspect_since.is_none());
+        }
         let picked = candidates.get(Rng::thread_local().below(candidates.len()))?;
-        let peer = self.node.peer(picked).ok()?;
+        let peer = self.node.peer(&picked.name).ok()?;
         Some(untracked(peer))
     }
 }

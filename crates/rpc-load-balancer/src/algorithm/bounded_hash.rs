@@ -131,6 +131,8 @@ impl Algorithm for BoundedHash {
     type Table = Table;
     type State = Points;
 
+    const SLOW_START: bool = false;
+
     fn choose(&self, snapshot: &Snapshot<Self>, selection: &Selection<'_>) -> Option<usize> {
         let members = snapshot.members();
         let ring = &snapshot.table().ring;

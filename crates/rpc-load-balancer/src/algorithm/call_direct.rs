@@ -41,6 +41,7 @@ impl Algorithm for CallDirect {
     type State = ();
 
     const READS_LOAD: bool = false;
+    const SLOW_START: bool = false;
 
     fn choose(&self, _: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
         Some(0)

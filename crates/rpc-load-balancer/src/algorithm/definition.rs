@@ -60,6 +60,12 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
     /// at once become faster, and reading the counts slower.
     const READS_LOAD: bool = true;
 
+    /// Whether a member that was in trouble comes back to its share of the calls little by little, see
+    /// [`SlowStart`](crate::members::SlowStart): a selection of such a member goes to another one
+    /// more often than not at first. `false` for algorithms that pick by the key, whose keys would
+    /// wander.
+    const SLOW_START: bool = true;
+
     /// Chooses one of the snapshot's members by its index. `None`, or an index beyond the last
     /// member: nobody is fit for a call. The snapshot may be empty.
     ///

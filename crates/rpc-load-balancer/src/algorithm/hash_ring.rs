@@ -166,6 +166,7 @@ impl Algorithm for HashRing {
     type State = Points;
 
     const READS_LOAD: bool = false;
+    const SLOW_START: bool = false;
 
     fn choose(&self, snapshot: &Snapshot<Self>, selection: &Selection<'_>) -> Option<usize> {
         match selection.key() {

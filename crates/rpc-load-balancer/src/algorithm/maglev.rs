@@ -95,6 +95,7 @@ impl Algorithm for Maglev {
     type State = ();
 
     const READS_LOAD: bool = false;
+    const SLOW_START: bool = false;
 
     fn choose(&self, snapshot: &Snapshot<Self>, selection: &Selection<'_>) -> Option<usize> {
         let Table { slots } = snapshot.table();

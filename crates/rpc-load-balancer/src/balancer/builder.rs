@@ -22,12 +22,14 @@ use super::{
 };
 use crate::{
     algorithm::{Algorithm, Random},
-    call::Options,
+    call::{Latencies, Options},
     config::{AlgorithmConfig, BalancerConfig},
+    health::{EventSource, Health},
     members::{Pool, Tracker},
     node_cpu,
     node_filter::NodeFilter,
     retry::Retry,
+    retry_budget::RetryBudget,
     telemetry::Telemetry,
 };
 
@@ -41,6 +43,8 @@ pub struct BalancerBuilder {
     node_match: NodeFilter,
     drain: Drain,
     options: Options,
+    health: Health,
+    retry_budget: RetryBudget,
     profile: Profile,
 }
 
@@ -54,6 +58,8 @@ impl BalancerBuilder {
             node_match: NodeFilter::all(),
             drain: Drain::default(),
             options: Options::default(),
+            health: Health::default(),
+            retry_budget: RetryBudget::default(),
             profile: Profile::default(),
         }
     }
@@ -110,6 +116,19 @@ impl BalancerBuilder {
     /// pauses of 5 s that end when a member joins.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.retry = retry;
+        self
+    }
+
+    /// Sets how many [idempotent](crate::Call::idempotent) calls may be sent again. Default: 20 % of
+    /// them, and 10 each second.
+    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
+        self.retry_budget = budget;
+        self
+    }
+
+    /// Sets how members are judged by how they answer. Default: [`Health::new`].
+    pub fn health(mut self, health: Health) -> Self {
+        self.health = health;
         self
     }
 
@@ -177,6 +196,8 @@ impl BalancerBuilder {
             .collect::<Result<HashMap<_, _>, Error>>()
             .map(Weights::new)
             .map_err(complete)?;
+        self.health.check().map_err(complete)?;
+        let budget = self.retry_budget.open().map_err(complete)?;
         let telemetry = Telemetry::of_balancer(&self.name, self.pool.algorithm());
         let joins = self.join && self.node_match.matches(node.name());
         if !self.join && !self.profile.is_empty() {
@@ -188,11 +209,14 @@ impl BalancerBuilder {
         }
         let join = || Presence::join(node, &name, self.profile);
         let presence = joins.then(join).transpose();
+        let listeners = EventSource::new();
         let (members, follow) = follow(
             Arc::clone(&self.pool),
             node,
             &name,
             &weights,
+            self.health,
+            listeners.clone(),
             telemetry.clone(),
         );
         let background = Arc::clone(&self.pool).background(node);
@@ -206,7 +230,10 @@ impl BalancerBuilder {
             options: self.options,
             telemetry,
             members,
+            listeners,
             weights,
+            budget,
+            latencies: Latencies::default(),
             _follower: AbortOnDropHandle::new(tokio::spawn(follow)),
             _background: background.map(|task| AbortOnDropHandle::new(tokio::spawn(task))),
             own: node.peer(node.name()).map_err(complete)?,
@@ -224,6 +251,7 @@ impl fmt::Debug for BalancerBuilder {
             .field("node_match", &self.node_match)
             .field("drain", &self.drain)
             .field("options", &self.options)
+            .field("health", &self.health)
             .field("profile", &self.profile)
             .finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! Keeping the pool of a balancer at the members of its group, and at their weights.
+//! Keeping the pool of a balancer at the members of its group that take calls.
 
 use std::{
     collections::HashMap,
@@ -7,23 +7,37 @@ use std::{
 };
 
 use beam_dist::NodeName;
-use beam_node::{Members, Node, PublishedValues};
+use beam_node::{Event, Events, Members, Node, PublishedValues, Suspects};
 use beam_term::{Atom, Term};
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     published::{Profile, key},
     selector::Selector,
-    status::MemberStatus,
     weights::Weights,
 };
-use crate::{members::Candidate, telemetry::Telemetry};
+use crate::{
+    health::{Book, EventSource, Health, Known, MemberStatus, Observed, Reports, Sight},
+    members::Candidate,
+    telemetry::Telemetry,
+};
 
-/// The members of the group that the pool has been told of, whatever their weights, sorted by
-/// name.
-pub(super) type Followed = watch::Receiver<Arc<[MemberStatus]>>;
+/// The members that the pool has been told of, as a value that changes with them.
+pub(super) type Followed = watch::Receiver<View>;
 
-/// Changes of the members of a balancer, or of their weights.
+/// The members of a balancer at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    /// The members of the group, whatever their weights and states, sorted by name.
+    pub(super) members: Arc<[MemberStatus]>,
+    /// Those who left of late.
+    pub(super) former: Arc<[MemberStatus]>,
+}
+
+/// Changes of the members of a balancer, of their weights, or of how they are.
 pub(crate) struct Changes(Followed);
 
 impl Changes {
@@ -50,6 +64,14 @@ struct Sources {
     members: watch::Receiver<Arc<Members>>,
     published: watch::Receiver<Arc<PublishedValues>>,
     weights: watch::Receiver<HashMap<NodeName, u32>>,
+    suspects: watch::Receiver<Arc<Suspects>>,
+    /// Connections that end, which say more of members that have left.
+    events: Events,
+    reports: Arc<Reports>,
+    book: Book,
+    /// When to look again, whatever happens.
+    next: Option<Instant>,
+    listeners: EventSource,
     telemetry: Telemetry,
 }
 
@@ -60,14 +82,23 @@ pub(super) fn follow(
     node: &Node,
     balancer: &Atom,
     weights: &Weights,
+    health: Health,
+    listeners: EventSource,
     telemetry: Telemetry,
 ) -> (Followed, impl Future<Output = ()> + Send + 'static) {
     let (group, key) = (Term::Atom(balancer.clone()), key(balancer));
+    pool.reports().ask_for(health.reports());
     let mut sources = Sources {
         node: node.clone(),
         members: node.watch_members(group.clone()),
         published: node.watch_published(key.clone()),
         weights: weights.follow(),
+        suspects: node.watch_suspects(),
+        events: node.events(),
+        reports: Arc::clone(pool.reports()),
+        book: Book::new(health, Instant::now()),
+        next: None,
+        listeners,
         telemetry,
         group,
         key,
@@ -85,46 +116,86 @@ pub(super) fn follow(
 impl Sources {
     /// Waits for a change; `false` when there will be none any more.
     async fn changed(&mut self) -> bool {
+        let next = self.next;
+        let due = async {
+            match next {
+                Some(next) => sleep_until(next).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             changed = self.members.changed() => changed.is_ok(),
             changed = self.published.changed() => changed.is_ok(),
             changed = self.weights.changed() => changed.is_ok(),
+            changed = self.suspects.changed() => changed.is_ok(),
+            ended = ends(&mut self.events) => ended,
+            () = self.reports.next() => true,
+            () = due => true,
         }
     }
 
-    fn take(&mut self, pool: &dyn Selector) -> Arc<[MemberStatus]> {
+    fn take(&mut self, pool: &dyn Selector) -> View {
         // What changes from here on is a change to wait for.
         self.members.mark_unchanged();
         self.published.mark_unchanged();
+        let suspects = Arc::clone(&self.suspects.borrow_and_update());
         // A member whose weight came a moment later would get calls that it does not want.
         let (members, published) = self.node.members_and_published(&self.group, &self.key);
-        let statuses: Arc<[MemberStatus]> = {
+        let known = {
             let weights = self.weights.borrow_and_update();
-            let status = |node: &NodeName| {
+            let known = |node: &NodeName| {
                 let value = published.get(node);
                 let profile = value.map(|value| Profile::read(value)).unwrap_or_default();
                 let set_here = weights.get(node).copied();
-                MemberStatus {
+                Known {
                     node: node.clone(),
                     weight: set_here.or(profile.weight).unwrap_or(1),
                     metadata: profile.metadata,
                 }
             };
-            members.nodes().map(status).collect()
+            members.nodes().map(known).collect()
         };
         self.telemetry.members(&members);
-        let candidates = if pool.is_local() {
-            vec![Candidate::from(self.node.name().clone())]
-        } else {
-            let candidate =
-                |status: &MemberStatus| Candidate::new(status.node.clone(), status.weight);
-            statuses.iter().map(candidate).collect()
+        let node = &self.node;
+        let observed = self.book.observe(Sight {
+            now: Instant::now(),
+            members: known,
+            suspects: &suspects,
+            disconnected: &|name| node.peer(name).ok()?.disconnected(),
+            records: pool,
+        });
+        let Observed {
+            candidates,
+            members,
+            former,
+            events,
+            next,
+        } = observed;
+        self.next = next;
+        let candidates = match pool.is_local() {
+            true => vec![Candidate::from(self.node.name().clone())],
+            false => candidates,
         };
         // What the algorithm does with them is code of the user. Should it panic, the members stay
         // what they were until the next change.
         if catch_unwind(AssertUnwindSafe(|| pool.update(candidates))).is_err() {
             tracing::error!("the algorithm of a balancer panicked when members changed");
         }
-        statuses
+        // Whoever is told that a member takes no calls must not see it get one.
+        for event in events {
+            self.listeners.emit(event);
+        }
+        View { members, former }
+    }
+}
+
+/// Waits until a connection ends; `false` when the node has ended.
+async fn ends(events: &mut Events) -> bool {
+    loop {
+        match events.next().await {
+            Some(Event::Down { .. } | Event::Missed(_)) => return true,
+            Some(_) => {}
+            None => return false,
+        }
     }
 }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    BalancerBuilder, MemberStatus,
+    BalancerBuilder,
     drain::Drain,
     follow::{Changes, Followed},
     published::{Presence, Profile},
@@ -22,8 +22,10 @@ use super::{
 };
 use crate::{
     algorithm::Selection,
-    call::{Call, Cast, Multicall, Options, Route, Target},
+    call::{Call, Cast, Latencies, Multicall, Options, Route, Target},
+    health::{EventSource, MemberEvents, MemberStatus},
     members::{Lease, Tracked, Tracker},
+    retry_budget::Budget,
     telemetry::Telemetry,
 };
 
@@ -71,7 +73,10 @@ pub(super) struct Shared {
     pub(super) options: Options,
     pub(super) telemetry: Telemetry,
     pub(super) members: Followed,
+    pub(super) listeners: EventSource,
     pub(super) weights: Weights,
+    pub(super) budget: Budget,
+    pub(super) latencies: Latencies,
     /// Keeps the pool at the members of the group.
     pub(super) _follower: AbortOnDropHandle<()>,
     /// What the algorithm does beside the selections.
@@ -272,19 +277,40 @@ impl Balancer {
         Ok(())
     }
 
-    /// The members with their weights and metadata, sorted by name; those of weight 0, too. Empty
-    /// if there are none.
+    /// The members with their weights, metadata and [states](crate::health), sorted by name; those
+    /// that get no calls, too. Empty if there are none.
     ///
     /// ```no_run
     /// # use rpc_load_balancer::Balancer;
     /// # fn example(balancer: Balancer) {
     /// for member in balancer.member_statuses().iter() {
-    ///     println!("{} has the weight {}", member.node, member.weight);
+    ///     println!("{} is {}: {}", member.node, member.state, member.reason);
     /// }
     /// # }
     /// ```
     pub fn member_statuses(&self) -> Arc<[MemberStatus]> {
-        Arc::clone(&self.shared.members.borrow())
+        Arc::clone(&self.shared.members.borrow().members)
+    }
+
+    /// Those who were members within the last minute: who left, or whose node is not connected any
+    /// more, the last one last; at most 256.
+    pub fn former_members(&self) -> Arc<[MemberStatus]> {
+        Arc::clone(&self.shared.members.borrow().former)
+    }
+
+    /// The changes of the members' states from now on.
+    ///
+    /// ```no_run
+    /// # use rpc_load_balancer::Balancer;
+    /// # async fn example(balancer: Balancer) {
+    /// let mut events = balancer.member_events();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{} is {}: {}", event.node, event.state, event.reason);
+    /// }
+    /// # }
+    /// ```
+    pub fn member_events(&self) -> MemberEvents {
+        self.shared.listeners.subscribe()
     }
 
     /// Publishes the weight of this node in place of the one before; `None` withdraws it. See
@@ -328,11 +354,11 @@ impl Balancer {
     /// Nothing is lost when this future is dropped.
     pub async fn wait_for_members(&self, count: usize, timeout: Duration) -> Result<(), Error> {
         let mut members = self.shared.members.clone();
-        let enough = members.wait_for(|members| members.len() >= count);
+        let enough = members.wait_for(|view| view.members.len() >= count);
         if let Ok(Ok(_)) = tokio::time::timeout(timeout, enough).await {
             return Ok(());
         }
-        let found = self.shared.members.borrow().len();
+        let found = self.shared.members.borrow().members.len();
         Err(self.complete(Error::new(
             Code::ServiceUnavailable,
             format!("{found} of {count} members came within {timeout:?}"),
@@ -446,8 +472,9 @@ impl Balancer {
     }
 
     fn nodes(&self) -> Vec<NodeName> {
-        let members = self.shared.members.borrow();
-        members.iter().map(|member| member.node.clone()).collect()
+        let view = self.shared.members.borrow();
+        let members = view.members.iter();
+        members.map(|member| member.node.clone()).collect()
     }
 
     fn no_member(&self) -> Error {
@@ -455,7 +482,7 @@ impl Balancer {
             return self.complete(Error::shut_down());
         }
         let message = {
-            let members = self.shared.members.borrow();
+            let members = &self.shared.members.borrow().members;
             match members.len() {
                 0 => "no members".to_owned(),
                 count if members.iter().all(|member| member.weight == 0) => {
@@ -469,6 +496,16 @@ impl Balancer {
             message,
             Cause::NoMembers,
         ))
+    }
+
+    /// What calls that are sent again are paid from.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.shared.budget
+    }
+
+    /// How long calls that are hedged have taken of late.
+    pub(crate) fn latencies(&self) -> &Latencies {
+        &self.shared.latencies
     }
 
     pub(crate) fn telemetry(&self) -> &Telemetry {

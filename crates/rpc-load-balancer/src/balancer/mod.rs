@@ -34,11 +34,9 @@ mod follow;
 mod handle;
 mod published;
 mod selector;
-mod status;
 mod weights;
 
 pub use builder::BalancerBuilder;
 pub(crate) use follow::Changes;
 pub use handle::Balancer;
 pub(crate) use selector::Selector;
-pub use status::MemberStatus;

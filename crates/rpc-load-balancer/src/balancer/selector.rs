@@ -7,13 +7,14 @@ use beam_node::Node;
 
 use crate::{
     algorithm::{Algorithm, Background, BackgroundTask, Selection},
+    health::{Record, Records, Reports},
     members::{Candidate, Lease, Pool},
 };
 
 /// What a balancer needs of its pool.
 ///
 /// There is one dynamic call in each selection; all behind it is compiled for the algorithm.
-pub(crate) trait Selector: Send + Sync {
+pub(crate) trait Selector: Records + Send + Sync {
     fn select(&self, selection: &Selection<'_>) -> Option<Lease>;
 
     fn select_nodes(&self, count: usize, selection: &Selection<'_>) -> Vec<Lease>;
@@ -36,6 +37,16 @@ pub(crate) trait Selector: Send + Sync {
 
     /// What the algorithm does beside the selections.
     fn background(self: Arc<Self>, node: &Node) -> Option<BackgroundTask>;
+}
+
+impl<A: Algorithm> Records for Pool<A> {
+    fn each_record(&self, look: &mut dyn FnMut(&NodeName, &Record)) {
+        self.each_record(look);
+    }
+
+    fn reports(&self) -> &Arc<Reports> {
+        self.reports()
+    }
 }
 
 impl<A: Algorithm> Selector for Pool<A> {

@@ -14,7 +14,7 @@ use beam_term::Term;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Target,
+    Hedge, Target,
     request::{Calling, Casting, Options, Request},
 };
 use crate::retry::Retry;
@@ -25,7 +25,7 @@ use crate::retry::Retry;
 /// counts as busy until the call ends. Dropping the future abandons the call: the node is told to
 /// forget it, but in OTP the function runs on.
 ///
-/// A call is sent at most once. Where the picked node is certain not to have taken it, because it
+/// A call is sent at most once, unless it is said to be [idempotent](Self::idempotent). Where the picked node is certain not to have taken it, because it
 /// cannot be reached or refuses to start it, another one gets it at once; where there is nobody to
 /// call, it is tried again as [`Retry`] says. [`Error::may_have_run`] tells whether a failed call
 /// may have run; errors carry the balancer, the node and the function.
@@ -85,6 +85,23 @@ impl<T: DeserializeOwned + Send, A: Arguments> Call<'_, T, A> {
     pub fn directly(mut self, directly: bool) -> Self {
         self.request.options.directly = directly;
         self
+    }
+
+    /// Says that the function may run more than once for this call. Default: it may not.
+    ///
+    /// A call whose connection is lost, whose node falls silent or whose process is killed is then sent
+    /// again, to another node, within the timeout and the balancer's
+    /// [`RetryBudget`](crate::RetryBudget).
+    pub fn idempotent(mut self) -> Self {
+        self.request.options.idempotent = true;
+        self
+    }
+
+    /// Sends the call to a second node as well where the first is slow. Whatever is hedged is
+    /// [idempotent](Self::idempotent). Default: it is not hedged.
+    pub fn hedge(mut self, hedge: Hedge) -> Self {
+        self.request.options.hedge = Some(hedge);
+        self.idempotent()
     }
 
     /// Picks a node, sends the call and waits for its result. The same as awaiting the call

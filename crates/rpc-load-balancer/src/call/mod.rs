@@ -1,12 +1,15 @@
 //! Calls and casts, whoever picks the node that they go to.
 
 mod builder;
+mod hedge;
 mod multicall;
 mod request;
 mod route;
 mod target;
 
 pub use builder::{Call, Cast};
+pub use hedge::Hedge;
+pub(crate) use hedge::Latencies;
 pub use multicall::Multicall;
 pub(crate) use request::Options;
 pub(crate) use route::Route;

@@ -6,10 +6,10 @@ use beam_dist::NodeName;
 use beam_node::{Arguments, Cause, Error, Function, Peer};
 use beam_term::Term;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
-use super::{Route, Target, target::TargetChanges};
+use super::{Hedge, Route, Target, target::TargetChanges};
 use crate::{
     algorithm::Selection,
     retry::{Retry, Tries, is_no_route},
@@ -31,6 +31,9 @@ pub(crate) struct Options {
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
     pub(crate) directly: bool,
+    /// Whether it may run more than once.
+    pub(crate) idempotent: bool,
+    pub(crate) hedge: Option<Hedge>,
     pub(crate) key: Option<Term>,
 }
 
@@ -43,6 +46,8 @@ impl Default for Options {
             timeout: DEFAULT_TIMEOUT,
             retry: Retry::default(),
             directly: false,
+            idempotent: false,
+            hedge: None,
             key: None,
         }
     }
@@ -58,8 +63,15 @@ pub(super) trait Delivery {
         peer: &'a Peer,
         function: &'a Function,
         arguments: &'a A,
-        clock: Clock,
+        terms: Terms,
     ) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+}
+
+/// How long a delivery may take, and whether it may come twice.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    clock: Clock,
+    idempotent: bool,
 }
 
 /// Delivery as a call, whose result is a `T`.
@@ -77,9 +89,9 @@ impl<T: DeserializeOwned + Send> Delivery for Calling<T> {
         peer: &'a Peer,
         function: &'a Function,
         arguments: &'a A,
-        clock: Clock,
+        Terms { clock, idempotent }: Terms,
     ) -> impl Future<Output = Result<T, Error>> + Send {
-        let call = peer.call(function, arguments);
+        let call = peer.call(function, arguments).leave_suspect(idempotent);
         call.timeout(clock.timeout).since(clock.begun).send()
     }
 }
@@ -93,7 +105,7 @@ impl Delivery for Casting {
         peer: &'a Peer,
         function: &'a Function,
         arguments: &'a A,
-        clock: Clock,
+        Terms { clock, .. }: Terms,
     ) -> impl Future<Output = Result<(), Error>> + Send {
         let cast = peer.cast(function, arguments);
         cast.timeout(clock.timeout).since(clock.begun).send()
@@ -140,44 +152,50 @@ impl<A: Arguments> Request<A> {
     }
 
     /// Sends it to the node that is picked. Where that is certain not to have taken it, another one
-    /// gets it at once, until all were asked; then it waits for somebody else to come.
+    /// gets it at once, until all were asked; then it waits for somebody else to come. One that may run
+    /// twice also goes to another node where it may have run, as long as the budget lasts.
     ///
     /// Nearly always the first answers, so what that takes is all in one future, and the rest is
     /// elsewhere.
     async fn deliver<D: Delivery>(&self) -> Delivered<D::Output> {
-        let function = match &self.function {
+        let function = match self.checked() {
             Ok(function) => function,
-            Err(error) => return (None, Err(self.target.complete(error.clone()))),
+            Err(error) => return (None, Err(self.target.complete(error))),
         };
-        let clock = Clock::start(self.options.timeout);
+        let terms = Terms {
+            clock: Clock::start(self.options.timeout),
+            idempotent: self.options.idempotent,
+        };
+        let clock = terms.clock;
         let selection = self
             .options
             .key
             .as_ref()
             .map_or_else(Selection::default, Selection::with_key);
-        let from = self.target.node();
+        if terms.idempotent {
+            self.target.deposit();
+        }
         let mut asked: Vec<NodeName> = Vec::new();
         let mut waiting: Option<Box<Waiting>> = None;
+        let mut doubtful: Option<Box<(NodeName, Error)>> = None;
         let mut begun = clock.begun;
         let mut picked = self.pick(&selection);
         loop {
             let (node, error) = match picked {
                 Ok(route) => {
-                    let node = route.node().clone();
-                    let telemetry = self.target.telemetry();
-                    if let Route::Member(_) = route {
-                        telemetry.selected(&node);
-                    }
-                    let measured = telemetry.begin(D::KIND, &node, function);
-                    let result = match route.peer(from) {
-                        Ok(peer) => D::deliver(peer, function, &self.arguments, clock).await,
-                        Err(error) => Err(error),
+                    let (node, result) = match &self.options.hedge {
+                        None => {
+                            let node = route.node().clone();
+                            let result = self.attempt::<D>(route, function, terms, begun).await;
+                            (node, result)
+                        }
+                        Some(hedge) => {
+                            let call = (function, terms, begun);
+                            let hedged =
+                                self.hedged::<D>(route, call, hedge, &selection, &mut asked);
+                            Box::pin(hedged).await
+                        }
                     };
-                    let now = Instant::now();
-                    let elapsed = now.saturating_duration_since(begun);
-                    begun = now;
-                    route.end(D::KIND, &result, elapsed);
-                    measured.end(status(&result), elapsed);
                     match result {
                         Ok(output) => return (Some(node), Ok(output)),
                         Err(error) => (Some(node), error),
@@ -185,24 +203,141 @@ impl<A: Arguments> Request<A> {
                 }
                 Err(error) => (None, error),
             };
-            if goes_elsewhere(&error) && !clock.is_over() {
+            if !clock.is_over() && (goes_elsewhere(&error) || self.goes_again(&error)) {
                 asked.extend(node.clone());
-                if let Some(other) = self.alternative(&selection, &asked) {
+                let other = self.alternative(&selection, &asked);
+                // A suspect that nobody can stand in for is asked again, and waited for.
+                let other = match error.cause() {
+                    Cause::Silent(_) => other.or_else(|| self.pick(&selection).ok()),
+                    _ => other,
+                };
+                if let Some(other) = other {
+                    if error.may_have_run()
+                        && let Some(node) = node
+                    {
+                        doubtful = Some(Box::new((node, error)));
+                    }
+                    begun = Instant::now();
                     picked = Ok(other);
                     continue;
                 }
             }
             let error = error.in_function(function, self.arguments.arity());
             let error = self.target.complete(error);
-            if !is_no_route(&error)
-                || !Box::pin(self.waits(&mut waiting, node.is_none(), &clock)).await
+            if is_no_route(&error)
+                && Box::pin(self.waits(&mut waiting, node.is_none(), &clock)).await
             {
-                return (node, Err(error));
+                asked.clear();
+                begun = Instant::now();
+                picked = self.pick(&selection);
+                continue;
             }
-            asked.clear();
-            begun = Instant::now();
-            picked = self.pick(&selection);
+            // That the last node did not run it does not mean that no other did.
+            return match doubtful {
+                Some(doubtful) if !error.may_have_run() => {
+                    let (node, error) = *doubtful;
+                    (Some(node), Err(self.target.complete(error)))
+                }
+                _ => (node, Err(error)),
+            };
         }
+    }
+
+    /// The function, unless something about the call is wrong.
+    fn checked(&self) -> Result<&Function, Error> {
+        if let Some(hedge) = &self.options.hedge {
+            hedge.check()?;
+        }
+        self.function.as_ref().map_err(Error::clone)
+    }
+
+    /// Asks one node.
+    async fn attempt<D: Delivery>(
+        &self,
+        route: Route,
+        function: &Function,
+        terms: Terms,
+        begun: Instant,
+    ) -> Result<D::Output, Error> {
+        let telemetry = self.target.telemetry();
+        if let Route::Member(_) = route {
+            telemetry.selected(route.node());
+        }
+        let measured = telemetry.begin(D::KIND, route.node(), function);
+        let result = match route.peer(self.target.node()) {
+            Ok(peer) => D::deliver(peer, function, &self.arguments, terms).await,
+            Err(error) => Err(error),
+        };
+        let elapsed = begun.elapsed();
+        route.end(D::KIND, &result, elapsed);
+        measured.end(status(&result), elapsed);
+        result
+    }
+
+    /// Asks one node, and another one as well where that is slow. The first result counts; the other
+    /// call is given up.
+    async fn hedged<D: Delivery>(
+        &self,
+        route: Route,
+        (function, terms, begun): (&Function, Terms, Instant),
+        hedge: &Hedge,
+        selection: &Selection<'_>,
+        asked: &mut Vec<NodeName>,
+    ) -> (NodeName, Result<D::Output, Error>) {
+        let latencies = self.target.latencies();
+        let delay = latencies.and_then(|latencies| latencies.delay(function, hedge));
+        let node = route.node().clone();
+        let first = self.attempt::<D>(route, function, terms, begun);
+        tokio::pin!(first);
+        let slow = async {
+            match delay {
+                Some(delay) => sleep(delay).await,
+                None => std::future::pending().await,
+            }
+        };
+        let record = || {
+            if let Some(latencies) = latencies {
+                latencies.record(function, hedge, begun.elapsed());
+            }
+        };
+        tokio::select! {
+            biased;
+            result = &mut first => {
+                if result.is_ok() {
+                    record();
+                }
+                return (node, result);
+            }
+            () = slow => {}
+        }
+        asked.push(node.clone());
+        let other = self.alternative(selection, asked);
+        let Some(other) = other.filter(|_| self.target.withdraw()) else {
+            let result = first.await;
+            record();
+            return (node, result);
+        };
+        let other_node = other.node().clone();
+        let second = self.attempt::<D>(other, function, terms, Instant::now());
+        tokio::pin!(second);
+        let ((node, result), left) = tokio::select! {
+            result = &mut first => ((node, result), Left::Second),
+            result = &mut second => ((other_node.clone(), result), Left::First(node)),
+        };
+        record();
+        if result.is_ok() {
+            return (node, result);
+        }
+        asked.push(other_node.clone());
+        match left {
+            Left::First(node) => (node, first.await),
+            Left::Second => (other_node, second.await),
+        }
+    }
+
+    /// Whether a request that may have run is sent once more.
+    fn goes_again(&self, error: &Error) -> bool {
+        self.options.idempotent && may_be_better_elsewhere(error) && self.target.withdraw()
     }
 
     /// The node to ask first.
@@ -301,6 +436,20 @@ fn goes_elsewhere(error: &Error) -> bool {
             | Cause::Refused(_)
             | Cause::Limit("calls_per_peer" | "outgoing_bytes_per_peer")
     )
+}
+
+/// Whether another node may do what this one did not, though it may have begun to.
+fn may_be_better_elsewhere(error: &Error) -> bool {
+    matches!(
+        error.cause(),
+        Cause::ConnectionLost | Cause::Silent(_) | Cause::Killed(_)
+    )
+}
+
+/// Which of two calls is still on its way.
+enum Left {
+    First(NodeName),
+    Second,
 }
 
 /// The time that a call has.

@@ -58,7 +58,7 @@ fn kind<T>(call: Kind, result: &Result<T, Error>) -> Option<OutcomeKind> {
         // The member has answered; that the caller wanted another type is not its fault.
         Cause::Decode(_) => Some(OutcomeKind::Success),
         Cause::Raised(_) | Cause::Killed(_) | Cause::Undefined => Some(OutcomeKind::Raised),
-        Cause::Timeout(_) => Some(OutcomeKind::TimedOut),
+        Cause::Timeout(_) | Cause::Silent(_) => Some(OutcomeKind::TimedOut),
         Cause::NotConnected(_) | Cause::ConnectionLost => Some(OutcomeKind::Unreachable),
         Cause::Refused(_) => Some(OutcomeKind::Refused),
         _ => None,

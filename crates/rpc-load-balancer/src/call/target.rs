@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::Route;
+use super::{Latencies, Route};
 use crate::{
     algorithm::Selection,
     balancer::{Balancer, Changes},
@@ -99,6 +99,29 @@ impl Target {
         match self {
             Self::Members(balancer) => balancer.telemetry(),
             Self::RandomNode(random) => random.telemetry(),
+        }
+    }
+
+    /// An idempotent call is made.
+    pub(super) fn deposit(&self) {
+        if let Self::Members(balancer) = self {
+            balancer.budget().deposit();
+        }
+    }
+
+    /// Whether a call may be sent again. Where no balancer keeps count, none is.
+    pub(super) fn withdraw(&self) -> bool {
+        match self {
+            Self::Members(balancer) => balancer.budget().withdraw(),
+            Self::RandomNode(_) => false,
+        }
+    }
+
+    /// How long calls that are hedged have taken of late, where that is kept.
+    pub(super) fn latencies(&self) -> Option<&Latencies> {
+        match self {
+            Self::Members(balancer) => Some(balancer.latencies()),
+            Self::RandomNode(_) => None,
         }
     }
 

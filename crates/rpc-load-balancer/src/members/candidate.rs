@@ -2,6 +2,8 @@
 
 use beam_dist::NodeName;
 
+use super::SlowStart;
+
 /// A node that is to be a member of a pool, with its weight.
 ///
 /// ```
@@ -17,17 +19,31 @@ use beam_dist::NodeName;
 /// pool.update([Candidate::from(small)]);
 /// # Ok::<(), rpc_load_balancer::InvalidNodeName>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     pub(super) node: NodeName,
     pub(super) weight: u32,
+    pub(super) slow_start: Option<SlowStart>,
 }
 
 impl Candidate {
     /// A node with a weight: its share of the calls in proportion to those of the others, where the
     /// algorithm heeds weights. With 0 it gets no new calls, whatever the algorithm.
     pub fn new(node: NodeName, weight: u32) -> Self {
-        Self { node, weight }
+        Self {
+            node,
+            weight,
+            slow_start: None,
+        }
+    }
+
+    /// The same, with less than its share of the calls for a while.
+    ///
+    /// It holds for algorithms that [say so](crate::Algorithm::SLOW_START).
+    #[must_use]
+    pub fn slow_start(mut self, slow_start: Option<SlowStart>) -> Self {
+        self.slow_start = slow_start;
+        self
     }
 
     /// The node.

@@ -9,7 +9,10 @@ use beam_dist::NodeName;
 use beam_node::{Error, Node, Peer};
 
 use super::{Load, Outcome, lease::Held, load::LoadCounter};
-use crate::algorithm::Algorithm;
+use crate::{
+    algorithm::Algorithm,
+    health::{Record, Reports},
+};
 
 /// A node that can be selected, with its counters and what the algorithm keeps for it.
 ///
@@ -32,6 +35,8 @@ struct Identity<A: Algorithm> {
     node: NodeName,
     algorithm: Arc<A>,
     state: A::State,
+    record: Record,
+    reports: Arc<Reports>,
     /// How the node is called; looked up with the first call.
     peer: OnceLock<Peer>,
 }
@@ -43,11 +48,14 @@ impl<A: Algorithm> Member<A> {
         lanes: usize,
         algorithm: &Arc<A>,
         state: A::State,
+        reports: &Arc<Reports>,
     ) -> Self {
         let identity = Arc::new(Identity {
             node,
             algorithm: Arc::clone(algorithm),
             state,
+            record: Record::default(),
+            reports: Arc::clone(reports),
             peer: OnceLock::new(),
         });
         let on_lane = |_| Arc::new(Self::on_lane(0, &identity, Box::default()));
@@ -105,6 +113,11 @@ impl<A: Algorithm> Member<A> {
         &self.identity.state
     }
 
+    /// How calls to it went.
+    pub(crate) fn record(&self) -> &Record {
+        &self.identity.record
+    }
+
     /// The member for the threads of each lane but the first.
     pub(super) fn further_lanes(&self) -> &[Arc<Self>] {
         &self.further_lanes
@@ -139,7 +152,13 @@ impl<A: Algorithm> Held for Member<A> {
     }
 
     fn ended(&self, outcome: &Outcome) {
-        let algorithm = &self.identity.algorithm;
+        let Identity {
+            algorithm,
+            record,
+            reports,
+            ..
+        } = &*self.identity;
+        record.note(outcome, reports);
         algorithm.on_outcome(self, outcome);
     }
 
@@ -172,7 +191,8 @@ pub(crate) mod models {
         let nodes = numbered(0..count).into_iter();
         let member = |node: NodeName| {
             let state = algorithm.state(&node, &[]);
-            Arc::new(Member::new(node, 0, 1, algorithm, state))
+            let reports = Arc::new(Reports::default());
+            Arc::new(Member::new(node, 0, 1, algorithm, state, &reports))
         };
         nodes.map(member).collect()
     }

@@ -11,6 +11,7 @@ mod load;
 mod member;
 mod pool;
 mod roster;
+mod slow_start;
 mod snapshot;
 mod tracked;
 
@@ -24,6 +25,7 @@ pub(crate) use member::models::{members_of, take_and_release};
 pub use pool::Pool;
 #[cfg(test)]
 pub(crate) use pool::numbered;
+pub use slow_start::SlowStart;
 pub use snapshot::Snapshot;
 pub use tracked::Tracked;
 pub(crate) use tracked::Tracker;

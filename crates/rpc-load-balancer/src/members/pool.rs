@@ -7,9 +7,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 use beam_dist::NodeName;
+use tokio::time::Instant;
 
 use super::{Candidate, Lease, Snapshot, lane::lanes, roster::Roster};
-use crate::algorithm::{Algorithm, Selection};
+use crate::{
+    algorithm::{Algorithm, Selection},
+    health::{Record, Reports},
+};
 
 /// Members to select from, by one algorithm: the core of a balancer, without the network.
 ///
@@ -32,16 +36,19 @@ pub struct Pool<A: Algorithm> {
     algorithm: Arc<A>,
     current: ArcSwap<Snapshot<A>>,
     roster: Mutex<Roster<A>>,
+    reports: Arc<Reports>,
 }
 
 impl<A: Algorithm> Pool<A> {
     /// A pool without members.
     pub fn new(algorithm: A) -> Self {
         let lanes = lanes::<A>();
+        let reports = Arc::new(Reports::default());
         Self {
             current: ArcSwap::from_pointee(Snapshot::empty(lanes)),
             algorithm: Arc::new(algorithm),
-            roster: Mutex::new(Roster::new(lanes)),
+            roster: Mutex::new(Roster::new(lanes, Arc::clone(&reports))),
+            reports,
         }
     }
 
@@ -51,7 +58,35 @@ impl<A: Algorithm> Pool<A> {
     #[must_use = "a lease that is dropped at once counts for nothing"]
     pub fn select(&self, selection: &Selection<'_>) -> Option<Lease> {
         let snapshot = self.current.load();
-        snapshot.lease(self.algorithm.choose(&snapshot, selection)?)
+        let index = self.algorithm.choose(&snapshot, selection)?;
+        if A::SLOW_START && !snapshot.slow_starts().is_empty() {
+            return self.select_slowly(&snapshot, index, selection);
+        }
+        snapshot.lease(index)
+    }
+
+    /// Selects the member that was chosen, unless it is in a slow start and another one's turn comes
+    /// first.
+    #[cold]
+    fn select_slowly(
+        &self,
+        snapshot: &Snapshot<A>,
+        chosen: usize,
+        selection: &Selection<'_>,
+    ) -> Option<Lease> {
+        let now = Instant::now();
+        let slow_start = |index: usize| snapshot.slow_starts().get(index).copied().flatten();
+        let passes =
+            |index| slow_start(index).is_none_or(|start| fastrand::f64() < start.share(now));
+        if passes(chosen) {
+            return snapshot.lease(chosen);
+        }
+        let all = snapshot.members().len();
+        let others = self.algorithm.choose_nodes(snapshot, all, selection);
+        let mut others = others.into_iter().filter(|&index| index != chosen);
+        let other = others.find(|&index| passes(index));
+        // Where all are in a slow start, the dice may have passed all of them by.
+        snapshot.lease(other.unwrap_or(chosen))
     }
 
     /// Selects the best of the members that `may_be` holds for.
@@ -146,6 +181,18 @@ impl<A: Algorithm> Pool<A> {
         let snapshot = self.current.load();
         let present = snapshot.members().iter().map(|member| member.in_flight());
         present.chain(roster.departed()).map(|n| n as usize).sum()
+    }
+
+    /// Has a look at the record of each member.
+    pub(crate) fn each_record(&self, look: &mut dyn FnMut(&NodeName, &Record)) {
+        for member in self.current.load_full().members() {
+            look(member.node(), member.record());
+        }
+    }
+
+    /// What the records report at once.
+    pub(crate) fn reports(&self) -> &Arc<Reports> {
+        &self.reports
     }
 
     fn roster(&self) -> MutexGuard<'_, Roster<A>> {

@@ -4,20 +4,25 @@ use std::{collections::HashMap, sync::Arc};
 
 use beam_dist::NodeName;
 
-use super::{Candidate, Member, Snapshot, load::mean_picks};
-use crate::algorithm::{Algorithm, NodeChange};
+use super::{Candidate, Member, Snapshot, load::mean_picks, snapshot::SlowStarts};
+use crate::{
+    algorithm::{Algorithm, NodeChange},
+    health::Reports,
+};
 
 /// Those who left. While there are leases on one of them it is found again when it comes back, so
 /// that its calls in flight are counted on; those without are struck off with the next change.
 pub(super) struct Roster<A: Algorithm> {
     lanes: usize,
+    reports: Arc<Reports>,
     departed: HashMap<NodeName, Arc<Member<A>>>,
 }
 
 impl<A: Algorithm> Roster<A> {
-    pub(super) fn new(lanes: usize) -> Self {
+    pub(super) fn new(lanes: usize, reports: Arc<Reports>) -> Self {
         Self {
             lanes,
+            reports,
             departed: HashMap::new(),
         }
     }
@@ -37,7 +42,11 @@ impl<A: Algorithm> Roster<A> {
                     .is_ok()
             });
         let weights: Box<[u32]> = candidates.iter().map(Candidate::weight).collect();
-        if leaving.is_empty() && staying.len() == candidates.len() && *weights == *current.weights()
+        let slow_starts = slow_starts::<A>(candidates);
+        if leaving.is_empty()
+            && staying.len() == candidates.len()
+            && *weights == *current.weights()
+            && *slow_starts == *current.slow_starts()
         {
             return None;
         }
@@ -64,7 +73,13 @@ impl<A: Algorithm> Roster<A> {
 
         let name = |member: &Arc<Member<A>>| member.node().clone();
         let left = leaving.iter().map(name).collect();
-        let next = Snapshot::after(current, members, weights, self.lanes, algorithm);
+        let next = Snapshot::after(
+            current,
+            members,
+            (weights, slow_starts),
+            self.lanes,
+            algorithm,
+        );
         // Only now, for the algorithm may have panicked.
         for node in &joined {
             self.departed.remove(node);
@@ -89,6 +104,7 @@ impl<A: Algorithm> Roster<A> {
         match self.departed.get(node) {
             Some(member) => {
                 member.restart_picks(picks);
+                member.record().forget();
                 Arc::clone(member)
             }
             None => Arc::new(Member::new(
@@ -97,7 +113,17 @@ impl<A: Algorithm> Roster<A> {
                 self.lanes,
                 algorithm,
                 algorithm.state(node, staying),
+                &self.reports,
             )),
         }
+    }
+}
+
+/// The slow starts of these candidates; none where the algorithm does without or nobody is in one.
+fn slow_starts<A: Algorithm>(candidates: &[Candidate]) -> SlowStarts {
+    let all = || candidates.iter().map(|candidate| candidate.slow_start);
+    match A::SLOW_START && all().any(|start| start.is_some()) {
+        true => all().collect(),
+        false => SlowStarts::default(),
     }
 }

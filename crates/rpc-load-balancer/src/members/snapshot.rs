@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Lease, Member, lane::own_lane};
+use super::{Lease, Member, SlowStart, lane::own_lane};
 use crate::algorithm::Algorithm;
 
 /// The members of a pool at one moment, and the table that the algorithm computed for exactly
@@ -13,8 +13,12 @@ pub struct Snapshot<A: Algorithm> {
     /// The members again, for the threads of each lane but the first.
     further_lanes: Box<[Lane<A>]>,
     weights: Box<[u32]>,
+    slow_starts: SlowStarts,
     table: A::Table,
 }
+
+/// The slow start of each member; empty where there is none at all.
+pub(super) type SlowStarts = Box<[Option<SlowStart>]>;
 
 type Lane<A> = Box<[Arc<Member<A>>]>;
 
@@ -26,6 +30,7 @@ impl<A: Algorithm> Snapshot<A> {
             members: Lane::<A>::default(),
             further_lanes: (1..lanes).map(|_| Lane::<A>::default()).collect(),
             weights: Box::default(),
+            slow_starts: Box::default(),
             table: A::Table::default(),
         }
     }
@@ -34,7 +39,7 @@ impl<A: Algorithm> Snapshot<A> {
     pub(super) fn after(
         current: &Self,
         members: Vec<Arc<Member<A>>>,
-        weights: Box<[u32]>,
+        (weights, slow_starts): (Box<[u32]>, SlowStarts),
         lanes: usize,
         algorithm: &A,
     ) -> Self {
@@ -50,6 +55,7 @@ impl<A: Algorithm> Snapshot<A> {
             table: algorithm.table(&members, &weights, current),
             members: members.into(),
             weights,
+            slow_starts,
         }
     }
 
@@ -61,6 +67,7 @@ impl<A: Algorithm> Snapshot<A> {
             further_lanes: current.further_lanes.clone(),
             table: algorithm.table(&current.members, &current.weights, current),
             weights: current.weights.clone(),
+            slow_starts: current.slow_starts.clone(),
         }
     }
 
@@ -78,6 +85,11 @@ impl<A: Algorithm> Snapshot<A> {
         };
         let member = Arc::clone(members.get(index)?);
         Some(Lease::on(member))
+    }
+
+    /// The slow start of each member, in the order of the members; empty where there is none.
+    pub(super) fn slow_starts(&self) -> &[Option<SlowStart>] {
+        &self.slow_starts
     }
 
     /// The members, each node once, sorted by name.

@@ -134,8 +134,9 @@ async fn a_call_counts_for_the_nodes_that_were_asked_and_not_for_those_that_gave
     };
     let picked = |node| sum("node_selected_count", &[node, "algorithm=RoundRobin"]);
     let (full, w1) = (picked("node=full@"), picked("node=w1@"));
-    // Every second call was refused, and then went to the other; the multicall went to both.
-    assert_eq!((full, w1), (2, 4));
+    // What was refused went to the other, which is preferred from then on; the multicall went to both.
+    assert_eq!(w1, 4);
+    assert!((1..=2).contains(&full), "{full}");
     assert_eq!(
         sum("rpc_request_stop_count", &["status=too_many_requests"]),
         full + 1

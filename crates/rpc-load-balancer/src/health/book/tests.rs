@@ -1,0 +1,321 @@
+//! Members that come, go, fall silent and fail, without a network.
+
+use super::*;
+use crate::{
+    health::Ejection,
+    members::{Outcome, OutcomeKind, numbered},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A book, and all that it sees.
+struct Scene {
+    book: Book,
+    now: Instant,
+    members: Vec<Known>,
+    suspects: Suspects,
+    disconnected: BTreeMap<NodeName, DownReason>,
+    pool: Pool,
+    observed: Vec<MemberEvent>,
+}
+
+#[derive(Default)]
+struct Pool {
+    records: BTreeMap<NodeName, Record>,
+    reports: Arc<Reports>,
+}
+
+impl Records for Pool {
+    fn each_record(&self, look: &mut dyn FnMut(&NodeName, &Record)) {
+        for (node, record) in &self.records {
+            look(node, record);
+        }
+    }
+
+    fn reports(&self) -> &Arc<Reports> {
+        &self.reports
+    }
+}
+
+impl Scene {
+    fn new(members: usize, health: Health) -> Self {
+        let now = Instant::now();
+        let pool = Pool::default();
+        pool.reports.ask_for(health.reports());
+        let mut scene = Self {
+            book: Book::new(health, now),
+            now,
+            members: numbered(0..members).into_iter().map(known).collect(),
+            suspects: Suspects::new(),
+            disconnected: BTreeMap::new(),
+            pool,
+            observed: Vec::new(),
+        };
+        scene.look();
+        scene.observed.clear();
+        scene
+    }
+
+    /// Those who take calls, by their numbers.
+    fn look(&mut self) -> Vec<usize> {
+        let node = |n: usize| numbered(n..n + 1).remove(0);
+        let observed = self.book.observe(Sight {
+            now: self.now,
+            members: self.members.clone(),
+            suspects: &self.suspects,
+            disconnected: &|node| self.disconnected.get(node).cloned(),
+            records: &self.pool,
+        });
+        self.observed.extend(observed.events);
+        let candidates: Vec<NodeName> = observed
+            .candidates
+            .iter()
+            .map(|candidate| candidate.node().clone())
+            .collect();
+        // As the pool does: a member that is back begins anew.
+        self.pool
+            .records
+            .retain(|node, _| candidates.contains(node));
+        for node in &candidates {
+            self.pool.records.entry(node.clone()).or_default();
+        }
+        (0..20).filter(|&n| candidates.contains(&node(n))).collect()
+    }
+
+    fn pass(&mut self, time: Duration) -> Vec<usize> {
+        self.now += time;
+        self.look()
+    }
+
+    fn call(&mut self, member: usize, kind: OutcomeKind, times: usize) {
+        let node = name(member);
+        let record = self.pool.records.get(&node).expect("it takes calls");
+        for _ in 0..times {
+            let outcome = Outcome::new(kind, Duration::from_millis(1));
+            record.note(&outcome, &self.pool.reports);
+        }
+    }
+
+    fn silence(&mut self, member: usize) -> Vec<usize> {
+        self.suspects.insert(name(member), self.now - SECOND);
+        self.look()
+    }
+
+    fn hear(&mut self, member: usize) -> Vec<usize> {
+        self.suspects.remove(&name(member));
+        self.look()
+    }
+
+    fn slow_start(&self, member: usize) -> Option<SlowStart> {
+        self.book.entries.get(&name(member)).unwrap().slow_start
+    }
+
+    /// The states that were told of, in order.
+    fn told(&mut self) -> Vec<(usize, &'static str)> {
+        let number = |node: &NodeName| (0..20).find(|&n| name(n) == *node).unwrap();
+        let events = std::mem::take(&mut self.observed).into_iter();
+        events
+            .map(|event| (number(&event.node), event.state.as_str()))
+            .collect()
+    }
+}
+
+fn name(member: usize) -> NodeName {
+    numbered(member..member + 1).remove(0)
+}
+
+fn known(node: NodeName) -> Known {
+    Known {
+        node,
+        weight: 1,
+        metadata: None,
+    }
+}
+
+#[test]
+fn a_suspect_takes_no_calls_until_something_comes_and_then_starts_slowly() {
+    let mut scene = Scene::new(3, Health::new());
+    assert_eq!(scene.silence(1), [0, 2]);
+    assert_eq!(scene.pass(60 * SECOND), [0, 2]);
+    assert_eq!(scene.hear(1), [0, 1, 2]);
+    let start = scene.slow_start(1).unwrap();
+    assert_eq!(start.share(scene.now + 5 * SECOND), 0.5);
+    assert_eq!(scene.book.next(), Some(scene.now + 10 * SECOND));
+    scene.pass(10 * SECOND);
+    assert_eq!(scene.slow_start(1), None);
+    assert_eq!(scene.told(), [(1, "suspect"), (1, "up")]);
+}
+
+#[test]
+fn suspects_are_left_out_though_they_be_many_but_not_if_they_are_all() {
+    let mut scene = Scene::new(3, Health::new());
+    scene.silence(0);
+    assert_eq!(scene.silence(1), [2]);
+    assert_eq!(scene.silence(2), [0, 1, 2]);
+    assert_eq!(scene.hear(0), [0]);
+}
+
+#[test]
+fn a_member_whose_calls_fail_in_a_row_is_out_for_a_time_that_grows() {
+    let mut scene = Scene::new(3, Health::new());
+    scene.call(2, OutcomeKind::TimedOut, 4);
+    assert_eq!(scene.look(), [0, 1, 2]);
+    scene.call(2, OutcomeKind::Unreachable, 1);
+    assert_eq!(scene.look(), [0, 1]);
+    assert_eq!(scene.pass(29 * SECOND), [0, 1]);
+    assert_eq!(scene.pass(SECOND), [0, 1, 2]);
+    assert!(scene.slow_start(2).is_some());
+    scene.call(2, OutcomeKind::TimedOut, 5);
+    assert_eq!(scene.look(), [0, 1]);
+    assert_eq!(scene.pass(59 * SECOND), [0, 1]);
+    assert_eq!(scene.pass(SECOND), [0, 1, 2]);
+    let states = ["ejected", "up", "ejected", "up"].map(|state| (2, state));
+    assert_eq!(scene.told(), states);
+}
+
+#[test]
+fn a_member_that_is_well_for_long_is_ejected_as_if_for_the_first_time() {
+    let mut scene = Scene::new(3, Health::new());
+    scene.call(0, OutcomeKind::TimedOut, 5);
+    assert_eq!(scene.look(), [1, 2]);
+    scene.pass(30 * SECOND);
+    // The comparison finds nothing.
+    scene.pass(10 * SECOND);
+    scene.call(0, OutcomeKind::TimedOut, 5);
+    scene.look();
+    assert_eq!(scene.pass(30 * SECOND), [0, 1, 2]);
+}
+
+#[test]
+fn ejections_are_ignored_where_more_than_half_would_be_out() {
+    let mut scene = Scene::new(4, Health::new());
+    for member in [0, 1] {
+        scene.call(member, OutcomeKind::TimedOut, 5);
+    }
+    assert_eq!(scene.look(), [2, 3]);
+    scene.call(2, OutcomeKind::TimedOut, 5);
+    assert_eq!(scene.look(), [0, 1, 2, 3]);
+    // What they do meanwhile does not make it longer.
+    assert_eq!(scene.pass(30 * SECOND), [0, 1, 2, 3]);
+    assert!(
+        scene
+            .book
+            .entries
+            .values()
+            .all(|entry| entry.ejected.is_none())
+    );
+}
+
+#[test]
+fn the_only_member_is_never_out() {
+    let mut scene = Scene::new(1, Health::new());
+    scene.call(0, OutcomeKind::TimedOut, 5);
+    assert_eq!(scene.look(), [0]);
+    assert_eq!(scene.silence(0), [0]);
+}
+
+#[test]
+fn failures_that_silence_explains_end_with_it() {
+    let mut scene = Scene::new(3, Health::new());
+    // The calls in flight time out at the moment when the member becomes suspect.
+    scene.call(1, OutcomeKind::TimedOut, 20);
+    assert_eq!(scene.silence(1), [0, 2]);
+    scene.pass(2 * SECOND);
+    assert_eq!(scene.hear(1), [0, 1, 2]);
+    assert_eq!(scene.told(), [(1, "suspect"), (1, "up")]);
+    // It was ejected long before it fell silent.
+    scene.call(1, OutcomeKind::TimedOut, 5);
+    assert_eq!(scene.look(), [0, 2]);
+    scene.pass(5 * SECOND);
+    scene.silence(1);
+    assert_eq!(scene.hear(1), [0, 2]);
+    let states = ["ejected", "suspect", "ejected"].map(|state| (1, state));
+    assert_eq!(scene.told(), states);
+}
+
+#[test]
+fn a_member_that_fails_far_more_often_than_the_others_is_out() {
+    let mut scene = Scene::new(4, Health::new());
+    for member in 0..4 {
+        scene.call(member, OutcomeKind::Success, 500);
+    }
+    for _ in 0..100 {
+        scene.call(3, OutcomeKind::TimedOut, 4);
+        scene.call(3, OutcomeKind::Success, 1);
+    }
+    assert_eq!(scene.pass(9 * SECOND), [0, 1, 2, 3]);
+    assert_eq!(scene.pass(SECOND), [0, 1, 2]);
+    let [event] = &scene.observed[..] else {
+        panic!("{:?}", scene.observed);
+    };
+    assert!(matches!(event.reason, StateReason::FailureRate { .. }));
+}
+
+#[test]
+fn where_nobody_is_to_be_ejected_nobody_is() {
+    let mut scene = Scene::new(3, Health::new().ejection(None));
+    scene.call(0, OutcomeKind::TimedOut, 1_000);
+    assert_eq!(scene.look(), [0, 1, 2]);
+    assert_eq!(scene.book.next(), None);
+    let health = Health::new().ejection(Ejection::new().consecutive_failures(0));
+    let mut scene = Scene::new(3, health);
+    scene.call(0, OutcomeKind::TimedOut, 1_000);
+    assert_eq!(scene.look(), [0, 1, 2]);
+}
+
+#[test]
+fn a_member_that_refuses_is_used_less_for_a_second() {
+    let mut scene = Scene::new(3, Health::new());
+    scene.call(1, OutcomeKind::Refused, 1);
+    assert_eq!(scene.look(), [0, 1, 2]);
+    assert_eq!(scene.slow_start(1), SlowStart::new(scene.now, SECOND));
+    scene.pass(SECOND);
+    assert_eq!(scene.slow_start(1), None);
+    assert!(scene.told().is_empty());
+}
+
+#[test]
+fn those_who_left_are_remembered_for_a_while() {
+    let mut scene = Scene::new(3, Health::new());
+    let gone = scene.members.remove(0);
+    scene.look();
+    let dead = scene.members.remove(1);
+    scene.disconnected.insert(dead.node, DownReason::Closed);
+    assert_eq!(scene.look(), [1]);
+    assert_eq!(scene.told(), [(0, "draining"), (2, "down")]);
+    scene
+        .disconnected
+        .insert(gone.node.clone(), DownReason::Closed);
+    scene.pass(SECOND);
+    assert_eq!(scene.told(), [(0, "down")]);
+    assert_eq!(scene.book.former.len(), 2);
+    // One that is back is a member like any other.
+    scene.members.insert(0, gone);
+    assert_eq!(scene.look(), [0, 1]);
+    assert_eq!(scene.told(), [(0, "up")]);
+    assert_eq!(scene.book.former.len(), 1);
+    scene.pass(REMEMBERED);
+    assert_eq!(scene.book.former.len(), 0);
+    assert_eq!(scene.book.entries.len(), 2);
+}
+
+#[test]
+fn of_those_who_left_no_more_than_a_few_are_remembered() {
+    let mut scene = Scene::new(0, Health::new());
+    for n in 0..2 * MOST_FORMER {
+        scene.members = vec![known(name(n))];
+        scene.look();
+    }
+    assert_eq!(scene.book.former.len(), MOST_FORMER);
+    assert_eq!(scene.book.entries.len(), 1);
+}
+
+#[test]
+fn a_member_of_weight_0_takes_no_calls_whatever_happens() {
+    let mut scene = Scene::new(2, Health::new());
+    scene.members[0].weight = 0;
+    assert_eq!(scene.look(), [1]);
+    assert_eq!(scene.silence(1), [1]);
+    scene.members[1].weight = 0;
+    assert_eq!(scene.look(), [0; 0]);
+}

@@ -1,0 +1,64 @@
+//! Changes of members, as a stream.
+
+use beam_dist::NodeName;
+use tokio::sync::broadcast;
+
+use super::{MemberState, StateReason};
+
+/// A member of a balancer has changed its state.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct MemberEvent {
+    /// The member.
+    pub node: NodeName,
+    /// The state that it was in; `None` for one that is new.
+    pub before: Option<MemberState>,
+    /// The state that it is in now.
+    pub state: MemberState,
+    /// Why.
+    pub reason: StateReason,
+}
+
+/// The changes of the members of a balancer since they were asked for.
+#[derive(Debug)]
+pub struct MemberEvents(broadcast::Receiver<MemberEvent>);
+
+impl MemberEvents {
+    /// Waits for the next change; `None` once the balancer is gone. A listener that falls more than
+    /// 1,024 changes behind misses the oldest of them.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Nothing is lost when this future is dropped.
+    pub async fn next(&mut self) -> Option<MemberEvent> {
+        loop {
+            match self.0.recv().await {
+                Ok(event) => return Some(event),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+/// How many changes a listener may fall behind.
+const EVENTS: usize = 1_024;
+
+/// Where the changes come from.
+#[derive(Clone, Debug)]
+pub(crate) struct EventSource(broadcast::Sender<MemberEvent>);
+
+impl EventSource {
+    pub(crate) fn new() -> Self {
+        Self(broadcast::Sender::new(EVENTS))
+    }
+
+    pub(crate) fn emit(&self, event: MemberEvent) {
+        // Nobody may be listening.
+        let _ = self.0.send(event);
+    }
+
+    pub(crate) fn subscribe(&self) -> MemberEvents {
+        MemberEvents(self.0.subscribe())
+    }
+}

@@ -1,0 +1,211 @@
+//! How the calls to one member went.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use crate::members::{Outcome, OutcomeKind};
+
+/// How the calls to one member went since somebody asked last.
+///
+/// It is written with each outcome, by many threads, and costs each one addition.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    /// Failures since the last success.
+    failures_in_a_row: AtomicU32,
+    /// How many calls were answered, and the microseconds that it took them all together.
+    answered: AtomicU64,
+    failed: AtomicU32,
+    /// Whether the member refused a call.
+    has_refused: AtomicBool,
+}
+
+/// The calls to a member between two comparisons.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Window {
+    pub(super) answered: u32,
+    pub(super) failed: u32,
+    /// The mean time until an answer; zero where there was none.
+    pub(super) latency: Duration,
+}
+
+/// What the records of a pool report at once, and to whom.
+#[derive(Debug, Default)]
+pub(crate) struct Reports {
+    /// After so many failures in a row; 0: never.
+    failures_in_a_row: AtomicU32,
+    raised_counts: AtomicBool,
+    reported: Notify,
+}
+
+/// The upper part of `answered` counts, the rest adds up time: twelve days in microseconds, and sixteen
+/// million calls.
+const ONE_ANSWER: u64 = 1 << 40;
+
+/// No single answer counts for more, so that the sum cannot overflow into the count before the window
+/// ends.
+const LONGEST: Duration = Duration::from_secs(60);
+
+impl Record {
+    /// A call ended so.
+    pub(crate) fn note(&self, outcome: &Outcome, reports: &Reports) {
+        let failed = match outcome.kind {
+            OutcomeKind::Success => false,
+            OutcomeKind::Raised => reports.raised_counts.load(Ordering::Relaxed),
+            OutcomeKind::TimedOut | OutcomeKind::Unreachable => true,
+            OutcomeKind::Refused => {
+                if !self.has_refused.swap(true, Ordering::Relaxed) {
+                    reports.reported.notify_one();
+                }
+                true
+            }
+        };
+        if !failed {
+            if self.failures_in_a_row.load(Ordering::Relaxed) != 0 {
+                self.failures_in_a_row.store(0, Ordering::Relaxed);
+            }
+            let elapsed = outcome.elapsed.min(LONGEST).as_micros() as u64;
+            self.answered
+                .fetch_add(ONE_ANSWER + elapsed, Ordering::Relaxed);
+            return;
+        }
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        let in_a_row = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+        if in_a_row == reports.failures_in_a_row.load(Ordering::Relaxed) {
+            reports.reported.notify_one();
+        }
+    }
+
+    /// The calls since this was asked last.
+    pub(crate) fn take_window(&self) -> Window {
+        let answered = self.answered.swap(0, Ordering::Relaxed);
+        let (count, micros) = (answered / ONE_ANSWER, answered % ONE_ANSWER);
+        Window {
+            answered: count as u32,
+            failed: self.failed.swap(0, Ordering::Relaxed),
+            latency: Duration::from_micros(micros.checked_div(count).unwrap_or(0)),
+        }
+    }
+
+    /// How many calls have failed since the last that did not, if they are enough to be reported; they
+    /// are not reported again.
+    pub(crate) fn take_failures(&self, reports: &Reports) -> Option<u32> {
+        let enough = reports.failures_in_a_row.load(Ordering::Relaxed);
+        let in_a_row = self.failures_in_a_row.load(Ordering::Relaxed);
+        if enough == 0 || in_a_row < enough {
+            return None;
+        }
+        self.failures_in_a_row.store(0, Ordering::Relaxed);
+        Some(in_a_row)
+    }
+
+    /// Whether the member refused a call since this was asked last.
+    pub(crate) fn take_refusal(&self) -> bool {
+        self.has_refused.load(Ordering::Relaxed) && self.has_refused.swap(false, Ordering::Relaxed)
+    }
+
+    /// Forgets all, as what happened had another reason.
+    pub(crate) fn forget(&self) {
+        self.failures_in_a_row.store(0, Ordering::Relaxed);
+        self.has_refused.store(false, Ordering::Relaxed);
+        self.take_window();
+    }
+}
+
+impl Reports {
+    /// Sets what is reported: so many failures in a row, where exceptions are failures or not.
+    pub(crate) fn ask_for(&self, (failures_in_a_row, raised_counts): (u32, bool)) {
+        self.failures_in_a_row
+            .store(failures_in_a_row, Ordering::Relaxed);
+        self.raised_counts.store(raised_counts, Ordering::Relaxed);
+    }
+
+    /// Waits for a report. One that comes while nobody waits is not lost.
+    pub(crate) async fn next(&self) {
+        self.reported.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn note(record: &Record, reports: &Reports, kind: OutcomeKind, ms: u64) {
+        let outcome = Outcome::new(kind, Duration::from_millis(ms));
+        record.note(&outcome, reports);
+    }
+
+    #[test]
+    fn failures_are_reported_once_they_are_enough_in_a_row() {
+        let (record, reports) = (Record::default(), Reports::default());
+        reports.ask_for((3, false));
+        for kind in [
+            OutcomeKind::TimedOut,
+            OutcomeKind::Unreachable,
+            // The member is there, and does what it is asked.
+            OutcomeKind::Raised,
+            OutcomeKind::TimedOut,
+            OutcomeKind::TimedOut,
+        ] {
+            note(&record, &reports, kind, 1);
+        }
+        assert!(reports.next().now_or_never().is_none());
+        assert_eq!(record.take_failures(&reports), None);
+        note(&record, &reports, OutcomeKind::TimedOut, 1);
+        assert!(reports.next().now_or_never().is_some());
+        note(&record, &reports, OutcomeKind::TimedOut, 1);
+        assert_eq!(record.take_failures(&reports), Some(4));
+        assert_eq!(record.take_failures(&reports), None);
+    }
+
+    #[test]
+    fn exceptions_are_failures_where_they_are_said_to_be() {
+        let (record, reports) = (Record::default(), Reports::default());
+        reports.ask_for((2, true));
+        note(&record, &reports, OutcomeKind::Raised, 1);
+        note(&record, &reports, OutcomeKind::Raised, 1);
+        assert_eq!(record.take_failures(&reports), Some(2));
+    }
+
+    #[test]
+    fn a_refusal_is_reported_at_once_and_only_once() {
+        let (record, reports) = (Record::default(), Reports::default());
+        note(&record, &reports, OutcomeKind::Refused, 0);
+        assert!(reports.next().now_or_never().is_some());
+        note(&record, &reports, OutcomeKind::Refused, 0);
+        assert!(reports.next().now_or_never().is_none());
+        assert!(record.take_refusal());
+        assert!(!record.take_refusal());
+    }
+
+    #[test]
+    fn a_window_has_the_calls_since_the_last_one() {
+        let (record, reports) = (Record::default(), Reports::default());
+        for ms in [10, 20, 60] {
+            note(&record, &reports, OutcomeKind::Success, ms);
+        }
+        note(&record, &reports, OutcomeKind::TimedOut, 1_000);
+        let window = Window {
+            answered: 3,
+            failed: 1,
+            latency: Duration::from_millis(30),
+        };
+        assert_eq!(record.take_window(), window);
+        assert_eq!(record.take_window(), Window::default());
+    }
+
+    #[test]
+    fn long_answers_do_not_overflow_into_the_count() {
+        let (record, reports) = (Record::default(), Reports::default());
+        for _ in 0..1_000 {
+            note(&record, &reports, OutcomeKind::Success, u64::MAX / 2_000);
+        }
+        let window = record.take_window();
+        assert_eq!((window.answered, window.latency), (1_000, LONGEST));
+    }
+}
