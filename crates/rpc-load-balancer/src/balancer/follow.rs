@@ -20,7 +20,9 @@ use super::{
     weights::Weights,
 };
 use crate::{
-    health::{Book, EventSource, Health, Known, MemberStatus, Observed, Reports, Sight},
+    health::{
+        Book, EventSource, Health, Known, MemberEvent, MemberStatus, Observed, Reports, Sight,
+    },
     members::Candidate,
     telemetry::Telemetry,
 };
@@ -71,7 +73,6 @@ struct Sources {
     book: Book,
     /// When to look again, whatever happens.
     next: Option<Instant>,
-    listeners: EventSource,
     telemetry: Telemetry,
 }
 
@@ -98,16 +99,22 @@ pub(super) fn follow(
         reports: Arc::clone(pool.reports()),
         book: Book::new(health, Instant::now()),
         next: None,
-        listeners,
         telemetry,
         group,
         key,
     };
-    let followed = watch::Sender::new(sources.take(&*pool));
+    // Nobody listens to events yet.
+    let (view, _) = sources.take(&*pool);
+    let followed = watch::Sender::new(view);
     let receiver = followed.subscribe();
     let task = async move {
         while sources.changed().await {
-            followed.send_replace(sources.take(&*pool));
+            let (view, events) = sources.take(&*pool);
+            followed.send_replace(view);
+            // Whoever is told of a change sees it, in the pool as well.
+            for event in events {
+                listeners.emit(event);
+            }
         }
     };
     (receiver, task)
@@ -134,7 +141,7 @@ impl Sources {
         }
     }
 
-    fn take(&mut self, pool: &dyn Selector) -> View {
+    fn take(&mut self, pool: &dyn Selector) -> (View, Vec<MemberEvent>) {
         // What changes from here on is a change to wait for.
         self.members.mark_unchanged();
         self.published.mark_unchanged();
@@ -181,11 +188,7 @@ impl Sources {
         if catch_unwind(AssertUnwindSafe(|| pool.update(candidates))).is_err() {
             tracing::error!("the algorithm of a balancer panicked when members changed");
         }
-        // Whoever is told that a member takes no calls must not see it get one.
-        for event in events {
-            self.listeners.emit(event);
-        }
-        View { members, former }
+        (View { members, former }, events)
     }
 }
 

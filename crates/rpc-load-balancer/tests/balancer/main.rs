@@ -3,6 +3,8 @@
 
 mod calls;
 mod drain;
+mod health;
+mod idempotent;
 mod least_cpu;
 mod members;
 mod multicall;
