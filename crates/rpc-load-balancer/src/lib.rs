@@ -28,6 +28,7 @@ pub mod call;
 pub mod config;
 pub mod health;
 pub mod members;
+pub mod overload;
 pub mod telemetry;
 
 mod node_cpu;
@@ -52,6 +53,7 @@ pub use call::{Call, Cast, Hedge, Multicall};
 pub use health::{Ejection, Health, MemberEvent, MemberState, MemberStatus};
 pub use members::{Candidate, Lease, Member, Outcome, OutcomeKind, Pool, Snapshot, Tracked};
 pub use node_filter::NodeFilter;
+pub use overload::{CallLimits, Gradient};
 pub use random_node::{call_on_random_node, cast_on_random_node};
 pub use retry::{Retry, with_retry};
 pub use retry_budget::RetryBudget;

@@ -28,6 +28,7 @@ use crate::{
     members::{Pool, Tracker},
     node_cpu,
     node_filter::NodeFilter,
+    overload::{CallLimits, Gate},
     retry::Retry,
     retry_budget::RetryBudget,
     telemetry::Telemetry,
@@ -45,6 +46,7 @@ pub struct BalancerBuilder {
     options: Options,
     health: Health,
     retry_budget: RetryBudget,
+    call_limits: CallLimits,
     profile: Profile,
 }
 
@@ -60,6 +62,7 @@ impl BalancerBuilder {
             options: Options::default(),
             health: Health::default(),
             retry_budget: RetryBudget::default(),
+            call_limits: CallLimits::new(),
             profile: Profile::default(),
         }
     }
@@ -123,6 +126,15 @@ impl BalancerBuilder {
     /// them, and 10 each second.
     pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
         self.retry_budget = budget;
+        self
+    }
+
+    /// Sets how many calls may be in flight at a time, and how many more wait for room. Default: no
+    /// limits but those of the [node](beam_node::Limits).
+    ///
+    /// Calls to all members at once are not counted.
+    pub fn call_limits(mut self, limits: CallLimits) -> Self {
+        self.call_limits = limits;
         self
     }
 
@@ -197,6 +209,11 @@ impl BalancerBuilder {
             .map(Weights::new)
             .map_err(complete)?;
         self.health.check().map_err(complete)?;
+        self.call_limits.check().map_err(complete)?;
+        let gate = Gate::new(self.call_limits).map(Arc::new);
+        if let Some(gate) = &gate {
+            self.pool.reports().tell_of_room(gate);
+        }
         let budget = self.retry_budget.open().map_err(complete)?;
         let telemetry = Telemetry::of_balancer(&self.name, self.pool.algorithm());
         let joins = self.join && self.node_match.matches(node.name());
@@ -232,6 +249,7 @@ impl BalancerBuilder {
             members,
             listeners,
             weights,
+            gate,
             budget,
             latencies: Latencies::default(),
             _follower: AbortOnDropHandle::new(tokio::spawn(follow)),
@@ -252,6 +270,7 @@ impl fmt::Debug for BalancerBuilder {
             .field("drain", &self.drain)
             .field("options", &self.options)
             .field("health", &self.health)
+            .field("call_limits", &self.call_limits)
             .field("profile", &self.profile)
             .finish_non_exhaustive()
     }

@@ -25,6 +25,7 @@ use crate::{
     call::{Call, Cast, Latencies, Multicall, Options, Route, Target},
     health::{EventSource, MemberEvents, MemberStatus},
     members::{Lease, Tracked, Tracker},
+    overload::Gate,
     retry_budget::Budget,
     telemetry::Telemetry,
 };
@@ -75,6 +76,7 @@ pub(super) struct Shared {
     pub(super) members: Followed,
     pub(super) listeners: EventSource,
     pub(super) weights: Weights,
+    pub(super) gate: Option<Arc<Gate>>,
     pub(super) budget: Budget,
     pub(super) latencies: Latencies,
     /// Keeps the pool at the members of the group.
@@ -420,7 +422,29 @@ impl Balancer {
         selection: &Selection<'_>,
         may_be: &dyn Fn(&NodeName) -> bool,
     ) -> Option<Lease> {
-        self.shared.pool.select_where(selection, may_be)
+        let most = self.gate().map_or(u32::MAX, Gate::per_member);
+        self.shared.pool.select_where(selection, most, may_be)
+    }
+
+    /// A member that has room for a call; `None` where there are members, and none has.
+    pub(crate) fn pick_with_room(
+        &self,
+        selection: &Selection<'_>,
+        gate: &Gate,
+    ) -> Result<Option<Lease>, Error> {
+        let pool = &self.shared.pool;
+        match pool.select_within(selection, gate.per_member()) {
+            None if pool.is_empty() => {
+                self.shared.telemetry.selected_nobody();
+                Err(self.no_member())
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// The room for calls, where that is limited.
+    pub(crate) fn gate(&self) -> Option<&Gate> {
+        self.shared.gate.as_deref()
     }
 
     /// Changes of the members from here on.

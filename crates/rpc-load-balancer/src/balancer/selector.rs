@@ -19,14 +19,21 @@ pub(crate) trait Selector: Records + Send + Sync {
 
     fn select_nodes(&self, count: usize, selection: &Selection<'_>) -> Vec<Lease>;
 
-    /// The best of the members that `may_be` holds for.
+    /// A member with no more than so many calls in flight.
+    fn select_within(&self, selection: &Selection<'_>, most: u32) -> Option<Lease>;
+
+    /// The best of the members that `may_be` holds for, with no more than so many calls in flight.
     fn select_where(
         &self,
         selection: &Selection<'_>,
+        most: u32,
         may_be: &dyn Fn(&NodeName) -> bool,
     ) -> Option<Lease>;
 
     fn update(&self, candidates: Vec<Candidate>);
+
+    /// Whether there is nobody to be selected.
+    fn is_empty(&self) -> bool;
 
     fn in_flight(&self) -> usize;
 
@@ -58,16 +65,25 @@ impl<A: Algorithm> Selector for Pool<A> {
         self.select_nodes(count, selection)
     }
 
+    fn select_within(&self, selection: &Selection<'_>, most: u32) -> Option<Lease> {
+        self.select_within(selection, most)
+    }
+
     fn select_where(
         &self,
         selection: &Selection<'_>,
+        most: u32,
         may_be: &dyn Fn(&NodeName) -> bool,
     ) -> Option<Lease> {
-        self.select_where(selection, may_be)
+        self.select_where(selection, most, may_be)
     }
 
     fn update(&self, candidates: Vec<Candidate>) {
         self.update(candidates);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.snapshot().members().is_empty()
     }
 
     fn in_flight(&self) -> usize {

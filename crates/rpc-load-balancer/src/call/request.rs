@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::{Hedge, Route, Target, target::TargetChanges};
 use crate::{
     algorithm::Selection,
+    overload::Permit,
     retry::{Retry, Tries, is_no_route},
     telemetry::Kind,
 };
@@ -179,7 +180,8 @@ impl<A: Arguments> Request<A> {
         let mut waiting: Option<Box<Waiting>> = None;
         let mut doubtful: Option<Box<(NodeName, Error)>> = None;
         let mut begun = clock.begun;
-        let mut picked = self.pick(&selection);
+        let mut permit = None;
+        let mut picked = self.first(&selection, &clock, &mut permit).await;
         loop {
             let (node, error) = match picked {
                 Ok(route) => {
@@ -229,7 +231,7 @@ impl<A: Arguments> Request<A> {
             {
                 asked.clear();
                 begun = Instant::now();
-                picked = self.pick(&selection);
+                picked = self.first(&selection, &clock, &mut permit).await;
                 continue;
             }
             // That the last node did not run it does not mean that no other did.
@@ -240,6 +242,24 @@ impl<A: Arguments> Request<A> {
                 }
                 _ => (node, Err(error)),
             };
+        }
+    }
+
+    /// The node to ask first, once there is room for the call where that is limited.
+    async fn first<'a>(
+        &'a self,
+        selection: &Selection<'_>,
+        clock: &Clock,
+        permit: &mut Option<Permit<'a>>,
+    ) -> Result<Route, Error> {
+        match self.target.gate() {
+            Some(gate) if !self.options.directly && permit.is_none() => {
+                let find = || self.target.route_with_room(selection, gate);
+                let (entered, route) = Box::pin(gate.enter(clock.deadline, find)).await?;
+                *permit = Some(entered);
+                self.connected(route, selection)
+            }
+            _ => self.pick(selection),
         }
     }
 
@@ -343,6 +363,11 @@ impl<A: Arguments> Request<A> {
     /// The node to ask first.
     fn pick(&self, selection: &Selection<'_>) -> Result<Route, Error> {
         let route = self.target.route(selection, self.options.directly)?;
+        self.connected(route, selection)
+    }
+
+    /// This node, unless it is not connected and another one is.
+    fn connected(&self, route: Route, selection: &Selection<'_>) -> Result<Route, Error> {
         // A member whose connection was lost this moment is about to leave the pool; to connect to
         // it would most likely be in vain.
         if !self.options.directly

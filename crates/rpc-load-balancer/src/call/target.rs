@@ -13,6 +13,7 @@ use super::{Latencies, Route};
 use crate::{
     algorithm::Selection,
     balancer::{Balancer, Changes},
+    overload::Gate,
     random_node::RandomNode,
     telemetry::Telemetry,
 };
@@ -42,6 +43,29 @@ impl Target {
             Self::Members(balancer) => balancer.pick(selection).map(Route::Member),
             Self::RandomNode(random) if directly => random.own_route(),
             Self::RandomNode(random) => random.route(),
+        }
+    }
+
+    /// The room for calls, where that is limited.
+    pub(super) fn gate(&self) -> Option<&Gate> {
+        match self {
+            Self::Members(balancer) => balancer.gate(),
+            Self::RandomNode(_) => None,
+        }
+    }
+
+    /// The one to call first, of those that have room.
+    pub(super) fn route_with_room(
+        &self,
+        selection: &Selection<'_>,
+        gate: &Gate,
+    ) -> Result<Option<Route>, Error> {
+        match self {
+            Self::Members(balancer) => {
+                let lease = balancer.pick_with_room(selection, gate)?;
+                Ok(lease.map(Route::Member))
+            }
+            Self::RandomNode(random) => random.route().map(Some),
         }
     }
 

@@ -1,13 +1,19 @@
 //! How the calls to one member went.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::sync::Notify;
 
-use crate::members::{Outcome, OutcomeKind};
+use crate::{
+    members::{Outcome, OutcomeKind},
+    overload::Gate,
+};
 
 /// How the calls to one member went since somebody asked last.
 ///
@@ -39,6 +45,8 @@ pub(crate) struct Reports {
     failures_in_a_row: AtomicU32,
     raised_counts: AtomicBool,
     reported: Notify,
+    /// Where calls may wait for a selection to end.
+    gate: OnceLock<Arc<Gate>>,
 }
 
 /// The upper part of `answered` counts, the rest adds up time: twelve days in microseconds, and sixteen
@@ -121,6 +129,18 @@ impl Reports {
         self.failures_in_a_row
             .store(failures_in_a_row, Ordering::Relaxed);
         self.raised_counts.store(raised_counts, Ordering::Relaxed);
+    }
+
+    /// Sets where calls wait for selections to end; it stays.
+    pub(crate) fn tell_of_room(&self, gate: &Arc<Gate>) {
+        let _ = self.gate.set(Arc::clone(gate));
+    }
+
+    /// A selection has ended.
+    pub(crate) fn selection_ended(&self) {
+        if let Some(gate) = self.gate.get() {
+            gate.made_room();
+        }
     }
 
     /// Waits for a report. One that comes while nobody waits is not lost.

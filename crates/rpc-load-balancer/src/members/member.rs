@@ -164,8 +164,11 @@ impl<A: Algorithm> Held for Member<A> {
 
     fn released(&self) {
         self.load.release();
-        let algorithm = &self.identity.algorithm;
+        let Identity {
+            algorithm, reports, ..
+        } = &*self.identity;
         algorithm.on_release(self);
+        reports.selection_ended();
     }
 }
 

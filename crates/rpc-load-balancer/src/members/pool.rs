@@ -89,10 +89,25 @@ impl<A: Algorithm> Pool<A> {
         snapshot.lease(other.unwrap_or(chosen))
     }
 
-    /// Selects the best of the members that `may_be` holds for.
+    /// Selects a member that has no more than so many calls in flight, this one included: the one
+    /// that is chosen, else the best of the others.
+    pub(crate) fn select_within(&self, selection: &Selection<'_>, most: u32) -> Option<Lease> {
+        {
+            let snapshot = self.current.load();
+            let chosen = self.algorithm.choose(&snapshot, selection);
+            if let Some(lease) = chosen.and_then(|chosen| snapshot.lease_within(chosen, most)) {
+                return Some(lease);
+            }
+        }
+        self.select_where(selection, most, &|_| true)
+    }
+
+    /// Selects the best of the members that `may_be` holds for, and that have no more than so many
+    /// calls in flight, this one included.
     pub(crate) fn select_where(
         &self,
         selection: &Selection<'_>,
+        most: u32,
         may_be: &dyn Fn(&NodeName) -> bool,
     ) -> Option<Lease> {
         let snapshot = self.current.load_full();
@@ -101,12 +116,12 @@ impl<A: Algorithm> Pool<A> {
         self.algorithm
             .choose_nodes(&snapshot, all, selection)
             .into_iter()
-            .find(|&index| {
+            .filter(|&index| {
                 members
                     .get(index)
                     .is_some_and(|member| may_be(member.node()))
             })
-            .and_then(|index| snapshot.lease(index))
+            .find_map(|index| snapshot.lease_within(index, most))
     }
 
     /// Selects up to `count` different members, the best first.

@@ -92,6 +92,20 @@ impl<A: Algorithm> Snapshot<A> {
         &self.slow_starts
     }
 
+    /// A lease on a member that has no more than so many calls in flight with this one.
+    pub(super) fn lease_within(&self, index: usize, most: u32) -> Option<Lease> {
+        if most == u32::MAX {
+            return self.lease(index);
+        }
+        let member = self.members.get(index)?;
+        // The end of a lease tells those who wait that there may be room, so none is taken in vain.
+        if member.in_flight() >= most {
+            return None;
+        }
+        // Of several that come at once none may keep what another has taken as well.
+        self.lease(index).filter(|_| member.in_flight() <= most)
+    }
+
     /// The members, each node once, sorted by name.
     pub fn members(&self) -> &[Arc<Member<A>>] {
         &self.members

@@ -8,6 +8,7 @@ mod idempotent;
 mod least_cpu;
 mod members;
 mod multicall;
+mod overload;
 mod published;
 mod random_node;
 mod routes;

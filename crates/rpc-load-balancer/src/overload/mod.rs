@@ -1,0 +1,15 @@
+//! Limits on the calls that a balancer has in flight, and the wait for room.
+//!
+//! Without limits a balancer hands all calls on at once, and what is too much for the members is refused
+//! by their own limits or those of this node ([`Limits`](beam_node::Limits)). With [`CallLimits`] a call
+//! that finds them reached waits until another one ends; those whose deadlines come first are first, so
+//! that time is not spent on calls that nobody will wait for. The wait is bounded as well: beyond it a
+//! call fails at once with `too_many_requests`, and is certain not to have run.
+
+mod gate;
+mod gradient;
+mod limits;
+
+pub(crate) use gate::{Gate, Permit};
+pub use gradient::Gradient;
+pub use limits::CallLimits;
