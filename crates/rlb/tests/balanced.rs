@@ -320,10 +320,8 @@ fn a_member_can_say_that_it_wants_no_calls() {
     let _w1 = cluster.node(NAMES[0], &["--join", "pool", "--weight", "0"]);
     let _w2 = cluster.node(NAMES[1], &["--join", "pool", "--peer", NAMES[0]]);
     let members = cluster.run(&["members", "pool", "--peer", NAMES[1], "--json"]);
-    assert_eq!(
-        members.json(),
-        json!([{"node": NAMES[0], "weight": 0}, {"node": NAMES[1], "weight": 1}])
-    );
+    let expected = [(NAMES[0].to_owned(), 0), (NAMES[1].to_owned(), 1)];
+    assert_eq!(members.weights(), expected);
     let call = [
         "call",
         "--balancer",

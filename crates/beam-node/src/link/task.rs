@@ -43,44 +43,51 @@ const TURN_MESSAGES: usize = 64;
 /// How long an ending link may take to send what is queued, and the peer to read it.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Runs a link to its end, and cleans up after it.
-pub(crate) async fn run(node: Arc<NodeState>, slot: Arc<Slot>, link: Arc<Link>, socket: Socket) {
+/// Runs a link to its end, and cleans up after it, also where the future is dropped before it runs.
+pub(crate) fn run(
+    node: Arc<NodeState>,
+    slot: Arc<Slot>,
+    link: Arc<Link>,
+    socket: Socket,
+) -> impl Future<Output = ()> + Send {
     let mut end = End {
-        node: &node,
-        slot: &slot,
-        link: &link,
+        node: Arc::clone(&node),
+        slot: Arc::clone(&slot),
+        link: Arc::clone(&link),
         is_made: false,
     };
-    let mut wire = Wire::new(&node, &slot, &link, socket);
-    // A close of this node has given its reason already.
-    let reason = wire.exchange().await.err().unwrap_or_else(|| link.reason());
-    end.make(reason);
-    if is_in_order(&link.reason()) {
-        let _ = timeout(FLUSH_PATIENCE, wire.finish()).await;
-    }
-}
-
-/// The end of a link, which comes however its task ends.
-struct End<'a> {
-    node: &'a NodeState,
-    slot: &'a Slot,
-    link: &'a Link,
-    is_made: bool,
-}
-
-impl End<'_> {
-    fn make(&mut self, reason: DownReason) {
-        self.is_made = true;
-        // The first reason counts: who closed the link knows better than who saw the effect.
-        self.link.close(reason);
-        if !self.node.withdraw(self.slot, self.link) {
-            // Whoever did so before did not see what came of the last message.
-            self.node.release_processes(self.link);
+    async move {
+        let mut wire = Wire::new(&node, &slot, &link, socket);
+        // A close of this node has given its reason already.
+        let reason = wire.exchange().await.err().unwrap_or_else(|| link.reason());
+        end.make(reason);
+        if is_in_order(&link.reason()) {
+            let _ = timeout(FLUSH_PATIENCE, wire.finish()).await;
         }
     }
 }
 
-impl Drop for End<'_> {
+/// The end of a link, which comes however its task ends.
+struct End {
+    node: Arc<NodeState>,
+    slot: Arc<Slot>,
+    link: Arc<Link>,
+    is_made: bool,
+}
+
+impl End {
+    fn make(&mut self, reason: DownReason) {
+        self.is_made = true;
+        // The first reason counts: who closed the link knows better than who saw the effect.
+        self.link.close(reason);
+        if !self.node.withdraw(&self.slot, &self.link) {
+            // Whoever did so before did not see what came of the last message.
+            self.node.release_processes(&self.link);
+        }
+    }
+}
+
+impl Drop for End {
     fn drop(&mut self) {
         if !self.is_made {
             // The task was torn down, if not by a panic, then with its runtime.

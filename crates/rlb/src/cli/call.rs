@@ -11,12 +11,21 @@ use crate::{exit, failure::Failure, printer::Printer};
 #[command(override_usage = "rlb call [OPTIONS] NODE MODULE FUNCTION [ARGS]
        rlb call [OPTIONS] --balancer NAME --peer NODE MODULE FUNCTION [ARGS]")]
 pub(super) struct Call {
+    /// The function may run more than once: a call whose node is lost, falls silent or dies is sent
+    /// again, to another member; needs --balancer
+    #[arg(long, requires = "balancer")]
+    idempotent: bool,
+
     #[command(flatten)]
     options: InvokeOptions,
 }
 
 impl Call {
     pub(super) async fn run(self, printer: Printer) -> Result<(), Failure> {
-        self.options.run(Kind::Call, printer).await
+        let kind = match self.idempotent {
+            true => Kind::IdempotentCall,
+            false => Kind::Call,
+        };
+        self.options.run(kind, printer).await
     }
 }

@@ -78,6 +78,8 @@ pub(super) struct InvokeOptions {
 pub(super) enum Kind {
     /// The result is waited for.
     Call,
+    /// A call that may run more than once.
+    IdempotentCall,
     /// The node has only to receive it.
     Cast,
 }
@@ -272,7 +274,7 @@ impl Request {
     /// result.
     async fn send(&self) -> (Option<NodeName>, Result<Term, Failure>) {
         let (node, result) = match self.kind {
-            Kind::Call => self.call().await,
+            Kind::Call | Kind::IdempotentCall => self.call().await,
             Kind::Cast => self.cast().await,
         };
         (node, result.map_err(Failure::from))
@@ -293,7 +295,10 @@ impl Request {
                 call_on_random_node(node, filter.clone(), function, arguments)
             }
         };
-        let call = call.timeout(self.timeout).retry(self.retry);
+        let mut call = call.timeout(self.timeout).retry(self.retry);
+        if let Kind::IdempotentCall = self.kind {
+            call = call.idempotent();
+        }
         match &self.key {
             Some(key) => call.key(key.clone()).send_and_tell().await,
             None => call.send_and_tell().await,

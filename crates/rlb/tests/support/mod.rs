@@ -141,6 +141,17 @@ impl Ended {
         serde_json::from_str(self.line()).unwrap()
     }
 
+    /// The nodes of a list of members, and their weights.
+    #[track_caller]
+    pub(crate) fn weights(&self) -> Vec<(String, u64)> {
+        let members = self.json();
+        let weight = |member: &Value| {
+            let node = member["node"].as_str().unwrap().to_owned();
+            (node, member["weight"].as_u64().unwrap())
+        };
+        members.as_array().unwrap().iter().map(weight).collect()
+    }
+
     /// What is on stderr, where every line is a JSON object.
     #[track_caller]
     pub(crate) fn notes(&self) -> Vec<Value> {

@@ -8,7 +8,7 @@ use serde::{
 };
 
 use super::{AlgorithmConfig, options};
-use crate::{BalancerBuilder, Error, NodeFilter, Retry};
+use crate::{BalancerBuilder, CallLimits, Ejection, Error, Health, NodeFilter, Retry, RetryBudget};
 
 /// The settings of a balancer; what is not set is left to the defaults. The keys and their values
 /// are those of [the module](super).
@@ -26,6 +26,19 @@ pub struct BalancerConfig {
     pub(super) retry: Option<bool>,
     pub(super) retry_count: Option<RetryCount>,
     pub(super) retry_sleep: Option<Span>,
+    pub(super) slow_start: Option<Span>,
+    pub(super) eject: Option<bool>,
+    pub(super) eject_failures: Option<u32>,
+    pub(super) eject_interval: Option<Span>,
+    pub(super) eject_first: Option<Span>,
+    pub(super) eject_longest: Option<Span>,
+    pub(super) eject_latency_factor: Option<Number>,
+    pub(super) eject_raised: Option<bool>,
+    pub(super) retry_budget: Option<Number>,
+    pub(super) retry_budget_per_second: Option<u32>,
+    pub(super) calls_in_flight: Option<usize>,
+    pub(super) calls_per_member: Option<u32>,
+    pub(super) calls_waiting: Option<usize>,
     pub(super) drain_timeout: Option<Span>,
     pub(super) drain_linger: Option<Span>,
 }
@@ -46,6 +59,21 @@ impl BalancerConfig {
             retry: self.retry.or(other.retry),
             retry_count: self.retry_count.or(other.retry_count),
             retry_sleep: self.retry_sleep.or(other.retry_sleep),
+            slow_start: self.slow_start.or(other.slow_start),
+            eject: self.eject.or(other.eject),
+            eject_failures: self.eject_failures.or(other.eject_failures),
+            eject_interval: self.eject_interval.or(other.eject_interval),
+            eject_first: self.eject_first.or(other.eject_first),
+            eject_longest: self.eject_longest.or(other.eject_longest),
+            eject_latency_factor: self.eject_latency_factor.or(other.eject_latency_factor),
+            eject_raised: self.eject_raised.or(other.eject_raised),
+            retry_budget: self.retry_budget.or(other.retry_budget),
+            retry_budget_per_second: self
+                .retry_budget_per_second
+                .or(other.retry_budget_per_second),
+            calls_in_flight: self.calls_in_flight.or(other.calls_in_flight),
+            calls_per_member: self.calls_per_member.or(other.calls_per_member),
+            calls_waiting: self.calls_waiting.or(other.calls_waiting),
             drain_timeout: self.drain_timeout.or(other.drain_timeout),
             drain_linger: self.drain_linger.or(other.drain_linger),
         }
@@ -77,6 +105,15 @@ impl BalancerConfig {
         if let Some(retry) = self.retry() {
             builder = builder.retry(retry);
         }
+        if let Some(health) = self.health() {
+            builder = builder.health(health);
+        }
+        if let Some(budget) = self.budget() {
+            builder = builder.retry_budget(budget);
+        }
+        if let Some(limits) = self.call_limits() {
+            builder = builder.call_limits(limits);
+        }
         if let Some(Span(timeout)) = self.drain_timeout {
             builder = builder.drain_timeout(timeout);
         }
@@ -93,6 +130,73 @@ impl BalancerConfig {
         let NodeMatch(filter) = self.node_match.clone().unwrap_or_default();
         let excluded = self.node_exclude.iter().flatten();
         Some(excluded.fold(filter, |filter, text| filter.excluding(text)))
+    }
+
+    /// `None` where nothing is set.
+    fn health(&self) -> Option<Health> {
+        let ejection = self.ejection();
+        if self.slow_start.is_none() && ejection.is_none() {
+            return None;
+        }
+        let mut health = Health::new();
+        if let Some(Span(duration)) = self.slow_start {
+            health = health.slow_start(duration);
+        }
+        Some(match ejection {
+            Some(ejection) => health.ejection(ejection),
+            None => health,
+        })
+    }
+
+    /// `None` where nothing is set, and `Some(None)` where nobody is to be ejected.
+    fn ejection(&self) -> Option<Option<Ejection>> {
+        if self.eject == Some(false) {
+            return Some(None);
+        }
+        let default = Ejection::new();
+        let mut ejection = default.clone();
+        if let Some(failures) = self.eject_failures {
+            ejection = ejection.consecutive_failures(failures);
+        }
+        if let Some(Span(interval)) = self.eject_interval {
+            ejection = ejection.interval(interval);
+        }
+        if let Some(Span(first)) = self.eject_first {
+            ejection = ejection.first(first);
+        }
+        if let Some(Span(longest)) = self.eject_longest {
+            ejection = ejection.longest(longest);
+        }
+        if let Some(Number(factor)) = self.eject_latency_factor {
+            ejection = ejection.latency_factor(factor);
+        }
+        if let Some(counts) = self.eject_raised {
+            ejection = ejection.raised_counts(counts);
+        }
+        (self.eject.is_some() || ejection != default).then_some(Some(ejection))
+    }
+
+    fn budget(&self) -> Option<RetryBudget> {
+        if self.retry_budget.is_none() && self.retry_budget_per_second.is_none() {
+            return None;
+        }
+        let Number(ratio) = self.retry_budget.unwrap_or(Number(0.2));
+        let per_second = self.retry_budget_per_second.unwrap_or(10);
+        Some(RetryBudget::new(ratio as f32, per_second))
+    }
+
+    fn call_limits(&self) -> Option<CallLimits> {
+        let mut limits = CallLimits::new();
+        if let Some(calls) = self.calls_in_flight {
+            limits = limits.in_flight(calls);
+        }
+        if let Some(calls) = self.calls_per_member {
+            limits = limits.per_member(calls);
+        }
+        if let Some(calls) = self.calls_waiting {
+            limits = limits.waiting(calls);
+        }
+        (limits != CallLimits::new()).then_some(limits)
     }
 
     fn retry(&self) -> Option<Retry> {
@@ -128,6 +232,40 @@ pub(super) enum RetryCount {
 /// A duration, as a text with a unit or a number of milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span(pub(super) Duration);
+
+/// A number, with a fraction or without.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Number(pub(super) f64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyNumber;
+
+        impl Visitor<'_> for AnyNumber {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Number, E> {
+                Ok(Number(number as f64))
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Number, E> {
+                Ok(Number(number))
+            }
+
+            // From the environment all comes as text.
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
+                let number = text.parse().map(Number);
+                number.map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+
+        deserializer.deserialize_any(AnyNumber)
+    }
+}
 
 impl<'de> Deserialize<'de> for NodeMatch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

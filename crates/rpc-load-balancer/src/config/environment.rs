@@ -6,7 +6,7 @@ use toml::{Table, Value};
 use super::BalancerConfig;
 
 /// The keys that can be set so. A variable is named `RLB_` and the key in capitals.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 25] = [
     "algorithm",
     "join",
     "node_match",
@@ -17,6 +17,19 @@ const KEYS: [&str; 12] = [
     "retry",
     "retry_count",
     "retry_sleep",
+    "slow_start",
+    "eject",
+    "eject_failures",
+    "eject_interval",
+    "eject_first",
+    "eject_longest",
+    "eject_latency_factor",
+    "eject_raised",
+    "retry_budget",
+    "retry_budget_per_second",
+    "calls_in_flight",
+    "calls_per_member",
+    "calls_waiting",
     "drain_timeout",
     "drain_linger",
 ];

@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        Balancer, NodeFilter, Retry,
+        Balancer, CallLimits, Ejection, Health, NodeFilter, Retry,
         config::{AlgorithmConfig, balancer::Span},
     };
 
@@ -113,6 +113,8 @@ mod tests {
         weights = { "big@10.0.0.1" = 3, "small@10.0.0.1" = 0 }
         retry_count = "infinity"
         join = false
+        calls_per_member = 7
+        eject_failures = 2
     "#;
 
     #[test]
@@ -144,6 +146,11 @@ mod tests {
             ),
             r#"("small@10.0.0.1", 0)"#.into(),
             "join: false".into(),
+            format!("{:?}", CallLimits::new().per_member(7)),
+            format!(
+                "{:?}",
+                Health::new().ejection(Ejection::new().consecutive_failures(2))
+            ),
         ] {
             assert!(shown.contains(&part), "{part} is not in {shown}");
         }
@@ -186,6 +193,10 @@ mod tests {
                 "[balancers.b]\ntimeout = \"5 parsecs\"",
                 ["timeout", "500ms"],
             ),
+            (
+                "[balancers.b]\nretry_budget = \"much\"",
+                ["retry_budget", "a number"],
+            ),
             ("[balancer.b]", ["balancer", "unknown field"]),
             (
                 "[limits]\ncalls_per_pear = 1",
@@ -219,6 +230,11 @@ mod tests {
                 "RLB_CALL_DIRECTLY" => "true",
                 "RLB_RETRY_COUNT" => "7",
                 "RLB_RETRY_SLEEP" => "5s",
+                "RLB_SLOW_START" => "30s",
+                "RLB_EJECT_FAILURES" => "3",
+                "RLB_EJECT_LATENCY_FACTOR" => "2.5",
+                "RLB_RETRY_BUDGET" => "1",
+                "RLB_CALLS_PER_MEMBER" => "100",
                 _ => return None,
             };
             Some(text.to_owned())
@@ -235,6 +251,11 @@ mod tests {
             call_directly = true
             retry_count = 7
             retry_sleep = 5000
+            slow_start = "30s"
+            eject_failures = 3
+            eject_latency_factor = 2.5
+            retry_budget = 1
+            calls_per_member = 100
         "#;
         assert_eq!(read, Config::from_toml(same).unwrap().defaults);
 

@@ -28,6 +28,19 @@
 //! | `retry` | `true`, `false` | `true` | whether calls are tried again without a route |
 //! | `retry_count` | a number, `"infinity"` | 5 | how often |
 //! | `retry_sleep` | a duration | `"5s"` | how long to wait in between for a member |
+//! | `slow_start` | a duration | `"10s"` | how long a member that is back gets less calls ([`Health`]) |
+//! | `eject` | `true`, `false` | `true` | whether members whose calls fail are kept from calls ([`Ejection`]) |
+//! | `eject_failures` | a number | 5 | after how many failures in a row; 0: after no number |
+//! | `eject_interval` | a duration | `"10s"` | how often members are compared |
+//! | `eject_latency_factor` | a number | 5 | how many times as slow as the median a member is ejected; 0: never |
+//! | `eject_raised` | `true`, `false` | `false` | whether exceptions are failures |
+//! | `eject_first` | a duration | `"30s"` | for how long the first time |
+//! | `eject_longest` | a duration | `"5m"` | for how long at most |
+//! | `retry_budget` | a number | 0.2 | which part of the idempotent calls may be sent again ([`RetryBudget`]) |
+//! | `retry_budget_per_second` | a number | 10 | how many in each second besides |
+//! | `calls_in_flight` | a number | no limit | calls in flight at a time ([`CallLimits`]) |
+//! | `calls_per_member` | a number | no limit | the same for each member |
+//! | `calls_waiting` | a number | 1024 | calls that wait for room, where there is a limit |
 //! | `drain_timeout` | a duration | `"15s"` | how long a drain waits for calls to end |
 //! | `drain_linger` | a duration | `"1s"` | how long it waits for late calls |
 //!
@@ -37,7 +50,11 @@
 //! that none can hold one. What
 //! the program itself says to a builder after [`BalancerBuilder::config`] comes before all of these.
 //!
+//! [`CallLimits`]: crate::CallLimits
+//! [`Ejection`]: crate::Ejection
+//! [`Health`]: crate::Health
 //! [`NodeFilter`]: crate::NodeFilter
+//! [`RetryBudget`]: crate::RetryBudget
 //! [`BalancerBuilder::config`]: crate::BalancerBuilder::config
 
 mod algorithm;
