@@ -18,11 +18,14 @@ mod function;
 mod group;
 mod group_leader;
 mod held_bytes;
+#[cfg(rlb_simulation)]
+mod holdings;
 mod identity;
 mod limits;
 mod link;
 mod listen;
 mod mailbox;
+mod net;
 mod node;
 mod peer;
 mod process;
@@ -46,9 +49,13 @@ pub use event::{DownReason, Event, Events};
 pub use export::{CallContext, Export, Handler};
 pub use function::{Arguments, Function};
 pub use group::{Member, Members, Membership, Published, PublishedValues};
+#[cfg(rlb_simulation)]
+pub use holdings::Holdings;
 pub use limits::Limits;
 pub use listen::{InvalidListen, Listen};
 pub use mailbox::{Delivery, Destination, Mailbox};
+#[cfg(rlb_simulation)]
+pub use net::simulated as network;
 pub use node::{Node, PeerStatus};
 pub use peer::Peer;
 pub use service::Output;

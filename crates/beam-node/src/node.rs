@@ -87,6 +87,11 @@ impl Node {
         Self { state, _stop: stop }
     }
 
+    #[cfg(rlb_simulation)]
+    pub(crate) fn state(&self) -> &NodeState {
+        &self.state
+    }
+
     /// The name of this node.
     pub fn name(&self) -> &NodeName {
         self.state.name()

@@ -206,6 +206,16 @@ impl NodeState {
     }
 
     /// A number that no link of this node has had.
+    #[cfg(rlb_simulation)]
+    pub(crate) fn tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
+    #[cfg(rlb_simulation)]
+    pub(crate) fn names(&self) -> usize {
+        lock(&self.slots).len()
+    }
+
     pub(crate) fn fresh_link_id(&self) -> u64 {
         self.next_link.fetch_add(1, Ordering::Relaxed)
     }

@@ -6,13 +6,15 @@ use beam_dist::{
     NodeName,
     handshake::{Acceptor, AcceptorEvent, Challenge, Decision, HandshakeError},
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::timeout,
-};
+use tokio::time::timeout;
 
 use super::{ConnectError, Handshaken, Side, Socket, exchange::Exchange};
-use crate::{peer::Accepting, state::NodeState, strangers::Place};
+use crate::{
+    net::{TcpListener, TcpStream},
+    peer::Accepting,
+    state::NodeState,
+    strangers::Place,
+};
 
 /// How long to wait after the operating system refused to accept, for example for want of file
 /// descriptors.

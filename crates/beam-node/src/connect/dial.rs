@@ -3,13 +3,10 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use beam_dist::handshake::{Challenge, HandshakeError, Initiator, InitiatorEvent};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{ConnectError, Handshaken, Side, Socket, exchange::Exchange};
-use crate::{deadline, link::Link, peer::Slot, state::NodeState};
+use crate::{deadline, link::Link, net::TcpStream, peer::Slot, state::NodeState};
 
 /// How long to wait for the attempt of a peer that has precedence, before the own one is made anew.
 const PRECEDENCE: Duration = Duration::from_millis(500);

@@ -4,14 +4,12 @@ use std::{fmt::Display, io, sync::Arc};
 
 use beam_dist::handshake::take_packet;
 use bytes::{Bytes, BytesMut};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{ConnectError, IoError};
 use crate::{
     link::{self, Link},
+    net::TcpStream,
     peer::Slot,
     state::NodeState,
 };
@@ -104,15 +102,15 @@ impl Socket {
 /// Keeps the operating system from taking more than it can send soon, so that a small message is
 /// not queued behind megabytes of a large one. How much may be on its way through the network is
 /// not limited.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(rlb_simulation)))]
 fn limit_unsent(stream: &TcpStream) {
     // One that refuses keeps small messages waiting at the worst.
     let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(rlb_simulation))))]
 fn limit_unsent(_stream: &TcpStream) {}
 
 /// How much the operating system takes of what it cannot send yet.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(rlb_simulation)))]
 const UNSENT_BYTES: u32 = 128 * 1024;

@@ -4,14 +4,14 @@ use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use beam_dist::epmd::{EpmdError, Request};
 use bytes::BytesMut;
-use tokio::{
-    io::AsyncReadExt,
-    net::{TcpListener, TcpStream},
-};
+use tokio::io::AsyncReadExt;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::client::{invalid, within};
-use crate::strangers::{Place, Strangers};
+use crate::{
+    net::{TcpListener, TcpStream},
+    strangers::{Place, Strangers},
+};
 
 /// What clients can make an EPMD hold.
 #[derive(Clone, Copy, Debug)]

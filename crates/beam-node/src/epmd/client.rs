@@ -17,12 +17,12 @@ use beam_dist::{
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::{Instant, timeout},
 };
 
 use crate::{
     connect::ConnectError,
+    net::TcpStream,
     resolve::{addresses_by, no_answer, try_each},
 };
 

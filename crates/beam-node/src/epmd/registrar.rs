@@ -13,7 +13,6 @@ use beam_dist::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -24,7 +23,7 @@ use super::{
     client::{self, LOCAL_PATIENCE, connect_local, within},
     relay::relay,
 };
-use crate::{backoff::Backoff, connect::IoError, resolve};
+use crate::{backoff::Backoff, connect::IoError, net::TcpStream, resolve};
 
 /// Keeps a node registered with the EPMD of its machine.
 ///

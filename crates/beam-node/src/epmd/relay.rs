@@ -3,10 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use beam_dist::epmd::{EpmdError, MAX_NAMES_RESPONSE_LEN, Request};
-use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
-};
+use tokio::io::AsyncWriteExt;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -15,6 +12,7 @@ use super::{
 };
 use crate::{
     listen::{Stack, listen_on},
+    net::{TcpListener, TcpStream},
     seldom::Seldom,
 };
 

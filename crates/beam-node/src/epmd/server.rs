@@ -10,10 +10,7 @@ use beam_dist::{
     Creation,
     epmd::{Origin, Registered, Registry, Request},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -25,6 +22,7 @@ use super::{
 };
 use crate::{
     listen::{Stack, listen_on},
+    net::{TcpListener, TcpStream},
     seldom::Seldom,
 };
 

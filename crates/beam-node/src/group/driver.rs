@@ -279,7 +279,7 @@ impl ScopeDriver {
     }
 
     /// How many monitors the scope holds.
-    #[cfg(test)]
+    #[cfg(any(test, rlb_simulation))]
     pub(crate) fn monitors(&self) -> usize {
         self.wires().monitors.len()
     }

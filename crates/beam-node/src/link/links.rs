@@ -1,7 +1,7 @@
 //! The links of a node.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -9,7 +9,7 @@ use super::Link;
 
 /// The published links of a node.
 #[derive(Debug, Default)]
-pub(crate) struct Links(Mutex<HashMap<u64, Arc<Link>>>);
+pub(crate) struct Links(Mutex<BTreeMap<u64, Arc<Link>>>);
 
 impl Links {
     pub(super) fn insert(&self, link: &Arc<Link>) {
@@ -26,7 +26,7 @@ impl Links {
     }
 
     /// Every critical section is one look-up or one change of the map.
-    fn links(&self) -> MutexGuard<'_, HashMap<u64, Arc<Link>>> {
+    fn links(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Link>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

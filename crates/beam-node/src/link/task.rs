@@ -16,7 +16,6 @@ use beam_dist::{
 use bytes::{BufMut, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     task::yield_now,
     time::{Instant, Sleep, sleep_until, timeout},
 };
@@ -29,7 +28,10 @@ use super::{
     outbox::{Outbox, Taken},
     silence::{Silence, Step},
 };
-use crate::{call::RequestId, connect::Socket, event::DownReason, peer::Slot, state::NodeState};
+use crate::{
+    call::RequestId, connect::Socket, event::DownReason, net::TcpStream, peer::Slot,
+    state::NodeState,
+};
 
 /// How much is read before others have their turn, and the most that one read is given room for.
 const READ_BYTES: usize = 64 * 1024;

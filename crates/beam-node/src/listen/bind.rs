@@ -7,10 +7,9 @@ use std::{
 };
 
 use beam_dist::NodeName;
-use tokio::net::TcpListener;
 
 use super::{Listen, Stack, listen_on};
-use crate::{connect::IoError, resolve};
+use crate::{connect::IoError, net::TcpListener, resolve};
 
 /// Listens as `listen` says for the node of this name; `None` if it says not to.
 pub(crate) async fn bind(

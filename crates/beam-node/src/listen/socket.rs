@@ -2,10 +2,13 @@
 
 use std::{io, net::SocketAddr};
 
+#[cfg(not(rlb_simulation))]
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+
+use crate::net::TcpListener;
 
 /// How many connections the operating system keeps until they are accepted.
+#[cfg(not(rlb_simulation))]
 const BACKLOG: i32 = 1024;
 
 /// Whether a socket on `::` takes IPv4 connections too.
@@ -22,6 +25,7 @@ pub(crate) enum Stack {
 /// # Panics
 ///
 /// Outside of a tokio runtime.
+#[cfg(not(rlb_simulation))]
 pub(crate) fn listen_on(address: SocketAddr, stack: Stack) -> io::Result<TcpListener> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
@@ -40,4 +44,10 @@ pub(crate) fn listen_on(address: SocketAddr, stack: Stack) -> io::Result<TcpList
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket.into())
+}
+
+/// Listens on an address of a simulated network, which knows of one IP version only.
+#[cfg(rlb_simulation)]
+pub(crate) fn listen_on(address: SocketAddr, _stack: Stack) -> io::Result<TcpListener> {
+    TcpListener::listen(address)
 }

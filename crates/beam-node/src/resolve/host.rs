@@ -2,13 +2,10 @@
 
 use std::{io, net::SocketAddr};
 
-use tokio::{
-    net::lookup_host,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 use super::no_answer;
-use crate::connect::ConnectError;
+use crate::{connect::ConnectError, net::lookup_host};
 
 /// The most addresses of one host that are looked at.
 const MAX_ADDRESSES: usize = 16;

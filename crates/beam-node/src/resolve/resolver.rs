@@ -3,10 +3,10 @@
 use std::{collections::HashMap, net::SocketAddr};
 
 use beam_dist::NodeName;
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 
 use super::{addresses_by, try_each};
-use crate::{connect::ConnectError, epmd};
+use crate::{connect::ConnectError, epmd, net::TcpStream};
 
 /// Knows, or finds out, where each peer is dialled.
 #[derive(Clone, Debug)]

@@ -261,6 +261,12 @@ impl Link {
         next
     }
 
+    /// How many requests were not answered.
+    #[cfg(rlb_simulation)]
+    pub(crate) fn unanswered(&self) -> usize {
+        self.requests().len()
+    }
+
     fn requests(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }

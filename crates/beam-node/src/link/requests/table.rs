@@ -84,6 +84,11 @@ impl Requests {
         }
     }
 
+    #[cfg(rlb_simulation)]
+    pub(super) fn len(&mut self) -> usize {
+        self.pending.iter_mut().count()
+    }
+
     pub(super) fn insert(&mut self, request: Request) -> RequestId {
         self.pending.insert(request)
     }
