@@ -1,0 +1,176 @@
+//! The book of calls: who made which, what came of it, and who ran it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::clock::{HostId, Millis};
+
+/// A call, by a number that no other call of the simulation has.
+pub(crate) type CallId = u64;
+
+/// One life of a node: its host, and how often that was started before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Life {
+    pub(crate) host: HostId,
+    pub(crate) number: u32,
+}
+
+/// What a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It is answered, and runs once at most.
+    Call,
+    /// It is not answered, and runs once at most.
+    Cast,
+}
+
+/// A call, from its beginning to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) kind: Kind,
+    pub(crate) caller: Life,
+    pub(crate) begun: Millis,
+    pub(crate) deadline: Millis,
+    /// When and how it ended; none while it runs, and for good where its caller was killed.
+    pub(crate) ended: Option<(Millis, End)>,
+    /// Where and when it ran.
+    pub(crate) runs: Vec<(Life, Millis)>,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With the answer for this call.
+    Answered(CallId),
+    /// With an error.
+    Failed { error: String, may_have_run: bool },
+    /// Its caller did not wait for it any longer.
+    Abandoned,
+}
+
+/// The calls of a simulation, which all its hosts share, and what must not be.
+#[derive(Clone, Default)]
+pub(crate) struct Ledger(Arc<Mutex<Book>>);
+
+#[derive(Default)]
+pub(crate) struct Book {
+    pub(crate) calls: BTreeMap<CallId, Call>,
+    pub(crate) violations: Vec<String>,
+    /// Handlers that run at the moment.
+    pub(crate) running: BTreeMap<Life, usize>,
+    /// When hosts hung, from and to.
+    pub(crate) hung: BTreeMap<HostId, Vec<(Millis, Millis)>>,
+}
+
+/// How much later than its deadline a call may end: the clock of timers shows whole milliseconds.
+const GRANULARITY: Millis = 2;
+
+impl Book {
+    /// When a call must have ended: a caller that hangs finds out when it goes on.
+    fn latest_end(&self, call: &Call) -> Millis {
+        let hung = self.hung.get(&call.caller.host).into_iter().flatten();
+        let resumed = hung
+            .filter(|(from, to)| call.begun <= *to && *from <= call.deadline + GRANULARITY)
+            .map(|(_, to)| *to);
+        resumed.fold(call.deadline, Millis::max) + GRANULARITY
+    }
+}
+
+impl Ledger {
+    /// The book, while nobody else writes in it.
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes something that must not be.
+    pub(crate) fn violation(&self, what: String) {
+        self.book().violations.push(what);
+    }
+
+    /// Begins a call.
+    pub(crate) fn begin(
+        &self,
+        kind: Kind,
+        caller: Life,
+        begun: Millis,
+        deadline: Millis,
+    ) -> CallId {
+        let mut book = self.book();
+        let id = book.calls.len() as CallId + 1;
+        let call = Call {
+            kind,
+            caller,
+            begun,
+            deadline,
+            ended: None,
+            runs: Vec::new(),
+        };
+        book.calls.insert(id, call);
+        id
+    }
+
+    /// Ends a call.
+    pub(crate) fn end(&self, id: CallId, at: Millis, end: End) {
+        let mut book = self.book();
+        let latest = book.calls.get(&id).map(|call| book.latest_end(call));
+        let Book {
+            calls, violations, ..
+        } = &mut *book;
+        let (Some(call), Some(latest)) = (calls.get_mut(&id), latest) else {
+            return violations.push(format!("call {id} ended, but was never begun"));
+        };
+        if at > latest {
+            violations.push(format!(
+                "call {id} ended at {at} ms, too late: {call:?} {end:?}"
+            ));
+        }
+        if let Some((before, how)) = &call.ended {
+            violations.push(format!(
+                "call {id} ended twice: at {before} ms as {how:?}, at {at} ms as {end:?}"
+            ));
+        }
+        if let End::Answered(answer) = end
+            && answer != id
+        {
+            violations.push(format!("call {id} got the answer of call {answer}"));
+        }
+        call.ended = Some((at, end));
+    }
+
+    /// Notes that a call runs.
+    pub(crate) fn run(&self, id: CallId, life: Life, at: Millis) {
+        let mut book = self.book();
+        match book.calls.get_mut(&id) {
+            Some(call) => call.runs.push((life, at)),
+            None => book
+                .violations
+                .push(format!("call {id} runs on {life:?}, but was never begun")),
+        }
+    }
+
+    /// What the calls of the whole simulation must not have done. Nothing runs any more.
+    pub(crate) fn check(&self) {
+        let mut book = self.book();
+        let Book {
+            calls, violations, ..
+        } = &mut *book;
+        for (id, call) in calls {
+            if call.runs.len() > 1 {
+                violations.push(format!("call {id} ran {} times: {call:?}", call.runs.len()));
+            }
+            match &call.ended {
+                Some((_, End::Answered(_))) if call.runs.is_empty() && call.kind == Kind::Call => {
+                    violations.push(format!("call {id} was answered, but did not run: {call:?}"));
+                }
+                Some((_, End::Failed { may_have_run, .. }))
+                    if !may_have_run && !call.runs.is_empty() =>
+                {
+                    violations.push(format!("call {id} ran, against its error: {call:?}"));
+                }
+                _ => {}
+            }
+        }
+    }
+}

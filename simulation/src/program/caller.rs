@@ -1,0 +1,123 @@
+//! A task that makes calls, one after the other.
+
+use std::{future::Future, time::Duration};
+
+use fastrand::Rng;
+use rpc_load_balancer::{Balancer, Binary, Error, Node, Term};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{node_name, work::FUNCTION};
+use crate::{
+    clock,
+    ledger::{CallId, End, Kind, Ledger, Life},
+    plan::CallerPlan,
+};
+
+/// The largest argument or result: several fragments of a message.
+const LARGE: usize = 200_000;
+
+/// How many keys there are.
+const KEYS: i64 = 16;
+
+pub(super) struct Caller {
+    pub(super) plan: CallerPlan,
+    pub(super) rng: Rng,
+    pub(super) life: Life,
+    pub(super) node: Node,
+    pub(super) balancer: Balancer,
+    pub(super) ledger: Ledger,
+    pub(super) hosts: usize,
+}
+
+impl Caller {
+    /// Makes calls until there are to be no more.
+    pub(super) async fn run(mut self, quiet: CancellationToken) {
+        loop {
+            let pause = Duration::from_millis(self.rng.u64(0..=self.plan.pause));
+            tokio::select! {
+                biased;
+                () = quiet.cancelled() => return,
+                () = sleep(pause) => self.one().await,
+            }
+        }
+    }
+
+    /// Makes one call, to its end.
+    async fn one(&mut self) {
+        let timeout = self.rng.u64(1..=self.plan.timeout);
+        let kind = match self.is_one_in(self.plan.casts) {
+            true => Kind::Cast,
+            false => Kind::Call,
+        };
+        let abandoned = match self.is_one_in(self.plan.abandons) {
+            true => self.rng.u64(0..=timeout),
+            false => 2 * timeout,
+        };
+        let begun = clock::now();
+        let id = self.ledger.begin(kind, self.life, begun, begun + timeout);
+        let call = self.send(kind, id, Duration::from_millis(timeout));
+        let end = tokio::select! {
+            biased;
+            result = call => match result {
+                Ok(answer) => End::Answered(answer),
+                Err(error) => End::Failed {
+                    may_have_run: error.may_have_run(),
+                    error: error.to_string(),
+                },
+            },
+            () = sleep(Duration::from_millis(abandoned)) => End::Abandoned,
+        };
+        tracing::debug!(id, ?end, "a call ended");
+        self.ledger.end(id, clock::now(), end);
+    }
+
+    fn send(
+        &mut self,
+        kind: Kind,
+        id: CallId,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<CallId, Error>> + use<> {
+        let work = (id, self.rng.u64(0..=self.plan.work), self.size());
+        let carried = Binary::from(vec![0; self.size()]);
+        // Some know whom they want to call.
+        let direct = (self.rng.u32(0..6) == 0).then(|| node_name(self.rng.usize(0..self.hosts)));
+        let key = Term::from(self.rng.i64(0..KEYS));
+        let (node, balancer) = (self.node.clone(), self.balancer.clone());
+        async move {
+            let arguments = (work, carried);
+            let answer: (CallId, Binary) = match (kind, direct) {
+                (Kind::Call, Some(peer)) => {
+                    let call = node.call(peer, FUNCTION, arguments);
+                    call.timeout(timeout).send().await?
+                }
+                (Kind::Call, None) => {
+                    let call = balancer.call(FUNCTION, arguments);
+                    call.key(key).timeout(timeout).send().await?
+                }
+                (Kind::Cast, Some(peer)) => {
+                    let cast = node.cast(peer, FUNCTION, arguments);
+                    cast.timeout(timeout).send().await?;
+                    return Ok(id);
+                }
+                (Kind::Cast, None) => {
+                    let cast = balancer.cast(FUNCTION, arguments);
+                    cast.key(key).timeout(timeout).send().await?;
+                    return Ok(id);
+                }
+            };
+            Ok(answer.0)
+        }
+    }
+
+    fn is_one_in(&mut self, many: u32) -> bool {
+        self.rng.u32(0..many) == 0
+    }
+
+    fn size(&mut self) -> usize {
+        match self.is_one_in(self.plan.large) {
+            true => self.rng.usize(0..LARGE),
+            false => self.rng.usize(0..64),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What nodes run for each other.
+
+use std::time::Duration;
+
+use rpc_load_balancer::{Binary, Node};
+use tokio::time::sleep;
+
+use crate::{
+    clock,
+    ledger::{CallId, Ledger, Life},
+};
+
+/// The module and the name of the function.
+pub(super) const FUNCTION: (&str, &str) = ("simulation", "work");
+
+/// What is asked for, beside what is carried: the call, how long it takes in milliseconds, and how
+/// large the result is to be.
+type Work = (CallId, u64, usize);
+
+/// Offers the work of a node.
+pub(super) fn export(node: &Node, life: Life, ledger: &Ledger) -> rpc_load_balancer::Result<()> {
+    let ledger = ledger.clone();
+    node.export(
+        FUNCTION.0,
+        FUNCTION.1,
+        move |work: Work, _carried: Binary| work_for(work, life, ledger.clone()),
+    )
+}
+
+async fn work_for(work: Work, life: Life, ledger: Ledger) -> (CallId, Binary) {
+    let (id, takes, result) = work;
+    let _running = Running::begin(&ledger, life);
+    ledger.run(id, life, clock::now());
+    if takes > 0 {
+        sleep(Duration::from_millis(takes)).await;
+    }
+    (id, Binary::from(vec![0; result]))
+}
+
+/// Counts a handler, until it is over.
+struct Running {
+    ledger: Ledger,
+    life: Life,
+}
+
+impl Running {
+    fn begin(ledger: &Ledger, life: Life) -> Self {
+        *ledger.book().running.entry(life).or_default() += 1;
+        Self {
+            ledger: ledger.clone(),
+            life,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(count) = self.ledger.book().running.get_mut(&self.life) {
+            *count -= 1;
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! One simulation, from its beginning to its end.
+
+mod checks;
+mod faults;
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    clock::{self, Clock, HostId, Millis},
+    ledger::{Call, End, Kind, Ledger, Life},
+    machine::Machine,
+    network::Net,
+    panics,
+    plan::Plan,
+    program::Program,
+};
+
+/// A simulation that runs.
+///
+/// It goes in steps. In each, every host runs for a while; what it sends comes in a later step. After
+/// the last fault everything is made well, and then these must hold:
+///
+/// - within a time, every node sees the members that there are, and no other;
+/// - once nobody calls any more, all counters and tables are as they were;
+/// - every node shuts down in good order;
+/// - every call ended once, by its deadline, with its own answer or with an error, and ran once at
+///   most; and not at all, where its error said so.
+pub struct Simulation {
+    plan: Arc<Plan>,
+    net: Net,
+    hosts: Vec<Host>,
+    ledger: Ledger,
+    now: Millis,
+}
+
+/// A host, and what runs on it.
+struct Host {
+    machine: Machine,
+    program: Program,
+    /// How often its node was started.
+    lives: u32,
+}
+
+/// How a simulation went that found nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// A hash of all that happened.
+    pub hash: u64,
+    /// How many events went into it: packets and calls.
+    pub packets: u64,
+    /// How many nodes there were at most.
+    pub nodes: usize,
+    /// How many calls and casts were made.
+    pub calls: usize,
+    /// How many calls were answered.
+    pub answered: usize,
+    /// How long it took after the last fault until all nodes saw what was so, in milliseconds.
+    pub settled_after: Millis,
+    /// How long all of it took, in milliseconds.
+    pub simulated: Millis,
+}
+
+/// What a simulation found.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    pub(crate) plan: Arc<Plan>,
+    /// What must not be, and was.
+    pub violations: Vec<String>,
+}
+
+/// Runs the simulation of a seed, on this thread.
+///
+/// # Errors
+///
+/// What it found that must not be.
+pub fn run(seed: u64) -> Result<Passed, Failed> {
+    panics::note();
+    panics::take();
+    Simulation::new(Plan::new(seed)).run()
+}
+
+impl Simulation {
+    /// How many violations are told of.
+    const TOLD: usize = 20;
+
+    fn new(plan: Plan) -> Self {
+        // What nodes draw by themselves.
+        fastrand::seed(plan.seed);
+        clock::enter(0, Clock::Stopped(0));
+        let net = Net::new(plan.network, plan.nodes.len());
+        beam_node::network::enter(Arc::new(net.clone()));
+        let hosts = (0..plan.nodes.len()).map(|host| Host {
+            machine: Machine::new(host, net.clone()),
+            program: Program::default(),
+            lives: 0,
+        });
+        Self {
+            hosts: hosts.collect(),
+            plan: Arc::new(plan),
+            net,
+            ledger: Ledger::default(),
+            now: 0,
+        }
+    }
+
+    fn run(mut self) -> Result<Passed, Failed> {
+        let plan = Arc::clone(&self.plan);
+        for (host, node) in plan.nodes.iter().enumerate() {
+            if node.starts {
+                self.start(host);
+            }
+        }
+        for event in &plan.events {
+            while self.now < event.at {
+                self.step();
+            }
+            self.apply(&event.fault);
+        }
+        while self.now < plan.healed {
+            self.step();
+        }
+        self.heal();
+        let settled_after = self.settle();
+        self.quiet();
+        self.stop();
+        self.ledger.check();
+
+        let mut violations = panics::take();
+        let book = self.ledger.book();
+        for (id, call) in &book.calls {
+            let ended = call.ended.as_ref().map_or(0, |(at, _)| *at);
+            self.net
+                .note([*id, call.begun, ended, call.runs.len() as u64]);
+        }
+        violations.extend(book.violations.iter().take(Self::TOLD).cloned());
+        if !violations.is_empty() {
+            return Err(Failed { plan, violations });
+        }
+        let (hash, packets) = self.net.trace();
+        let is_answered = |call: &&Call| {
+            matches!(call.ended, Some((_, End::Answered(_)))) && call.kind == Kind::Call
+        };
+        Ok(Passed {
+            hash,
+            packets,
+            nodes: plan.nodes.len(),
+            calls: book.calls.len(),
+            answered: book.calls.values().filter(is_answered).count(),
+            settled_after,
+            simulated: self.now,
+        })
+    }
+
+    /// Has every host run for a while.
+    fn step(&mut self) {
+        let until = self.now + self.plan.step;
+        for host in &mut self.hosts {
+            host.machine.step(self.now, until);
+        }
+        self.now = until;
+    }
+
+    /// Goes on until something holds, or a time is over; tells whether it does.
+    fn step_until(&mut self, most: Millis, mut holds: impl FnMut(&Self) -> bool) -> bool {
+        let end = self.now + most;
+        loop {
+            if holds(self) {
+                return true;
+            }
+            if self.now >= end {
+                return false;
+            }
+            // Looking takes longer than running.
+            for _ in 0..10 {
+                self.step();
+            }
+        }
+    }
+
+    fn start(&mut self, host: HostId) {
+        let Host {
+            machine,
+            program,
+            lives,
+        } = &mut self.hosts[host];
+        if machine.is_running() && !program.state().has_ended {
+            return;
+        }
+        *lives += 1;
+        let life = Life {
+            host,
+            number: *lives,
+        };
+        *program = Program::default();
+        let (plan, ledger) = (Arc::clone(&self.plan), self.ledger.clone());
+        let seed = self.plan.network.seed ^ (host as u64) << 32 ^ u64::from(*lives);
+        machine.start(self.now, seed, program.clone().run(plan, life, ledger));
+    }
+
+    /// Makes everything well.
+    fn heal(&mut self) {
+        for (from, to) in self.net.blocked() {
+            self.net.unblock(from, to);
+        }
+        let count = self.hosts.len();
+        for host in 0..count {
+            for other in 0..host {
+                self.net.set_delay(host, other, None);
+            }
+            self.resume(host);
+        }
+        let plan = Arc::clone(&self.plan);
+        for (host, node) in plan.nodes.iter().enumerate() {
+            if !node.stays {
+                self.hosts[host].program.shut_down();
+            }
+        }
+        self.await_ends();
+        for (host, node) in plan.nodes.iter().enumerate() {
+            if node.stays {
+                self.start(host);
+            }
+        }
+    }
+
+    /// Waits until every node sees what is so, and tells how long that took.
+    fn settle(&mut self) -> Millis {
+        let most = self.plan.settles_within();
+        if !self.step_until(most, |simulation| simulation.disagreements().is_empty()) {
+            for disagreement in self.disagreements() {
+                self.ledger
+                    .violation(format!("{most} ms after all was well: {disagreement}"));
+            }
+        }
+        self.now - self.plan.healed
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for violation in &self.violations {
+            writeln!(f, "  {violation}")?;
+        }
+        write!(f, "{}", self.plan)
+    }
+}
+
+impl fmt::Display for Passed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} nodes, {} calls, {} answered, agreed after {} ms, {} ms in all, {} packets, trace {:016x}",
+            self.nodes,
+            self.calls,
+            self.answered,
+            self.settled_after,
+            self.simulated,
+            self.packets,
+            self.hash,
+        )
+    }
+}

@@ -1,0 +1,173 @@
+//! What must hold once all is well.
+
+use std::collections::BTreeMap;
+
+use rpc_load_balancer::beam_node::Holdings;
+
+use super::{Host, Simulation};
+use crate::{
+    clock::Millis,
+    network::Net,
+    plan::{LONGEST_TIMEOUT, LONGEST_WORK},
+    program::{club, node_name},
+};
+
+/// How long a node may take to shut down: it drains for 15 s, and ends its tasks within 10 s.
+const SHUT_DOWN: Millis = 27_000;
+
+/// How long it may take until nothing is under way any more, after the last call was made: no call
+/// takes longer, then what was asked of peers for other reasons is answered within 5 s.
+const QUIET: Millis = LONGEST_TIMEOUT + LONGEST_WORK + 6_000;
+
+/// Processes that every node has.
+const PROCESSES: usize = 5;
+
+impl Simulation {
+    /// How nodes see the cluster otherwise than it is.
+    pub(super) fn disagreements(&self) -> Vec<String> {
+        let (mut pool, mut members) = (Vec::new(), BTreeMap::new());
+        let mut disagreements = Vec::new();
+        for (number, host) in self.hosts.iter().enumerate() {
+            let state = host.program.state();
+            let is_there = self.plan.nodes[number].stays;
+            if is_there && (state.node.is_none() || state.is_leaving) {
+                disagreements.push(format!("{} does not run", Net::host_name(number)));
+            }
+            if is_there && self.plan.nodes[number].is_member {
+                pool.push(node_name(number));
+            }
+            if is_there && !state.memberships.is_empty() {
+                members.insert(node_name(number), state.memberships.len());
+            }
+        }
+        pool.sort();
+        for host in &self.hosts {
+            let state = host.program.state();
+            let Some((node, balancer)) = &state.node else {
+                continue;
+            };
+            let seen = balancer.members().unwrap_or_default();
+            if !seen.iter().map(|name| name.as_str()).eq(pool.iter()) {
+                disagreements.push(format!(
+                    "{} has the members {seen:?}, not {pool:?}",
+                    node.name()
+                ));
+            }
+            let seen: BTreeMap<String, usize> = node
+                .members(&club())
+                .iter()
+                .map(|member| (member.node().to_string(), member.pids().len()))
+                .collect();
+            if seen != members {
+                disagreements.push(format!(
+                    "{} sees the group as {seen:?}, not {members:?}",
+                    node.name()
+                ));
+            }
+        }
+        disagreements
+    }
+
+    /// Waits until all nodes have ended that are shutting down.
+    pub(super) fn await_ends(&mut self) {
+        let is_ending = |host: &Host| {
+            let state = host.program.state();
+            host.machine.is_running() && state.is_leaving && !state.has_ended
+        };
+        let have_ended = |simulation: &Self| !simulation.hosts.iter().any(is_ending);
+        if !self.step_until(SHUT_DOWN, have_ended) {
+            for (number, _) in self
+                .hosts
+                .iter()
+                .enumerate()
+                .filter(|(_, host)| is_ending(host))
+            {
+                let host = Net::host_name(number);
+                let what = format!(
+                    "{host} has not shut down after {SHUT_DOWN} ms, at {} ms",
+                    self.now
+                );
+                self.ledger.violation(what);
+            }
+        }
+    }
+
+    /// Has nobody call any more, and waits until nothing is under way.
+    pub(super) fn quiet(&mut self) {
+        for host in &self.hosts {
+            host.program.be_quiet();
+        }
+        // A node that is gone without a word is asked until its silence is noticed.
+        let most = QUIET + self.plan.noticed_within();
+        if !self.step_until(most, |simulation| simulation.left_over().is_empty()) {
+            for left_over in self.left_over() {
+                let what = format!("{most} ms after the last call was made: {left_over}");
+                self.ledger.violation(what);
+            }
+        }
+    }
+
+    /// Shuts all nodes down.
+    pub(super) fn stop(&mut self) {
+        for host in &self.hosts {
+            host.program.shut_down();
+        }
+        self.await_ends();
+        let nothing_left = |simulation: &Self| {
+            let is_idle = |host: &Host| host.machine.tasks() == 0;
+            simulation.hosts.iter().all(is_idle) && simulation.net.open_connections() == 0
+        };
+        if !self.step_until(SHUT_DOWN, nothing_left) {
+            let tasks: Vec<_> = self.hosts.iter().map(|host| host.machine.tasks()).collect();
+            let connections = self.net.open_connections();
+            self.ledger.violation(format!(
+                "after all nodes were shut down: {tasks:?} tasks and {connections} connections are left"
+            ));
+        }
+    }
+
+    /// What there is that must not be when nobody calls.
+    fn left_over(&self) -> Vec<String> {
+        let mut left_over = Vec::new();
+        let book = self.ledger.book();
+        for (number, host) in self.hosts.iter().enumerate() {
+            let state = host.program.state();
+            let Some((node, balancer)) = &state.node else {
+                continue;
+            };
+            let name = node.name();
+            let handlers: usize = book
+                .running
+                .iter()
+                .filter(|(life, _)| life.host == number)
+                .map(|(_, count)| count)
+                .sum();
+            let Holdings {
+                processes,
+                requests,
+                scope_monitors,
+                ..
+            } = node.holdings();
+            let members = state.memberships.len() + usize::from(self.plan.nodes[number].is_member);
+            for (what, count, expected) in [
+                ("calls that have not ended", state.callers, 0),
+                ("handlers", handlers, 0),
+                ("calls in flight of the balancer", balancer.in_flight(), 0),
+                ("calls in flight", node.calling(), 0),
+                ("calls served", node.serving(), 0),
+                ("processes", processes, PROCESSES + members),
+                ("requests to peers", requests, scope_monitors),
+            ] {
+                if count != expected {
+                    left_over.push(format!("{name} has {count} {what}, not {expected}"));
+                }
+            }
+            for peer in node.peers() {
+                if peer.calling != 0 || peer.serving != 0 {
+                    left_over.push(format!("{name} has calls with a peer: {peer:?}"));
+                }
+            }
+        }
+        left_over
+    }
+}

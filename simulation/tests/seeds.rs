@@ -1,0 +1,34 @@
+//! Simulations that are to pass, among them those in which something was found.
+#![cfg(rlb_simulation)]
+
+use simulation::{Passed, run};
+
+fn passes(seed: u64) -> Passed {
+    match run(seed) {
+        Ok(passed) => passed,
+        Err(failed) => panic!("{failed}"),
+    }
+}
+
+#[test]
+fn a_seed_has_one_course() {
+    for seed in 0..20 {
+        assert_eq!(passes(seed), passes(seed), "seed {seed}");
+    }
+}
+
+#[test]
+fn seeds_have_courses_of_their_own() {
+    let mut hashes: Vec<_> = (0..20).map(|seed| passes(seed).hash).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(hashes.len(), 20);
+}
+
+#[test]
+fn most_calls_are_answered_all_the_same() {
+    let passed: Vec<_> = (0..20).map(passes).collect();
+    let calls: usize = passed.iter().map(|passed| passed.calls).sum();
+    let answered: usize = passed.iter().map(|passed| passed.answered).sum();
+    assert!(2 * answered > calls, "{answered} of {calls}");
+}
