@@ -1,6 +1,6 @@
 //! Start-up time, and memory of idle nodes, of idle peers, and of calls that wait.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{path::Path, process::Command};
 
 use super::{
     Results, Table,
@@ -23,8 +23,10 @@ const STARTS: usize = 3;
 pub(super) fn measure(plan: &Plan, ground: &Ground, results: &mut Results) -> Result<(), Failure> {
     let memory_rounds = if plan.quick { 1 } else { plan.rounds.min(3) };
     let progress = Progress::new(plan.rounds + 2 * memory_rounds);
-    if plan.wants("start") {
-        start_up(plan, ground, &progress, results)?;
+    if let Some(rlb) = &ground.rlb
+        && let Err(failure) = start_up(plan, ground, rlb, &progress, results)
+    {
+        results.failures.push(failure.to_string());
     }
     let mut table = Table::new(
         "Memory of what is idle",
@@ -64,17 +66,16 @@ pub(super) fn measure(plan: &Plan, ground: &Ground, results: &mut Results) -> Re
 fn start_up(
     plan: &Plan,
     ground: &Ground,
+    rlb: &Path,
     progress: &Progress,
     results: &mut Results,
 ) -> Result<(), Failure> {
-    progress.stage("building rlb");
-    let rlb = built_rlb()?;
     let mut ours: [Values; 2] = Default::default();
     let mut theirs: [Values; 2] = Default::default();
     for _ in 0..plan.rounds {
         progress.stage("starting nodes");
         for _ in 0..STARTS {
-            let mut command = Command::new(&rlb);
+            let mut command = Command::new(rlb);
             command.args(["node", "--stop-with-stdin", "--name"]);
             command.arg(ground.name("rlb"));
             command.env("RLB_COOKIE", &ground.cookie);
@@ -104,24 +105,6 @@ fn start_up(
     }
     results.tables.push(table);
     Ok(())
-}
-
-/// The program `rlb`, built as this one is and lying beside it.
-fn built_rlb() -> Result<PathBuf, Failure> {
-    let this = env::current_exe().map_err(Failure::io("finding this program"))?;
-    let rlb = this.with_file_name("rlb");
-    let built = Command::new("cargo")
-        .args(["build", "--quiet", "--release", "-p", "rlb"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status();
-    let is_built = built.is_ok_and(|status| status.success());
-    if is_built && rlb.exists() {
-        return Ok(rlb);
-    }
-    Err(Failure::Other(format!(
-        "there is no {}: build it by `cargo build --release -p rlb`, with the target directory of this program",
-        rlb.display()
-    )))
 }
 
 /// KiB that a node has for each of many idle peers.

@@ -1,12 +1,12 @@
-//! What all measurements stand on: an EPMD, the Erlang module, a cookie, and a processor for each side.
+//! What all measurements stand on: programs, an EPMD, the Erlang module, a cookie, and a processor for each side.
 
-use std::cell::Cell;
+use std::{cell::Cell, path::PathBuf};
 
 use crate::{
-    cli::Plan,
+    cli::{Plan, Suite},
     failure::Failure,
     pair::{Pair, Side},
-    process::{Child, Mapper, Program, erlang, pin},
+    process::{Child, Mapper, Program, erlang, pin, rlb},
 };
 
 /// Everything that children need.
@@ -15,6 +15,8 @@ pub(super) struct Ground {
     pub(super) mapper: Mapper,
     /// `None` where there is no Erlang.
     pub(super) module: Option<erlang::Module>,
+    /// The program `rlb`, if its start is to be measured.
+    pub(super) rlb: Option<PathBuf>,
     pub(super) cookie: String,
     /// The processors of callers and callees, if there are two.
     processors: Option<[usize; 2]>,
@@ -50,9 +52,11 @@ impl Ground {
                 None
             }
         };
+        let rlb = plan.suites.contains(&Suite::Footprint) && plan.wants("start");
         Ok(Self {
             mapper: Mapper::start()?,
             module,
+            rlb: rlb.then(rlb::build).transpose()?,
             cookie: format!("{:016x}", fastrand::u64(..)),
             processors,
             names: Cell::new(0),

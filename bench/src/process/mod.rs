@@ -5,6 +5,7 @@ mod child;
 pub(crate) mod erlang;
 mod mapper;
 pub(crate) mod pin;
+pub(crate) mod rlb;
 pub(crate) mod starter;
 mod usage;
 
