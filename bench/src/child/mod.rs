@@ -5,7 +5,7 @@ mod lifeline;
 mod load;
 pub(crate) mod stack;
 
-use crate::{failure::Failure, process::pin};
+use crate::failure::Failure;
 
 /// What a child is for.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -63,7 +63,7 @@ pub(crate) fn run(role: Role) -> Result<(), Failure> {
     let (Role::Serve { place, .. } | Role::Load { place, .. } | Role::Act { place, .. }) = &role;
     // Before there are threads, which then all keep to it.
     if let Some(processor) = place.processor {
-        pin::stay_on(processor)?;
+        measurement::stay_on(processor).map_err(Failure::io("keeping to a processor"))?;
     }
     let commands = lifeline::commands();
     let runtime = match &role {

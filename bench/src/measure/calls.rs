@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use measurement::Progress;
+
 use super::{
     Measured, Results, Spread,
     ground::Ground,
@@ -12,7 +14,6 @@ use crate::{
     cli::Plan,
     failure::Failure,
     pair::Pair,
-    progress::Progress,
     protocol::{Load, Run},
 };
 

@@ -2,12 +2,14 @@
 
 use std::{path::Path, process::Command};
 
+use measurement::Progress;
+
 use super::{
     Results, Table,
     ground::{End, Ground},
     results::Values,
 };
-use crate::{cli::Plan, failure::Failure, process::starter, progress::Progress};
+use crate::{cli::Plan, failure::Failure, process::starter};
 
 /// Nodes that are connected to one.
 const PEERS: usize = 1_000;

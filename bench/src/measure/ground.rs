@@ -6,7 +6,7 @@ use crate::{
     cli::{Plan, Suite},
     failure::Failure,
     pair::{Pair, Side},
-    process::{Child, Mapper, Program, erlang, pin, rlb},
+    process::{Child, Mapper, Program, erlang, rlb},
 };
 
 /// Everything that children need.
@@ -42,7 +42,7 @@ impl Ground {
                 None
             }
         };
-        let processors = match pin::processors().as_slice() {
+        let processors = match measurement::processors().as_slice() {
             &[caller, callee, ..] => Some([caller, callee]),
             _ => {
                 eprintln!(

@@ -1,11 +1,13 @@
 //! A node with 1,000 connected peers, which are members of one group.
 
+use measurement::Progress;
+
 use super::{
     Results, Spread, Table,
     ground::{End, Ground},
     results::Values,
 };
-use crate::{cli::Plan, failure::Failure, process::Child, progress::Progress};
+use crate::{cli::Plan, failure::Failure, process::Child};
 
 /// What everything is compared with.
 const FEW: usize = 8;

@@ -11,17 +11,20 @@ mod scale;
 
 pub(crate) use results::{Measured, Results, Spread, Table};
 
+use std::env;
+
+use measurement::{Machine, Program};
+
 use crate::{
     cli::{Plan, Suite},
     failure::Failure,
-    machine::Machine,
     report,
 };
 use ground::Ground;
 
 /// Measures what is planned, and writes what was found.
 pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
-    let mut results = Results::new(Machine::before());
+    let mut results = Results::new(Machine::before(program()));
     let ground = Ground::new(plan)?;
     for &suite in &plan.suites {
         let measure = match suite {
@@ -43,5 +46,15 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     } else {
         let failures = results.failures.join("\n  ");
         Err(Failure::Other(format!("not all went well:\n  {failures}")))
+    }
+}
+
+fn program() -> Program {
+    let command = "cargo run --release -p bench --".to_owned();
+    let words: Vec<String> = [command].into_iter().chain(env::args().skip(1)).collect();
+    Program {
+        command: words.join(" "),
+        lock: include_str!("../../../Cargo.lock"),
+        packages: &["tokio", "tarpc", "tonic", "prost"],
     }
 }

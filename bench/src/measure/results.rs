@@ -1,8 +1,9 @@
 //! What was found.
 
+use measurement::Machine;
 use serde::Serialize;
 
-use crate::{machine::Machine, pair::Pair, workload::Route};
+use crate::{pair::Pair, workload::Route};
 
 /// Everything that was found.
 #[derive(Clone, Debug, Serialize)]

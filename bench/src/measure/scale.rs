@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use measurement::Progress;
+
 use super::{
     Results, Table,
     ground::{End, Ground},
@@ -11,7 +13,6 @@ use crate::{
     cli::Plan,
     failure::Failure,
     process::Child,
-    progress::Progress,
     protocol::{Load, Run},
     workload::{Route, Workload},
 };

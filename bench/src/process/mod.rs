@@ -4,7 +4,6 @@ mod busy;
 mod child;
 pub(crate) mod erlang;
 mod mapper;
-pub(crate) mod pin;
 pub(crate) mod rlb;
 pub(crate) mod starter;
 mod usage;

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use measurement::Machine;
+
 use crate::{
-    machine::Machine,
     measure::{Measured, Results, Spread, Table},
     pair::Pair,
     workload::{Route, Workload},

@@ -4,16 +4,16 @@
 
 mod contestants;
 mod elixir;
-mod machine;
 mod plan;
-mod progress;
 mod report;
 mod results;
 mod timing;
 
 use std::{env, error::Error, process::ExitCode};
 
-use crate::{machine::Machine, plan::Effort, results::Results, timing::Workers};
+use measurement::{Machine, Program};
+
+use crate::{plan::Effort, results::Results, timing::Workers};
 
 const USAGE: &str = "\
 Measures selections, joins and leaves, and writes a table, a chart and the numbers to target/bench.
@@ -60,22 +60,41 @@ fn select(algorithm: &str, members: &str, count: &str) -> Result<(), Box<dyn Err
 }
 
 fn measure(effort: Effort) -> Result<(), Box<dyn Error>> {
-    let processors = machine::processors();
+    let processors = measurement::processors();
     let workers = Workers::on(&processors[..processors.len().min(2)]);
     if workers.count() < 2 {
         eprintln!("there is one processor only, so two threads are not measured");
     }
     let mut results = Results {
-        machine: Machine::before(),
+        machine: Machine::before(program(effort)),
         is_quick: effort == Effort::QUICK,
         selections: Vec::new(),
         changes: Vec::new(),
     };
     plan::run(effort, &workers, &mut results)?;
-    results.machine = results.machine.after();
+    results.machine.after();
     for path in report::write(&results)? {
         eprintln!("wrote {}", path.display());
     }
     println!("{}", report::markdown(&results));
     Ok(())
+}
+
+fn program(effort: Effort) -> Program {
+    let command = "cargo run --release --manifest-path crates/rpc-load-balancer/benches/Cargo.toml";
+    let quick = if effort == Effort::QUICK {
+        " -- --quick"
+    } else {
+        ""
+    };
+    Program {
+        command: format!("{command}{quick}"),
+        lock: include_str!("../Cargo.lock"),
+        packages: &[
+            "rpc-load-balancer",
+            "arc-swap",
+            "pingora-load-balancing",
+            "tower",
+        ],
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Instant};
 
+use measurement::Progress;
+
 use crate::{
     contestants::{Change, Cluster, Contestant, Entry, Library, entries},
-    progress::Progress,
     results::{Changes, Results, Spread, Through},
     timing::{Sample, Workers},
 };

@@ -1,10 +1,10 @@
 //! What came out.
 
+use measurement::Machine;
 use serde::Serialize;
 
 use crate::{
     contestants::{Change, Library},
-    machine::Machine,
     timing::Sample,
 };
 

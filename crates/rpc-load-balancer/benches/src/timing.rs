@@ -75,7 +75,9 @@ impl Workers {
             let (jobs, queue) = mpsc::channel::<Job>();
             let done = done.clone();
             thread::spawn(move || {
-                crate::machine::stay_on(processor);
+                if let Err(error) = measurement::stay_on(processor) {
+                    eprintln!("a thread cannot be kept on processor {processor}: {error}");
+                }
                 let account = Account::of_this_thread();
                 for job in queue {
                     if done.send((worker, job.run(epoch, &account))).is_err() {

@@ -5,11 +5,12 @@
 
 use std::fmt::Write;
 
+use measurement::Machine;
+
 use super::{algorithms, number, tables::number_of_members};
 use crate::{
     contestants::Library,
     elixir,
-    machine::Machine,
     plan::MEMBERS,
     results::{Results, Through},
 };

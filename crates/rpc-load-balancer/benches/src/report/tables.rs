@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
+use measurement::Machine;
+
 use super::{algorithms, number, targets};
 use crate::{
     contestants::{Change, Library},
     elixir,
-    machine::Machine,
     plan::{MEMBERS, NODES},
     results::{Results, Selections, Through},
 };
@@ -26,7 +27,7 @@ pub(crate) fn markdown(results: &Results) -> String {
 fn head(machine: &Machine, is_quick: bool) -> String {
     let versions = machine.versions.iter();
     let versions: Vec<String> = versions
-        .map(|v| format!("{} {}", v.package, v.version))
+        .map(|v| format!("{} {}", v.program, v.version))
         .collect();
     let quick = if is_quick {
         ", in a hurry (`--quick`)"
@@ -34,14 +35,13 @@ fn head(machine: &Machine, is_quick: bool) -> String {
         ""
     };
     format!(
-        "Measured on {} at {}{quick}: {} processors {}, {}, {}; {}. Load averages {} before and {} after; \
+        "Measured on {} at {}{quick}: {} processors {}, {}; {}. Load averages {} before and {} after; \
          {:.1} % of the processors' time went to other virtual machines.\n",
         machine.date,
         machine.commit,
         machine.processors,
         machine.cpu,
         machine.kernel,
-        machine.rustc,
         versions.join(", "),
         machine.load_before,
         machine.load_after,

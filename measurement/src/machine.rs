@@ -1,87 +1,91 @@
 //! What the measurements were made on.
 
-use std::{fs, process::Command, thread};
+use std::{fs, iter, process::Command, thread};
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 
 /// The machine, what it was busy with, and the versions of everything.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Machine {
-    pub(crate) date: String,
-    pub(crate) cpu: String,
-    pub(crate) processors: usize,
-    pub(crate) kernel: String,
-    pub(crate) rustc: String,
-    pub(crate) commit: String,
+pub struct Machine {
+    /// When it began, in UTC.
+    pub date: String,
+    /// What was typed, without the path of the program.
+    pub command: String,
+    /// The model of the processors.
+    pub cpu: String,
+    /// How many of them the program may use.
+    pub processors: usize,
+    /// The operating system.
+    pub kernel: String,
+    /// Of this repository; ends with `-dirty` where files differ from it.
+    pub commit: String,
     /// The load averages of one, five and fifteen minutes.
-    pub(crate) load_before: String,
-    pub(crate) load_after: String,
+    pub load_before: String,
+    /// The same after the measurements.
+    pub load_after: String,
     /// Of the processors' time, what the host of a virtual machine gave to others.
-    pub(crate) stolen_percent: f64,
-    pub(crate) versions: Vec<Version>,
+    pub stolen_percent: f64,
+    /// That of rustc first.
+    pub versions: Vec<Version>,
     #[serde(skip)]
     times: Times,
 }
 
+/// Which version of something takes part.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Version {
-    pub(crate) package: &'static str,
-    pub(crate) version: String,
+pub struct Version {
+    /// A package, or another program.
+    pub program: String,
+    /// As it calls it itself.
+    pub version: String,
 }
 
-/// Whose versions are worth a mention.
-const PACKAGES: [&str; 4] = [
-    "rpc-load-balancer",
-    "arc-swap",
-    "pingora-load-balancing",
-    "tower",
-];
+/// The program that measures.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// How it was started, its arguments included.
+    pub command: String,
+    /// The text of its `Cargo.lock`.
+    pub lock: &'static str,
+    /// The packages whose versions are worth a mention.
+    pub packages: &'static [&'static str],
+}
 
 impl Machine {
     /// As it is before anything is measured.
-    pub(crate) fn before() -> Self {
+    #[must_use]
+    pub fn before(program: Program) -> Self {
+        let versions = versions(&program);
         Self {
             date: said_by("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
+            command: program.command,
             cpu: cpu_model(),
             processors: thread::available_parallelism().map_or(1, usize::from),
             kernel: said_by("uname", &["-sr"]),
-            rustc: said_by("rustc", &["--version"]),
             commit: said_by("git", &["describe", "--always", "--dirty"]),
             load_before: load(),
             load_after: String::new(),
             stolen_percent: 0.0,
-            versions: versions(),
+            versions,
             times: Times::now(),
         }
     }
 
+    /// Adds a version that is known only once something runs.
+    pub fn with(&mut self, program: &str, version: impl Into<String>) {
+        self.versions.push(Version {
+            program: program.to_owned(),
+            version: version.into(),
+        });
+    }
+
     /// Adds what became of it meanwhile.
-    pub(crate) fn after(mut self) -> Self {
+    pub fn after(&mut self) {
         self.load_after = load();
         let now = Times::now();
         let all = now.all.saturating_sub(self.times.all).max(1);
         let stolen = now.stolen.saturating_sub(self.times.stolen);
         self.stolen_percent = 100.0 * stolen as f64 / all as f64;
-        self
-    }
-}
-
-/// The processors that this program may use.
-pub(crate) fn processors() -> Vec<usize> {
-    let Ok(allowed) = sched_getaffinity(None) else {
-        return Vec::new();
-    };
-    let all = 0..CpuSet::MAX_CPU;
-    all.filter(|&processor| allowed.is_set(processor)).collect()
-}
-
-/// Keeps this thread on a processor.
-pub(crate) fn stay_on(processor: usize) {
-    let mut only = CpuSet::new();
-    only.set(processor);
-    if let Err(error) = sched_setaffinity(None, &only) {
-        eprintln!("a thread cannot be kept on processor {processor}: {error}");
     }
 }
 
@@ -120,16 +124,25 @@ fn load() -> String {
         .join(" ")
 }
 
-/// What is in the lock file.
-fn versions() -> Vec<Version> {
-    let locked = include_str!("../Cargo.lock");
-    let version = |package: &'static str| {
-        let (_, rest) = locked.split_once(&format!("name = \"{package}\"\nversion = \""))?;
+/// rustc's, and what is in the lock file.
+fn versions(program: &Program) -> Vec<Version> {
+    let version = |&package: &&str| {
+        let (_, rest) = program
+            .lock
+            .split_once(&format!("name = \"{package}\"\nversion = \""))?;
         let (version, _) = rest.split_once('"')?;
-        let version = version.to_owned();
-        Some(Version { package, version })
+        Some(Version {
+            program: package.to_owned(),
+            version: version.to_owned(),
+        })
     };
-    PACKAGES.into_iter().filter_map(version).collect()
+    let rustc = said_by("rustc", &["--version"]);
+    let rustc = Version {
+        program: "rustc".to_owned(),
+        version: rustc.trim_start_matches("rustc ").to_owned(),
+    };
+    let packages = program.packages.iter().filter_map(version);
+    iter::once(rustc).chain(packages).collect()
 }
 
 /// The time of all processors, in ticks.

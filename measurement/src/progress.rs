@@ -9,14 +9,17 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How far it is. Drawn between measurements only, never during one.
-pub(crate) struct Progress {
+#[derive(Debug)]
+pub struct Progress {
     bar: Option<ProgressBar>,
     steps: usize,
     done: Cell<usize>,
 }
 
 impl Progress {
-    pub(crate) fn new(steps: usize) -> Self {
+    /// With so many steps ahead.
+    #[must_use]
+    pub fn new(steps: usize) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let target = ProgressDrawTarget::stderr();
             let bar = ProgressBar::with_draw_target(Some(steps as u64), target);
@@ -33,14 +36,15 @@ impl Progress {
     }
 
     /// Something else is measured from now on.
-    pub(crate) fn stage(&self, what: impl Display) {
+    pub fn stage(&self, what: impl Display) {
         match &self.bar {
             Some(bar) => bar.set_message(what.to_string()),
             None => eprintln!("{:3} % {what}", 100 * self.done.get() / self.steps.max(1)),
         }
     }
 
-    pub(crate) fn step(&self) {
+    /// Another step is done.
+    pub fn step(&self) {
         self.done.set(self.done.get() + 1);
         if let Some(bar) = &self.bar {
             bar.inc(1);
