@@ -302,6 +302,7 @@ async fn spawn_requests_are_understood(otp: Otp) {
     let expected = SpawnOptions {
         link: true,
         monitor: true,
+        deadline_ms: None,
         others: vec![Term::tuple([Term::atom("priority"), Term::atom("low")])],
     };
     assert_eq!(request.options, expected);

@@ -68,6 +68,7 @@ fn request() -> Control {
         arity: 4,
         options: SpawnOptions {
             monitor: true,
+            deadline_ms: Some(10_000),
             ..SpawnOptions::default()
         },
         token: None,

@@ -296,11 +296,15 @@ fn options() -> impl Strategy<Value = SpawnOptions> {
         Term::atom("low"),
     ])]);
     let others = prop_oneof![Just(Vec::new()), others];
-    (any::<bool>(), any::<bool>(), others).prop_map(|(link, monitor, others)| SpawnOptions {
-        link,
-        monitor,
-        others,
-    })
+    let deadline_ms = option::of(any::<u64>());
+    (any::<bool>(), any::<bool>(), deadline_ms, others).prop_map(
+        |(link, monitor, deadline_ms, others)| SpawnOptions {
+            link,
+            monitor,
+            deadline_ms,
+            others,
+        },
+    )
 }
 
 fn token() -> impl Strategy<Value = Option<Term>> {

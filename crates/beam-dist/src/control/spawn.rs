@@ -1,6 +1,6 @@
 //! Spawning on the other node: what `erpc` and `spawn/4` are built on.
 
-use beam_term::{Atom, EncodeError, Kind, Pid, Reader, Reference, Term, Writer};
+use beam_term::{Atom, DecodeError, EncodeError, Kind, Pid, Reader, Reference, Term, Writer};
 
 use super::{ControlDecodeError, operation, token};
 
@@ -33,6 +33,13 @@ pub struct SpawnOptions {
     /// `monitor`, also as `{monitor, Details}`, whose details concern only the parent's node: the
     /// parent watches the new process, and the reference of the monitor is the one of the request.
     pub monitor: bool,
+    /// `{deadline_ms, N}`: how many milliseconds the parent still waits for the end of the new process,
+    /// counted from the arrival of the request; so the time on the wire is not counted, and the clocks
+    /// of the two nodes need not agree. With 0 nobody waits any more.
+    ///
+    /// OTP has no such option, and refuses requests with options that it has not: it is for nodes that
+    /// say that they take it.
+    pub deadline_ms: Option<u64>,
     /// All others, such as `{priority, low}`, in their order.
     pub others: Vec<Term>,
 }
@@ -99,23 +106,43 @@ impl SpawnRequest {
 impl SpawnOptions {
     fn decode(reader: &mut Reader) -> Result<Self, ControlDecodeError> {
         let mut options = Self::default();
-        reader.for_each(|reader| {
-            // Nearly always the only one, and an atom.
-            if reader.peek_kind()? == Kind::Atom {
+        reader.for_each(|reader| match reader.peek_kind()? {
+            // Nearly always the first one.
+            Kind::Atom => {
                 let name = reader.atom()?;
                 if !options.set(&name) {
                     options.others.push(Term::Atom(name));
                 }
-                return Ok(());
+                Ok(())
             }
-            let option = reader.term()?;
-            match option.as_tuple() {
-                Some([Term::Atom(name), _]) if *name == MONITOR => options.monitor = true,
-                _ => options.others.push(option),
+            Kind::Tuple => options.decode_tuple(reader),
+            _ => {
+                options.others.push(reader.term()?);
+                Ok(())
             }
-            Ok(())
         })?;
         Ok(options)
+    }
+
+    /// Reads an option that is a tuple. The one with the deadline comes with many requests, and is no
+    /// term on its way.
+    fn decode_tuple(&mut self, reader: &mut Reader) -> Result<(), DecodeError> {
+        let arity = reader.tuple()?;
+        if arity != 2 || reader.peek_kind()? != Kind::Atom {
+            let elements = (0..arity).map(|_| reader.term());
+            let elements: Vec<Term> = elements.collect::<Result<_, _>>()?;
+            self.others.push(Term::tuple(elements));
+            return Ok(());
+        }
+        let (name, value) = (reader.atom()?, reader.term()?);
+        match (name.as_bytes(), &value) {
+            (b"deadline_ms", Term::Integer(left)) if let Ok(left) = left.try_into() => {
+                self.deadline_ms = Some(left);
+            }
+            (b"monitor", _) => self.monitor = true,
+            _ => self.others.push(Term::tuple([Term::Atom(name), value])),
+        }
+        Ok(())
     }
 
     /// Sets the option of a name, if there is one.
@@ -130,12 +157,18 @@ impl SpawnOptions {
 
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         let flags = usize::from(self.link) + usize::from(self.monitor);
-        writer.list(flags + self.others.len());
+        let deadline = usize::from(self.deadline_ms.is_some());
+        writer.list(flags + deadline + self.others.len());
         if self.link {
             writer.atom(&LINK);
         }
         if self.monitor {
             writer.atom(&MONITOR);
+        }
+        if let Some(deadline_ms) = self.deadline_ms {
+            writer.tuple(2);
+            writer.atom(&DEADLINE_MS);
+            writer.integer(deadline_ms);
         }
         for option in &self.others {
             writer.term(option)?;
@@ -145,6 +178,7 @@ impl SpawnOptions {
     }
 }
 
+const DEADLINE_MS: Atom = Atom::from_static("deadline_ms");
 const LINK: Atom = Atom::from_static("link");
 const MONITOR: Atom = Atom::from_static("monitor");
 

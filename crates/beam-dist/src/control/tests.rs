@@ -273,18 +273,57 @@ fn priority_is_given_up_where_it_is_not_known() {
 fn the_options_of_a_spawn_are_told_apart() {
     let monitor = tuple([Term::atom("monitor"), Term::nil()]);
     let other = tuple([Term::atom("priority"), Term::atom("low")]);
-    let options = [monitor, other.clone(), Term::atom("link")];
-    let Control::SpawnRequest(request) = decode(&spawn_request(29, options, None)).unwrap() else {
-        panic!("this is a spawn request");
-    };
+    let deadline = tuple([Term::atom("deadline_ms"), int(1_500)]);
+    let options = [deadline, monitor, other.clone(), Term::atom("link")];
     assert_eq!(
-        request.options,
+        spawn_options(options),
         SpawnOptions {
             link: true,
             monitor: true,
+            deadline_ms: Some(1_500),
             others: vec![other],
         }
     );
+}
+
+#[test]
+fn a_deadline_is_a_number_of_milliseconds_and_anything_else_is_an_option_nobody_knows() {
+    for deadline_ms in [0, 1, 255, 256, 1 << 31, 1 << 40, u64::MAX] {
+        let option = tuple([Term::atom("deadline_ms"), Term::from(deadline_ms)]);
+        let form = spawn_request(29, [Term::atom("monitor"), option], None);
+        let control = decode(&form).unwrap();
+        let Control::SpawnRequest(request) = &control else {
+            panic!("this is a spawn request");
+        };
+        assert_eq!(request.options.deadline_ms, Some(deadline_ms));
+        assert_eq!(encode(&control, OTP_25), Ok(form));
+    }
+
+    let name = || Term::atom("deadline_ms");
+    for option in [
+        name(),
+        tuple([name()]),
+        tuple([name(), int(1), int(2)]),
+        tuple([name(), int(-1)]),
+        tuple([name(), "18446744073709551616".parse().unwrap()]),
+        tuple([name(), Term::atom("infinity")]),
+        tuple([name(), Term::try_from(1.0).unwrap()]),
+        tuple([Term::binary("deadline_ms"), int(1)]),
+        tuple([]),
+        Term::list([name(), int(1)]),
+    ] {
+        let options = spawn_options([option.clone()]);
+        assert_eq!(options.deadline_ms, None, "{option}");
+        assert_eq!(options.others, [option]);
+    }
+}
+
+/// The options of a request with these.
+fn spawn_options<const N: usize>(options: [Term; N]) -> SpawnOptions {
+    match decode(&spawn_request(29, options, None)).unwrap() {
+        Control::SpawnRequest(request) => request.options,
+        other => panic!("{other:?} is no spawn request"),
+    }
 }
 
 fn decode(form: &Term) -> Result<Control, ControlDecodeError> {

@@ -10,6 +10,7 @@ use crate::support::{Cluster, RawPeer, eventually, within};
 const MONITOR: SpawnOptions = SpawnOptions {
     link: false,
     monitor: true,
+    deadline_ms: None,
     others: Vec::new(),
 };
 
