@@ -443,8 +443,9 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// `bad_request` when key and value are too large: together they may take about 1,000 bytes
-    /// when encoded; `service_unavailable` once the node shuts down.
+    /// `bad_request` when key and value are too large, together they may take about 1,000 bytes
+    /// when encoded, or when the key is the atom `rpc_load_balancer`, under which nodes tell each
+    /// other what they are; `service_unavailable` once the node shuts down.
     pub fn publish(
         &self,
         key: impl Into<Term>,

@@ -321,6 +321,11 @@ impl Wires {
                     link.demonitor_for_scope(request);
                 }
             }
+            Action::Learn { peer, features } => {
+                if let Some(link) = self.links.get(&peer) {
+                    link.learn(features);
+                }
+            }
         }
     }
 }

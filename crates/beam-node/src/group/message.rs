@@ -5,6 +5,8 @@ use beam_term::{
 };
 use bytes::{Bytes, BytesMut};
 
+use super::Features;
+
 /// What a scope tells another one.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Message {
@@ -22,11 +24,13 @@ pub(crate) enum Message {
     },
 }
 
-/// Groups with processes, and how many memberships were left out for want of room.
+/// Groups with processes, how many memberships were left out for want of room, and what the peer says
+/// of itself by a group that is none.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Groups {
     pub(super) entries: Vec<(Term, Vec<Pid>)>,
     pub(super) dropped: usize,
+    pub(super) features: Features,
 }
 
 /// A term that cannot name a group.
@@ -116,6 +120,12 @@ impl Parser<'_> {
     /// The name of a group, and after it its processes.
     fn group(&mut self, reader: &mut Reader, groups: &mut Groups) -> Result<(), DecodeError> {
         let name = name(reader)?;
+        if let Some(features) = name.as_ref().and_then(Features::read) {
+            // Whoever it is that says so.
+            self.pids(reader, &mut 0)?;
+            groups.features = groups.features.or(features);
+            return Ok(());
+        }
         let pids = self.pids(reader, &mut groups.dropped)?;
         match name {
             Some(name) if !pids.is_empty() => {
@@ -324,7 +334,11 @@ mod tests {
     }
 
     fn groups(entries: Vec<(Term, Vec<Pid>)>, dropped: usize) -> Groups {
-        Groups { entries, dropped }
+        Groups {
+            entries,
+            dropped,
+            ..Groups::default()
+        }
     }
 
     #[test]
@@ -486,6 +500,42 @@ mod tests {
             Ok(Message::Sync {
                 scope: own(1),
                 groups: groups(kept, 2),
+            })
+        );
+    }
+
+    #[test]
+    fn what_a_peer_says_of_itself_is_no_group_and_needs_no_room() {
+        let introduction = Features::OWN.name();
+        let all: [(&Term, &[Pid]); 2] = [
+            (&Term::atom("g"), &[own(2), own(3)]),
+            (&introduction, &[own(1)]),
+        ];
+        let expected = |features| {
+            let kept = vec![(Term::atom("g"), vec![own(2)])];
+            Ok(Message::Sync {
+                scope: own(1),
+                groups: Groups {
+                    features,
+                    ..groups(kept, 1)
+                },
+            })
+        };
+        for (groups, features) in [(&all[..1], Features::default()), (&all, Features::OWN)] {
+            let message = sync(&own(1), groups.iter().copied()).unwrap();
+            assert_eq!(parse(&encoded(message), 1), expected(features));
+        }
+
+        let join = join(&own(1), &introduction, &own(1)).unwrap();
+        let expected = Groups {
+            features: Features::OWN,
+            ..groups(vec![], 0)
+        };
+        assert_eq!(
+            parse(&encoded(join), ROOM),
+            Ok(Message::Join {
+                scope: own(1),
+                groups: expected,
             })
         );
     }

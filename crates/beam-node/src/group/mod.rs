@@ -2,6 +2,7 @@
 
 mod announced;
 mod driver;
+mod features;
 mod members;
 mod membership;
 mod message;
@@ -13,6 +14,7 @@ mod scope;
 mod watch;
 
 pub(crate) use driver::{NotJoined, ScopeDriver};
+pub(crate) use features::Features;
 pub use members::{Member, Members};
 pub use membership::Membership;
 pub(crate) use message::InvalidGroup;

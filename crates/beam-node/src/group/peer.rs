@@ -7,6 +7,7 @@ use beam_term::{Pid, Term};
 use tokio::time::Instant;
 
 use crate::group::{
+    Features,
     announced::{Announced, Changed},
     message::Groups,
     scope::MonitorId,
@@ -20,6 +21,8 @@ pub(super) struct Peer {
     /// Memberships that were refused at the bound.
     pub(super) refused: u64,
     announced: Announced,
+    /// What its scope says of the node.
+    pub(super) features: Features,
     /// Whether the peer has told its groups, or that it has none, since it connected.
     pub(super) has_answered: bool,
     /// How often nobody was there in a row.
@@ -45,6 +48,7 @@ impl Peer {
             search: Search::Asked { monitor },
             refused: 0,
             announced: Announced::default(),
+            features: Features::default(),
             has_answered: false,
             failures: 0,
         }
@@ -79,6 +83,7 @@ impl Peer {
 
     /// Takes note of processes that joined, up to the bound.
     pub(super) fn join(&mut self, groups: Groups, bound: usize) -> Vec<Changed> {
+        self.features = self.features.or(groups.features);
         let (changed, refused) = add(&mut self.announced, groups, bound);
         self.refuse(refused, bound);
         changed
@@ -87,6 +92,7 @@ impl Peer {
     /// Takes note of all that the peer has, up to the bound.
     pub(super) fn sync(&mut self, groups: Groups, bound: usize) -> Vec<Changed> {
         self.has_answered = true;
+        self.features = groups.features;
         let mut announced = Announced::default();
         let (_, refused) = add(&mut announced, groups, bound);
         self.refuse(refused, bound);
@@ -99,6 +105,7 @@ impl Peer {
     }
 
     pub(super) fn forget(&mut self) -> Vec<Changed> {
+        self.features = Features::default();
         self.announced.replace(Announced::default())
     }
 

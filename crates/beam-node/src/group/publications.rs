@@ -19,7 +19,8 @@
 //! ```
 //!
 //! Like the name of any group this one is limited in size, and each value counts as a membership of
-//! the peer that publishes it. Groups whose names only look alike are groups and nothing more.
+//! the peer that publishes it. Groups whose names only look alike are groups and nothing more, and
+//! what nodes say [of themselves](super::features) under the key `rpc_load_balancer` is no value.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -130,14 +131,14 @@ impl UnderKey {
 }
 
 /// The name of a group that carries a value.
-struct Name<'a> {
-    key: &'a Term,
+pub(super) struct Name<'a> {
+    pub(super) key: &'a Term,
     serial: i64,
-    value: &'a Term,
+    pub(super) value: &'a Term,
 }
 
 impl<'a> Name<'a> {
-    fn read(group: &'a Term) -> Option<Self> {
+    pub(super) fn read(group: &'a Term) -> Option<Self> {
         let [tag, key, serial, value] = group.as_tuple()? else {
             return None;
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use beam_term::{Pid, Term};
 
-use super::{InvalidGroup, NotJoined, message::GROUP_NAME_BYTES};
+use super::{InvalidGroup, NotJoined, features, message::GROUP_NAME_BYTES};
 use crate::{
     atoms,
     error::Error,
@@ -27,6 +27,12 @@ pub struct Published {
 
 impl Published {
     pub(crate) fn publish(node: &Arc<NodeState>, key: Term, value: Term) -> Result<Self, Error> {
+        if features::is_reserved(&key) {
+            return Err(Error::bad_request(format!(
+                "nothing can be published under the key {key}, under which nodes speak of themselves; \
+                 choose another key"
+            )));
+        }
         let process = node.processes.spawn(Role::Member, []);
         match node.groups.publish(&key, value, &process.pid, None) {
             Ok(group) => Ok(Self {

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::group::{
-    Members,
+    Features, Members,
     announced::{Announced, Changed},
     message::{self, InvalidGroup, Message},
     peer::{Peer, Search},
@@ -35,6 +35,8 @@ pub(crate) struct Scope {
     own: Pid,
     node: NodeName,
     memberships_per_peer: usize,
+    /// The name of the group that says what this node is, if it is to be said.
+    introduction: Option<Term>,
     local: Announced,
     /// What tells a peer all that is here, as long as that does not change.
     own_sync: Option<Bytes>,
@@ -73,6 +75,8 @@ pub(crate) enum Action {
         target: Destination,
         id: MonitorId,
     },
+    /// From here on the peer takes these, and nothing else beyond what every node does.
+    Learn { peer: NodeName, features: Features },
 }
 
 /// A process of a peer.
@@ -103,6 +107,7 @@ impl Scope {
             own,
             node,
             memberships_per_peer,
+            introduction: None,
             local: Announced::default(),
             own_sync: None,
             peers: BTreeMap::new(),
@@ -116,6 +121,12 @@ impl Scope {
             actions: VecDeque::new(),
             changed: BTreeSet::new(),
         }
+    }
+
+    /// Makes the scope tell others what its node takes.
+    pub(crate) fn introducing(mut self, features: Features) -> Self {
+        self.introduction = Some(features.name());
+        self
     }
 
     /// A peer is connected: looks for its scope.
@@ -144,12 +155,16 @@ impl Scope {
         let Some(peer) = self.peers.get_mut(name) else {
             return self.ignore(name, "it is not connected");
         };
+        let known = peer.features;
         let message = match message {
             Ok(message) => message,
             Err(error) => return self.ignore(name, &error.to_string()),
         };
         let changed = match message {
-            Message::Discover { scope } => return self.discovered(name, scope),
+            Message::Discover { scope } => {
+                self.discovered(name, scope);
+                return self.learn(name, known);
+            }
             Message::Sync { scope, groups } => {
                 if let Search::Found { scope: found, .. } = &peer.search {
                     // A late message of a scope that was succeeded by the one that is known. If it
@@ -177,6 +192,7 @@ impl Scope {
             Some(changed) => self.apply(name, changed),
             None => self.ignore(name, "an announcement of a scope that is not known"),
         }
+        self.learn(name, known);
     }
 
     /// What a monitor watched at a peer is gone, or was not there.
@@ -184,9 +200,11 @@ impl Scope {
         if let Some(peer) = self.peers.get_mut(name)
             && peer.search.monitor() == Some(id)
         {
+            let known = peer.features;
             let (until, changed) = peer.wait(now);
             self.timers.insert((until, name.clone()));
             self.apply(name, changed);
+            self.learn(name, known);
         }
     }
 
@@ -346,6 +364,18 @@ impl Scope {
         }
     }
 
+    /// Tells what a peer takes, if that is something else than was known.
+    fn learn(&mut self, name: &NodeName, known: Features) {
+        if let Some(peer) = self.peers.get(name)
+            && peer.features != known
+        {
+            self.actions.push_back(Action::Learn {
+                peer: name.clone(),
+                features: peer.features,
+            });
+        }
+    }
+
     /// All that is here, as a message. A peer may ask for it again and again.
     fn own_sync(&mut self) -> Result<Bytes, EncodeError> {
         if let Some(message) = &self.own_sync {
@@ -353,7 +383,10 @@ impl Scope {
         }
         let local = self.local.iter();
         let local = local.map(|(group, pids)| (group, pids.as_slice()));
-        let message = message::sync(&self.own, local)?;
+        let own = std::slice::from_ref(&self.own);
+        let introduction = self.introduction.iter().map(|group| (group, own));
+        let groups: Vec<_> = local.chain(introduction).collect();
+        let message = message::sync(&self.own, groups.into_iter())?;
         self.own_sync = Some(message.clone());
         Ok(message)
     }
@@ -452,6 +485,8 @@ impl Scope {
     }
 }
 
+#[cfg(test)]
+mod features_tests;
 #[cfg(test)]
 mod published_tests;
 #[cfg(test)]

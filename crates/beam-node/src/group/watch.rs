@@ -9,7 +9,7 @@ use beam_dist::NodeName;
 use beam_term::{Pid, Term};
 use tokio::{sync::watch, time::Instant};
 
-use crate::group::{Action, Members, PublishedValues, Scope};
+use crate::group::{Action, Features, Members, PublishedValues, Scope};
 
 /// The groups of one node.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Groups {
     /// Groups of a node whose scope is the process `own`; see [`Scope::new`].
     pub(crate) fn new(node: NodeName, own: Pid, memberships_per_peer: usize) -> Self {
         Self(Mutex::new(State {
-            scope: Scope::new(node, own, memberships_per_peer),
+            scope: Scope::new(node, own, memberships_per_peer).introducing(Features::OWN),
             members: Watched::default(),
             published: Watched::default(),
             changes: watch::Sender::new(0),

@@ -25,6 +25,7 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     connect::{Handshaken, Side},
     event::DownReason,
+    group::Features,
     identity::{Gauge, Identity},
     serve::Load,
 };
@@ -51,6 +52,8 @@ pub(crate) struct Link {
     pub(crate) flags: Flags,
     /// Whether both sides are visible.
     pub(crate) visible: bool,
+    /// Whether the peer is known to take deadlines with calls.
+    takes_deadlines: AtomicBool,
     identity: Arc<Identity>,
     outbox: Outbox,
     encoder: FrameEncoder,
@@ -104,6 +107,7 @@ impl Link {
             creation: established.peer_creation,
             made_by,
             flags: established.flags,
+            takes_deadlines: AtomicBool::new(false),
             outbox: Outbox::new(identity.limits.outgoing_bytes_per_peer),
             encoder: FrameEncoder::new(established.flags, limits),
             requests: Mutex::new(Requests::new(fastrand::u64(..))),
@@ -114,6 +118,12 @@ impl Link {
             reason: OnceLock::new(),
             identity,
         }
+    }
+
+    /// The peer takes these from here on, beyond what every node does.
+    pub(crate) fn learn(&self, features: Features) {
+        let Features { deadline_ms } = features;
+        self.takes_deadlines.store(deadline_ms, Ordering::Relaxed);
     }
 
     /// The node on this end.

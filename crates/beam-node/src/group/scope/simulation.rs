@@ -237,6 +237,7 @@ impl World {
                     (peer, Packet::Monitor(watcher(id), target))
                 }
                 Action::Demonitor { peer, id, .. } => (peer, Packet::Demonitor(watcher(id))),
+                Action::Learn { .. } => continue,
             };
             let peer = self.nodes.iter().position(|node| node.name == peer);
             self.send(node, peer.unwrap(), packet);
