@@ -28,6 +28,7 @@ atoms! {
     SCOPE = "rpc_load_balancer",
     SHUTDOWN = "shutdown",
     SYSTEM_LIMIT = "system_limit",
+    TIMEOUT = "timeout",
     TRUE = "true",
     YES = "yes",
 }

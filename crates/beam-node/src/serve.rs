@@ -5,14 +5,14 @@ mod report;
 mod serving;
 mod work;
 
-use std::{future::poll_fn, pin::pin, sync::Arc};
+use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
 use beam_dist::control::{Control, SpawnReply, SpawnRequest};
 use beam_term::{Atom, Pid, RawTerm, Term};
 use tokio::{task::JoinHandle, time::Instant};
 
 use crate::{
-    Function, atoms,
+    Function, atoms, deadline,
     error::{Cause, Code, Error},
     export::Outcome,
     link::Link,
@@ -34,6 +34,11 @@ pub(crate) fn spawn(
     if !request.options.others.iter().all(is_known) {
         return reply(link, &request, Err(atoms::BADOPT));
     }
+    let deadline = match request.options.deadline_ms {
+        // It was dead when it came.
+        Some(0) => return reply(link, &request, Err(atoms::TIMEOUT)),
+        left => left.map(|left| deadline::after(Duration::from_millis(left))),
+    };
     let bytes = arguments.encoded_len();
     let Work { called, shape } = match Work::read(&request, arguments) {
         Ok(work) => work,
@@ -52,7 +57,8 @@ pub(crate) fn spawn(
         admitted,
         Some(request.request.clone()),
         Arc::clone(&entry),
-        None,
+        request.options.monitor || request.options.link,
+        deadline,
     );
     let process = node
         .processes
@@ -90,7 +96,9 @@ pub(crate) fn spawn_local(
         arguments,
     };
     let entry = called.entry(&node.exports);
-    let served = Served::new(admitted, None, Arc::clone(&entry), deadline);
+    // A cast has none.
+    let is_awaited = deadline.is_some();
+    let served = Served::new(admitted, None, Arc::clone(&entry), is_awaited, deadline);
     let process = node.processes.spawn(Role::Served(served), []);
     let mut serving = Serving::begin(node, Arc::clone(&process), Shape::Process);
     let task = node.spawn(async move {

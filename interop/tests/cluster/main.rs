@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod discovery;
+mod features;
 mod global;
 mod groups;
 mod members;

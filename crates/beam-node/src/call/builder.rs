@@ -17,7 +17,7 @@ use super::{Question, local};
 use crate::{
     Arguments, Function, Peer,
     connect::ConnectError,
-    deadline,
+    deadline::{Patience, Remaining},
     error::{Code, Error},
     link::{Lane, Link, OnSilence, SendError, Unsent},
 };
@@ -27,18 +27,21 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A call of a function on another node; awaiting it sends it.
 ///
-/// The timeout, 10 s by default, covers connecting, sending and waiting. It is kept by the runtime of
-/// the node, whichever awaits the call. Dropping the future abandons the call: the peer is told to
-/// forget it, but in OTP the function runs on.
+/// The timeout, 10 s by default, covers connecting, waiting for room, sending and waiting for the
+/// answer. It is kept by the runtime of the node, whichever awaits the call. A peer that is a node of
+/// this library is told with the call how much of it is left, once the two know each other, about a
+/// round trip after they were connected: the handler can [read](crate::CallContext::deadline) it, and a
+/// call that comes to its turn too late is not run.
+///
+/// Dropping the future abandons the call: the peer is told to forget it, but the function runs on, in
+/// OTP, and here as well unless its export [asks](crate::Export::cancel_when_abandoned) for its end.
 ///
 /// A call is sent at most once. [`Error::may_have_run`] tells whether a failed one may have run.
 #[must_use = "a call is sent when it is awaited"]
 #[derive(Debug)]
 pub struct Call<'a, T, A> {
     request: Result<Request<'a, A>, Error>,
-    timeout: Duration,
-    /// When the timeout began, if it did not begin with the call.
-    since: Option<Instant>,
+    patience: Patience,
     on_silence: OnSilence,
     result: PhantomData<fn() -> T>,
 }
@@ -50,9 +53,7 @@ pub struct Call<'a, T, A> {
 #[derive(Debug)]
 pub struct Cast<'a, A> {
     request: Result<Request<'a, A>, Error>,
-    timeout: Duration,
-    /// When the timeout began, if it did not begin with the cast.
-    since: Option<Instant>,
+    patience: Patience,
 }
 
 /// Whom to ask what.
@@ -67,8 +68,7 @@ impl<'a, T: DeserializeOwned, A: Arguments> Call<'a, T, A> {
     pub(crate) fn new(request: Result<Request<'a, A>, Error>) -> Self {
         Self {
             request,
-            timeout: DEFAULT_TIMEOUT,
-            since: None,
+            patience: Patience::new(DEFAULT_TIMEOUT),
             on_silence: OnSilence::Wait,
             result: PhantomData,
         }
@@ -76,7 +76,7 @@ impl<'a, T: DeserializeOwned, A: Arguments> Call<'a, T, A> {
 
     /// Sets how long to wait for the answer. Default: 10 s. With zero, nothing is sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.patience.timeout = timeout;
         self
     }
 
@@ -84,7 +84,26 @@ impl<'a, T: DeserializeOwned, A: Arguments> Call<'a, T, A> {
     /// something that began then. With no time left, nothing is sent. Default: the instant when the
     /// call is sent.
     pub fn since(mut self, begun: Instant) -> Self {
-        self.since = Some(begun);
+        self.patience.since = Some(begun);
+        self
+    }
+
+    /// Ends the call at this instant at the latest, if it is given one; past it, nothing is sent. So a
+    /// handler passes on the [deadline](crate::CallContext::deadline) of the call that it serves, as far
+    /// as that is known: none of what it asks of others is done for nobody. Default: none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use beam_node::{CallContext, Error, Node};
+    ///
+    /// async fn total(node: &Node, context: CallContext, order: u64) -> Result<f64, Error> {
+    ///     let price = node.call("prices@127.0.0.1", ("prices", "of"), (order,));
+    ///     price.timeout(Duration::from_secs(2)).until(context.deadline()).await
+    /// }
+    /// ```
+    pub fn until(mut self, deadline: impl Into<Option<Instant>>) -> Self {
+        self.patience.until = deadline.into();
         self
     }
 
@@ -112,24 +131,24 @@ impl<'a, T: DeserializeOwned, A: Arguments> Call<'a, T, A> {
     ///
     /// Dropping the future abandons the call, which may have been sent.
     pub async fn send(self) -> Result<T, Error> {
-        let deadline = deadline::of(self.timeout, self.since);
+        let time = self.patience.begin();
         let request = self.request?;
         let question = request.question();
-        let deadline = deadline.ok_or_else(|| question.no_time(self.timeout))?;
+        let time = time.ok_or_else(|| question.no_time(self.patience))?;
         if request.peer.is_local() {
-            return Box::pin(local::call(&request, deadline, self.timeout)).await;
+            return Box::pin(local::call(&request, time)).await;
         }
-        let send = |request: &Request<'_, A>, link: &Arc<Link>, lane| {
+        let send = |request: &Request<'_, A>, link: &Arc<Link>, lane, time| {
             let Request {
                 function,
                 arguments,
                 ..
             } = request;
-            link.call(lane, function, arguments, deadline, self.on_silence)
+            link.call(lane, function, arguments, time, self.on_silence)
         };
-        let sent = request.send(deadline, send).await?;
+        let sent = request.send(time, send).await?;
         let id = sent.reference();
-        question.result(sent.await, &id, self.timeout)
+        question.result(sent.await, &id, time.timeout)
     }
 }
 
@@ -150,22 +169,28 @@ impl<'a, A: Arguments> Cast<'a, A> {
     pub(crate) fn new(request: Result<Request<'a, A>, Error>) -> Self {
         Self {
             request,
-            timeout: DEFAULT_TIMEOUT,
-            since: None,
+            patience: Patience::new(DEFAULT_TIMEOUT),
         }
     }
 
     /// Sets how long connecting, and waiting for room, may take. Default: 10 s. With zero, nothing is
     /// sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.patience.timeout = timeout;
         self
     }
 
     /// Counts the timeout from an earlier instant. With no time left, nothing is sent. Default: the
     /// instant when the cast is sent.
     pub fn since(mut self, begun: Instant) -> Self {
-        self.since = Some(begun);
+        self.patience.since = Some(begun);
+        self
+    }
+
+    /// Gives up at this instant at the latest, if it is given one; past it, nothing is sent. Default:
+    /// none.
+    pub fn until(mut self, deadline: impl Into<Option<Instant>>) -> Self {
+        self.patience.until = deadline.into();
         self
     }
 
@@ -182,16 +207,16 @@ impl<'a, A: Arguments> Cast<'a, A> {
     /// When this future is dropped the cast was sent whole or not at all. An attempt to connect that
     /// has begun goes on.
     pub async fn send(self) -> Result<(), Error> {
-        let deadline = deadline::of(self.timeout, self.since);
+        let time = self.patience.begin();
         let request = self.request?;
-        let deadline = deadline.ok_or_else(|| request.question().no_time(self.timeout))?;
+        let time = time.ok_or_else(|| request.question().no_time(self.patience))?;
         if request.peer.is_local() {
             return local::cast(&request);
         }
-        let send = |request: &Request<'_, A>, link: &Arc<Link>, lane| {
+        let send = |request: &Request<'_, A>, link: &Arc<Link>, lane, _| {
             link.cast(lane, &request.function, &request.arguments)
         };
-        request.send(deadline, send).await
+        request.send(time, send).await
     }
 }
 
@@ -216,15 +241,19 @@ impl<A: Arguments> Request<'_, A> {
     /// Connects if need be, and sends.
     async fn send<T>(
         &self,
-        deadline: Instant,
-        send: impl Fn(&Self, &Arc<Link>, Lane) -> Result<T, Unsent>,
+        time: Remaining,
+        send: impl Fn(&Self, &Arc<Link>, Lane, Remaining) -> Result<T, Unsent>,
     ) -> Result<T, Error> {
-        let link = self.link(deadline).await?;
-        match send(self, &link, Lane::Free) {
+        let (link, time) = match self.peer.slot.live() {
+            Some(link) => (link, time),
+            // Rare, and much larger than all the rest of a call.
+            None => (Box::pin(self.connect(time.deadline)).await?, time.updated()),
+        };
+        match send(self, &link, Lane::Free, time) {
             Ok(sent) => Ok(sent),
             Err(unsent) => {
-                let send = |lane| send(self, &link, lane);
-                Box::pin(self.find_room(&link, deadline, unsent, send)).await
+                let send = |lane, time| send(self, &link, lane, time);
+                Box::pin(self.find_room(&link, time, unsent, send)).await
             }
         }
     }
@@ -233,15 +262,15 @@ impl<A: Arguments> Request<'_, A> {
     async fn find_room<T>(
         &self,
         link: &Link,
-        deadline: Instant,
+        time: Remaining,
         mut unsent: Unsent,
-        send: impl Fn(Lane) -> Result<T, Unsent>,
+        send: impl Fn(Lane, Remaining) -> Result<T, Unsent>,
     ) -> Result<T, Error> {
         while let Unsent::Message(SendError::Full { bytes }) = unsent
             && link.identity().limits.wait_for_room
-            && timeout_at(deadline, link.room(bytes)).await.is_ok()
+            && timeout_at(time.deadline, link.room(bytes)).await.is_ok()
         {
-            let sent = send(Lane::Result);
+            let sent = send(Lane::Result, time.updated());
             // Whoever comes next may find room as well.
             link.pass_on();
             match sent {
@@ -252,17 +281,12 @@ impl<A: Arguments> Request<'_, A> {
         Err(self.question().complete(unsent.into_error(link)))
     }
 
-    async fn link(&self, deadline: Instant) -> Result<Arc<Link>, Error> {
-        if let Some(link) = self.peer.slot.live() {
-            return Ok(link);
-        }
-        // Rare, and much larger than all the rest of a call.
-        Box::pin(self.peer.slot.link(&self.peer.node, deadline))
-            .await
-            .map_err(|error| {
-                self.question()
-                    .complete(not_connected(self.peer.name(), error))
-            })
+    async fn connect(&self, deadline: Instant) -> Result<Arc<Link>, Error> {
+        let linked = self.peer.slot.link(&self.peer.node, deadline).await;
+        linked.map_err(|error| {
+            self.question()
+                .complete(not_connected(self.peer.name(), error))
+        })
     }
 }
 

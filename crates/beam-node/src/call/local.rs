@@ -1,15 +1,13 @@
 //! Calls of this node's own exports, without a connection.
 
-use std::time::Duration;
-
 use beam_term::{RawTerm, Reader, Writer};
 use bytes::BytesMut;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 
 use super::Request;
 use crate::{
     Arguments,
+    deadline::Remaining,
     error::Error,
     process::{Ended, Process},
     serve,
@@ -19,22 +17,24 @@ use crate::{
 /// decoded, and the handler runs in a task of its own.
 pub(super) async fn call<T: DeserializeOwned, A: Arguments>(
     request: &Request<'_, A>,
-    deadline: Instant,
-    timeout: Duration,
+    time: Remaining,
 ) -> Result<T, Error> {
     let question = request.question();
     let (process, task) = serve::spawn_local(
         &request.peer.node,
         request.function.clone(),
         encode(request)?,
-        Some(deadline),
+        Some(time.deadline),
     )
     .map_err(|error| question.complete(error))?;
     let _wanted = Wanted(&process);
-    match tokio::time::timeout_at(deadline, task).await {
+    match tokio::time::timeout_at(time.deadline, task).await {
         // A task that gives nothing was torn down with the runtime.
-        Ok(outcome) => question.outcome(outcome.unwrap_or(Err(Ended::Stopped))),
-        Err(_elapsed) => Err(question.timed_out(timeout)),
+        Ok(outcome) => {
+            let outcome = outcome.unwrap_or(Err(Ended::Stopped));
+            question.outcome(outcome, time.timeout)
+        }
+        Err(_elapsed) => Err(question.timed_out(time.timeout)),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::{
     Function, atoms,
+    deadline::Patience,
     error::{Cause, Class, Code, Error, Exception},
     export::Outcome,
     process::Ended,
@@ -48,7 +49,7 @@ impl Question<'_> {
         timeout: Duration,
     ) -> Result<T, Error> {
         let error = match answer {
-            Answer::Ended(reason) => match self.ended(reason, id) {
+            Answer::Ended(reason) => match self.ended(reason, id, timeout) {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             },
@@ -68,16 +69,19 @@ impl Question<'_> {
             .in_function(self.function, self.arity)
     }
 
-    /// The result of a call of this node's own export, or its error.
+    /// The result of a call of this node's own export that was given so much time, or its error.
     pub(crate) fn outcome<T: DeserializeOwned>(
         &self,
         outcome: Result<Outcome, Ended>,
+        timeout: Duration,
     ) -> Result<T, Error> {
         match outcome {
             Ok(Outcome::Returned(value)) => {
                 value.deserialize().map_err(|error| self.unreadable(error))
             }
             Ok(Outcome::Raised(exception)) => Err(self.raised(exception)),
+            Ok(Outcome::Refused(reason)) => Err(self.refused(reason)),
+            Err(Ended::Abandoned) => Err(self.timed_out(timeout)),
             Err(Ended::Killed(reason)) => Err(self.killed(reason)),
             Err(Ended::Stopped) => Err(Error::new(
                 Code::ServiceUnavailable,
@@ -134,28 +138,43 @@ impl Question<'_> {
     }
 
     /// There was no time to call at all.
-    pub(crate) fn no_time(&self, timeout: Duration) -> Error {
+    pub(crate) fn no_time(&self, patience: Patience) -> Error {
+        let Patience { timeout, until, .. } = patience;
+        let why = match until {
+            Some(until) if until <= Instant::now() => {
+                "the instant by which it was to end has passed".to_owned()
+            }
+            _ => format!("no time of its timeout of {timeout:?} was left"),
+        };
         self.complete(Error::new(
             Code::RequestTimeout,
-            format!(
-                "{self} on {} was not called: no time of its timeout of {timeout:?} was left",
-                self.node
-            ),
+            format!("{self} on {} was not called: {why}", self.node),
             Cause::Timeout(Duration::ZERO),
         ))
     }
 
     fn refused(&self, reason: Atom) -> Error {
-        let code = if reason.as_str() == "system_limit" {
-            Code::TooManyRequests
-        } else {
-            Code::ServiceUnavailable
+        let code = match reason.as_str() {
+            "system_limit" => Code::TooManyRequests,
+            "timeout" => Code::RequestTimeout,
+            _ => Code::ServiceUnavailable,
         };
-        let message = format!("{} refused to start {self}: {reason}", self.node);
+        let message = match code {
+            Code::RequestTimeout => format!(
+                "{} did not start {self}: no time was left when it could have",
+                self.node
+            ),
+            _ => format!("{} refused to start {self}: {reason}", self.node),
+        };
         Error::new(code, message, Cause::Refused(reason))
     }
 
-    fn ended<T: DeserializeOwned>(&self, reason: RawTerm, id: &Reference) -> Result<T, Error> {
+    fn ended<T: DeserializeOwned>(
+        &self,
+        reason: RawTerm,
+        id: &Reference,
+        timeout: Duration,
+    ) -> Result<T, Error> {
         let mut reader = reason.into_reader();
         match Reply::read(&mut reader, id).map_err(|error| self.unreadable(error))? {
             Reply::Returned => reader.deserialize().map_err(|error| self.unreadable(error)),
@@ -164,6 +183,10 @@ impl Question<'_> {
             Reply::Other => {
                 reader.restart();
                 let reason = reader.term().map_err(|error| self.unreadable(error))?;
+                // The peer has ended the function because its time was over.
+                if refusal(&reason).is_some_and(|reason| *reason == atoms::TIMEOUT) {
+                    return Err(self.timed_out(timeout));
+                }
                 Err(self.killed(reason))
             }
         }

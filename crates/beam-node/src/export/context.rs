@@ -40,6 +40,11 @@ impl CallContext {
         Held::another(&self.0)
     }
 
+    /// Whether the deadline has passed.
+    pub(super) fn is_late(&self) -> bool {
+        self.served().is_late()
+    }
+
     fn served(&self) -> &Served {
         self.0
             .served()
@@ -62,17 +67,29 @@ impl CallContext {
     }
 
     /// The instant after which nobody wants the answer, where the caller tells one. Callers on the
-    /// BEAM do not.
+    /// BEAM do not, and other nodes of this library do once the two know each other, about a round
+    /// trip after they were connected; so there is no saying that a call without one has all the time
+    /// in the world.
+    ///
+    /// A caller tells how much time it has left, which is counted from the arrival of the call: the
+    /// clocks of the nodes need not agree, and the time that the call was under way is not counted.
+    ///
+    /// To pass it on with calls that the handler makes, see [`Call::until`](crate::Call::until).
     pub fn deadline(&self) -> Option<Instant> {
         self.served().deadline
     }
 
-    /// Whether nobody waits for the answer any more: the caller gave up, or its node is gone.
+    /// Whether nobody waits for the answer any more: the caller gave up, the
+    /// [deadline](Self::deadline) has passed, or the connection to the caller is lost. Whatever a
+    /// handler returns that was told so at the deadline, the caller sees no answer in time.
     pub fn is_cancelled(&self) -> bool {
         self.served().is_cancelled()
     }
 
     /// Waits until nobody waits for the answer any more.
+    ///
+    /// A handler that is to do nothing then but end need not wait for it: see
+    /// [`Export::cancel_when_abandoned`](crate::Export::cancel_when_abandoned).
     ///
     /// # Cancellation safety
     ///

@@ -16,7 +16,7 @@ use pin_project_lite::pin_project;
 use serde::Serialize;
 
 use crate::{
-    CallContext, Exception, Function,
+    CallContext, Function,
     export::outcome::{Failure, Outcome},
     serve::Serving,
     state::NodeState,
@@ -29,6 +29,8 @@ pub(crate) struct Entry {
     pub(super) runner: Arc<dyn Runner>,
     /// Whether a call counts as served.
     pub(crate) is_work: bool,
+    /// Whether a call ends when nobody waits for its answer any more.
+    pub(crate) ends_when_abandoned: bool,
 }
 
 /// Decodes the arguments, calls the handler and gives its result.
@@ -117,6 +119,7 @@ impl Entry {
             arity,
             runner: Arc::new(Typed(runner)),
             is_work: false,
+            ends_when_abandoned: false,
         }
     }
 
@@ -131,13 +134,13 @@ impl Entry {
         let call = self.runner.run(arguments, context);
         match (Caught { call }).await {
             Ok(value) => Outcome::Returned(value),
-            Err(failure) => Outcome::Raised(self.exception(failure)),
+            Err(failure) => self.outcome(failure),
         }
     }
 
-    /// The exception to report.
-    pub(crate) fn exception(&self, failure: Failure) -> Exception {
-        failure.into_exception(self)
+    /// What to report of a call that gave no result.
+    pub(crate) fn outcome(&self, failure: Failure) -> Outcome {
+        failure.into_outcome(self)
     }
 }
 

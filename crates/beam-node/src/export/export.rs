@@ -42,6 +42,7 @@ pub struct Export {
     arity: usize,
     runner: Arc<dyn Runner>,
     is_work: bool,
+    ends_when_abandoned: bool,
 }
 
 impl Export {
@@ -128,6 +129,9 @@ impl Export {
                     let arguments = arguments.compact();
                     let work = move || {
                         let _held = held;
+                        if context.is_late() {
+                            return Err(Failure::Late);
+                        }
                         match handler.handle(context, &arguments) {
                             Ok(value) => encode(&value),
                             Err(error) => Err(bad_arguments(error, arguments)),
@@ -180,6 +184,9 @@ impl Export {
             move |arguments: RawTerm, context| {
                 let handler = Arc::clone(&handler);
                 async move {
+                    if context.is_late() {
+                        return Err(Failure::Late);
+                    }
                     // Binaries among them hold on to the buffer that they came in.
                     let arguments = arguments.compact();
                     let terms = match arguments.deserialize() {
@@ -207,6 +214,7 @@ impl Export {
             arity: self.arity,
             runner: self.runner,
             is_work: self.is_work,
+            ends_when_abandoned: self.ends_when_abandoned,
         })
     }
 
@@ -216,6 +224,38 @@ impl Export {
     #[must_use]
     pub fn housekeeping(mut self) -> Self {
         self.is_work = false;
+        self
+    }
+
+    /// Ends calls of this function when nobody waits for their answer any more: the caller dropped the
+    /// call or its time is over, the [deadline](CallContext::deadline) has passed, or the connection
+    /// to it is lost. Default: the function runs on to its end, as in OTP.
+    ///
+    /// The future of an async function is dropped where it waits for something the next time. So what
+    /// it does between two `await`s is done as a whole, and what must not be left half done belongs
+    /// into a task of its own. A blocking function that waits for a thread never begins; one that has
+    /// begun is not interrupted, and finds [`CallContext::is_cancelled`] to be `true`. The call counts as
+    /// served until nothing of it runs any more, or until the thread would have been free.
+    ///
+    /// Casts, whose end nobody waits for, run to it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use beam_node::Export;
+    ///
+    /// let export = Export::new("report", "build", async |pages: u32| {
+    ///     for _ in 0..pages {
+    ///         // Here it ends, if nobody wants the report any more.
+    ///         tokio::time::sleep(Duration::from_millis(50)).await;
+    ///     }
+    ///     pages
+    /// });
+    /// let export = export.cancel_when_abandoned();
+    /// ```
+    #[must_use]
+    pub fn cancel_when_abandoned(mut self) -> Self {
+        self.ends_when_abandoned = true;
         self
     }
 
@@ -253,6 +293,7 @@ impl Export {
             arity,
             runner: Arc::new(Typed(runner)),
             is_work: true,
+            ends_when_abandoned: false,
         }
     }
 }

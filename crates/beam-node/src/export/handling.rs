@@ -90,6 +90,9 @@ where
                         arguments,
                         context,
                     } = call;
+                    if context.is_late() {
+                        return Poll::Ready(Err(Failure::Late));
+                    }
                     match handler.handle(context, &arguments) {
                         // The arguments, which hold on to the buffer that they came in, end here.
                         Ok(running) => self.set(Self::Running { running, report }),

@@ -2,7 +2,11 @@
 
 use beam_term::{Atom, DecodeError, DecodeErrorKind, EncodeError, Map, RawTerm, Term};
 
-use crate::{Class, Exception, Function, atoms::SYSTEM_LIMIT, export::Entry};
+use crate::{
+    Class, Exception, Function,
+    atoms::{SYSTEM_LIMIT, TIMEOUT},
+    export::Entry,
+};
 
 /// What is to be reported of a call that was served.
 #[derive(Debug)]
@@ -11,6 +15,8 @@ pub(crate) enum Outcome {
     Returned(RawTerm),
     /// The function raised, or could not be called.
     Raised(Exception),
+    /// The function was not called, for this reason.
+    Refused(Atom),
 }
 
 impl Outcome {
@@ -46,6 +52,8 @@ pub(crate) enum Failure {
     Panicked { message: String },
     /// The runtime stops.
     Stopped,
+    /// The deadline passed before the handler was called.
+    Late,
 }
 
 /// The arguments do not fit the handler.
@@ -57,9 +65,10 @@ pub(super) fn bad_arguments(error: DecodeError, arguments: RawTerm) -> Failure {
 }
 
 impl Failure {
-    /// The exception to report, as raised by the function of `entry`.
-    pub(super) fn into_exception(self, entry: &Entry) -> Exception {
+    /// What to report of a call of the function of `entry`.
+    pub(super) fn into_outcome(self, entry: &Entry) -> Outcome {
         let (class, reason, frame) = match self {
+            Self::Late => return Outcome::Refused(TIMEOUT),
             // What OTP answers: the frame has the arguments, by which callers tell it from a
             // function that ran and raised the same.
             Self::Undefined { arguments } => {
@@ -69,11 +78,11 @@ impl Failure {
                 (Class::Error, Term::Atom(UNDEF), frame)
             }
             Self::NoArguments => {
-                return Exception {
+                return Outcome::Raised(Exception {
                     class: Class::Error,
                     reason: Term::Atom(BADARG),
                     stack: Term::nil(),
-                };
+                });
             }
             Self::BadArguments { error, arguments } => {
                 let called = shown(&arguments).unwrap_or_else(|| entry.arity.into());
@@ -85,7 +94,9 @@ impl Failure {
                 );
                 (Class::Error, Term::Atom(BADARG), frame)
             }
-            Self::Exception(exception) if exception.stack != Term::nil() => return exception,
+            Self::Exception(exception) if exception.stack != Term::nil() => {
+                return Outcome::Raised(exception);
+            }
             Self::Exception(exception) => (exception.class, exception.reason, entry.frame()),
             Self::Raised(reason) => (Class::Error, reason, entry.frame()),
             Self::BadReturn(error) => (
@@ -100,14 +111,14 @@ impl Failure {
             ),
             Self::Stopped => (Class::Exit, Term::Atom(SHUTDOWN), entry.frame()),
         };
-        Exception {
+        Outcome::Raised(Exception {
             class,
             reason,
             stack: match class {
                 Class::Error => Term::list([frame]),
                 Class::Throw | Class::Exit => Term::nil(),
             },
-        }
+        })
     }
 }
 

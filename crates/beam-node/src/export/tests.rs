@@ -36,7 +36,8 @@ fn process(entry: &Arc<Entry>, deadline: Option<Instant>) -> Arc<Process> {
     let processes = Processes::new(name.as_atom().clone(), creation.get());
     let node = Identity::new(name, creation, &processes, Limits::default());
     let admitted = Admitted::new(Caller::Own(node), 0).unwrap();
-    let served = Served::new(admitted, None, Arc::clone(entry), deadline);
+    let is_awaited = true;
+    let served = Served::new(admitted, None, Arc::clone(entry), is_awaited, deadline);
     processes.spawn(Role::Served(served), [])
 }
 
@@ -53,14 +54,14 @@ async fn run(export: Export, arguments: impl IntoIterator<Item = Term>) -> Outco
 async fn result(export: Export, arguments: impl IntoIterator<Item = Term>) -> Term {
     match run(export, arguments).await {
         Outcome::Returned(value) => value.decode().unwrap(),
-        Outcome::Raised(exception) => panic!("raised {exception:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
 async fn exception(export: Export, arguments: impl IntoIterator<Item = Term>) -> Exception {
     match run(export, arguments).await {
-        Outcome::Returned(value) => panic!("returned {value:?}"),
         Outcome::Raised(exception) => exception,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -68,8 +69,8 @@ async fn exception(export: Export, arguments: impl IntoIterator<Item = Term>) ->
 async fn raised_by(entry: Entry, arguments: RawTerm) -> Exception {
     let entry = Arc::new(entry);
     match entry.run(arguments, context(&entry)).await {
-        Outcome::Returned(value) => panic!("returned {value:?}"),
         Outcome::Raised(exception) => exception,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -430,6 +431,27 @@ async fn a_handler_learns_that_nobody_waits_any_more() {
 }
 
 #[tokio::test]
+async fn a_call_whose_deadline_has_passed_is_not_run() {
+    fn not_run() -> u8 {
+        panic!("the handler was called")
+    }
+    for export in [
+        Export::new("m", "f", async || not_run()),
+        Export::raising("m", "f", async || Ok::<_, u8>(not_run())),
+        Export::blocking("m", "f", not_run),
+        Export::raw("m", "f", 0, async |_, _| Ok(not_run().into())),
+    ] {
+        let entry = entry(export);
+        let process = process(&entry, Some(Instant::now()));
+        let outcome = entry.run(encoded([]), CallContext::new(&process)).await;
+        assert!(
+            matches!(&outcome, Outcome::Refused(reason) if *reason == "timeout"),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_call_drops_the_handlers_future() {
     struct Dropped(Arc<AtomicBool>);
     impl Drop for Dropped {
@@ -503,7 +525,7 @@ async fn a_function_can_be_replaced_and_taken_back_but_not_registered_twice() {
         let entry = exports.find(&Atom::from_static("m"), &Atom::from_static("version"), 0)?;
         match entry.run(encoded([]), context(&entry)).await {
             Outcome::Returned(value) => value.decode().ok(),
-            Outcome::Raised(_) => None,
+            _ => None,
         }
     };
     exports.register(version(1)).unwrap();

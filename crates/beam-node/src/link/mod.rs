@@ -126,6 +126,11 @@ impl Link {
         self.takes_deadlines.store(deadline_ms, Ordering::Relaxed);
     }
 
+    /// Whether the peer is known to take deadlines with calls.
+    fn takes_deadlines(&self) -> bool {
+        self.takes_deadlines.load(Ordering::Relaxed)
+    }
+
     /// The node on this end.
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity

@@ -12,7 +12,10 @@ use std::{
 use beam_dist::NodeName;
 use beam_term::{Reference, Term};
 use futures_util::task::AtomicWaker;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
 
 use crate::{export::Entry, serve::Admitted};
 
@@ -24,6 +27,8 @@ pub(crate) struct Served {
     /// The request that started it; none for a call of this node itself.
     request: Option<Reference>,
     pub(crate) called: Arc<Entry>,
+    /// Whether somebody waits for its end. That of a cast is of no interest to anybody.
+    is_awaited: bool,
     pub(crate) deadline: Option<Instant>,
     is_cancelled: AtomicBool,
     /// Wakes a handler that waits for being cancelled.
@@ -38,6 +43,8 @@ pub(crate) struct Served {
 pub(crate) enum Ended {
     /// By an exit signal with this reason.
     Killed(Term),
+    /// Nobody waits for the answer any more, and its export asks for its end then.
+    Abandoned,
     /// With the node.
     Stopped,
 }
@@ -47,12 +54,14 @@ impl Served {
         admitted: Admitted,
         request: Option<Reference>,
         called: Arc<Entry>,
+        is_awaited: bool,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
             admitted,
             request,
             called,
+            is_awaited,
             deadline,
             is_cancelled: AtomicBool::new(false),
             cancelled: Notify::new(),
@@ -66,28 +75,77 @@ impl Served {
         self.admitted.caller()
     }
 
-    /// Tells the handler that nobody waits any more.
+    /// Tells the handler that nobody waits any more, and ends the call if its export asks for that.
     pub(crate) fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::SeqCst);
         self.cancelled.notify_waiters();
+        if self.ends_when_abandoned() {
+            let _ = self.ended.set(Ended::Abandoned);
+            self.task.wake();
+        }
     }
 
+    /// Whether nobody waits any more. At the deadline that is so whether the caller says it or not;
+    /// where this node is the caller it does, and nobody is to know before.
     pub(crate) fn is_cancelled(&self) -> bool {
+        if !self.was_cancelled() && self.is_of_peer() && self.is_late() {
+            self.is_cancelled.store(true, Ordering::SeqCst);
+        }
+        self.was_cancelled()
+    }
+
+    /// Whether somebody was told that nobody waits any more.
+    fn was_cancelled(&self) -> bool {
         self.is_cancelled.load(Ordering::SeqCst)
     }
 
-    /// Waits for [`Served::cancel`].
+    /// Whether a result comes too late, since its handler knew that the deadline has passed. What it
+    /// makes of that is no answer that the caller is to take for one in time.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.deadline.is_some() && self.was_cancelled()
+    }
+
+    fn is_of_peer(&self) -> bool {
+        self.admitted.link().is_some()
+    }
+
+    /// Whether the deadline has passed.
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    /// Waits for [`Served::cancel`], or for the deadline.
     pub(crate) async fn cancelled(&self) {
-        loop {
-            let cancelled = self.cancelled.notified();
-            tokio::pin!(cancelled);
-            // From here on no notification is missed.
-            cancelled.as_mut().enable();
-            if self.is_cancelled() {
-                return;
+        let cancelled = async {
+            loop {
+                let cancelled = self.cancelled.notified();
+                tokio::pin!(cancelled);
+                // From here on no notification is missed.
+                cancelled.as_mut().enable();
+                if self.is_cancelled() {
+                    return;
+                }
+                cancelled.await;
             }
-            cancelled.await;
+        };
+        match self.deadline.filter(|_| self.is_of_peer()) {
+            Some(deadline) => {
+                let _ = timeout_at(deadline, cancelled).await;
+                self.is_cancelled.store(true, Ordering::SeqCst);
+            }
+            None => cancelled.await,
         }
+    }
+
+    /// When the call ends if it has not by then.
+    pub(crate) fn ends_at(&self) -> Option<Instant> {
+        let is_known_here = self.is_of_peer() && self.ends_when_abandoned();
+        self.deadline.filter(|_| is_known_here)
+    }
+
+    fn ends_when_abandoned(&self) -> bool {
+        self.is_awaited && self.called.ends_when_abandoned
     }
 
     /// Ends the call as soon as its handler gives way.

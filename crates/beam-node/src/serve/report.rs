@@ -68,6 +68,7 @@ impl End {
                 shape.write_returned(|writer| writer.raw(value), writer)
             }
             Self::Ran(Outcome::Raised(exception)) => shape.write_raised(exception, writer),
+            Self::Ran(Outcome::Refused(reason)) => shape.write_refused(reason, writer),
             Self::Killed(reason) => writer.term(reason),
         }
     }

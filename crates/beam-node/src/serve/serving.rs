@@ -11,12 +11,14 @@ use beam_dist::frame::FrameEncodeError;
 use beam_term::{RawTerm, Term, Writer};
 use pin_project_lite::pin_project;
 use serde::Serialize;
+use tokio::time::{Sleep, sleep_until};
 
 use super::{Held, Shape, report::Late};
 use crate::{
+    atoms,
     export::{CallContext, Failure, Outcome, caught},
     link::SendError,
-    process::{Ended, Process, Told},
+    process::{Ended, Process, Served, Told},
     state::NodeState,
 };
 
@@ -26,6 +28,8 @@ pub(crate) struct Serving {
     /// Until the answer is queued.
     held: Held,
     shape: Shape,
+    /// Ends the call at its deadline, where its export asks for that and it has run for a moment.
+    timer: Option<Pin<Box<Sleep>>>,
     is_over: bool,
 }
 
@@ -46,6 +50,7 @@ impl Serving {
             node: Arc::clone(node),
             held,
             shape,
+            timer: None,
             is_over: false,
         }
     }
@@ -73,24 +78,40 @@ impl Serving {
 
     /// The output of a call, unless something else ends it.
     pub(super) fn poll<C: Future>(
-        &self,
+        &mut self,
         call: Pin<&mut C>,
         task: &mut Context<'_>,
     ) -> Poll<Result<C::Output, Ended>> {
-        match self.held.served() {
-            Some(served) => served.poll(call, task),
-            None => call.poll(task).map(Ok),
+        let Some(served) = self.held.served() else {
+            return call.poll(task).map(Ok);
+        };
+        let polled = served.poll(call, task);
+        if polled.is_pending()
+            && let Some(deadline) = served.ends_at()
+        {
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            return timer.as_mut().poll(task).map(|()| Err(Ended::Abandoned));
         }
+        polled
     }
 
     /// Ends the process, and reports how, if that can be done at once. The result is written
     /// straight to where the link sends from.
     fn report<T: Serialize>(&mut self, ended: Result<Result<T, Failure>, Ended>) -> Option<Late> {
         let told = self.end();
+        let is_expired = self.held.served().is_some_and(Served::is_expired);
         let value = match ended {
+            Ok(result) if is_expired => {
+                let _ = caught(|| drop(result));
+                return Late::killed(told, too_late());
+            }
             Ok(Ok(value)) => value,
             Ok(Err(failure)) => return self.raised(told, failure),
             Err(Ended::Killed(reason)) => return Late::killed(told, reason),
+            // That it may have run in part tells this from what was refused.
+            Err(Ended::Abandoned) => return Late::killed(told, too_late()),
             // The links end as well, which says more than the end of this process.
             Err(Ended::Stopped) => return None,
         };
@@ -134,18 +155,18 @@ impl Serving {
     }
 
     fn raised(&self, told: Told, failure: Failure) -> Option<Late> {
-        Late::returned(told, self.exception(failure)?)
+        Late::returned(told, self.outcome(failure)?)
     }
 
-    fn exception(&self, failure: Failure) -> Option<Outcome> {
+    fn outcome(&self, failure: Failure) -> Option<Outcome> {
         let called = &self.held.served()?.called;
-        Some(Outcome::Raised(called.exception(failure)))
+        Some(called.outcome(failure))
     }
 
     /// What is told in the place of what has no encoding for the peer, or is too large for a message.
     pub(super) fn unsendable(&self, error: FrameEncodeError) -> Option<Outcome> {
         match error {
-            FrameEncodeError::Payload(error) => self.exception(Failure::BadReturn(error)),
+            FrameEncodeError::Payload(error) => self.outcome(Failure::BadReturn(error)),
             error => Some(Outcome::system_limit(error.to_string())),
         }
     }
@@ -180,6 +201,11 @@ impl Serving {
     pub(super) fn shape(&self) -> &Shape {
         &self.shape
     }
+}
+
+/// `{erpc, timeout}`, the reason with which a process ends whose time was over.
+fn too_late() -> Term {
+    Term::tuple([Term::Atom(atoms::ERPC), Term::Atom(atoms::TIMEOUT)])
 }
 
 pin_project! {

@@ -162,6 +162,24 @@ impl Shape {
         }
     }
 
+    /// Writes the exit reason of a process that did not call its function.
+    pub(super) fn write_refused(
+        &self,
+        reason: &Atom,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), EncodeError> {
+        // Without a stack, which tells it from what a function raises.
+        if let Self::Erpc(id) = self {
+            writer.tuple(3);
+            id.write(writer)?;
+            writer.atom(&Class::Error.atom());
+        }
+        writer.tuple(2);
+        writer.atom(&atoms::ERPC);
+        writer.atom(reason);
+        Ok(())
+    }
+
     /// Writes the exit reason of a process whose function raised.
     pub(super) fn write_raised(
         &self,

@@ -52,7 +52,8 @@ pub(super) struct ClientOptions {
     #[command(flatten)]
     pub(super) node: NodeOptions,
 
-    /// How long finding nodes and members may take, and then each call: 500ms, 10s, 2m
+    /// How long finding nodes and members may take, and then each call, of which nodes of Rust are
+    /// told how much is left: 500ms, 10s, 2m
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     #[arg(help_heading = "Cluster")]
     pub(super) timeout: Duration,

@@ -12,6 +12,7 @@ use beam_dist::NodeName;
 use beam_node::{Arguments, Error, Function};
 use beam_term::Term;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::{
     Hedge, Target,
@@ -22,8 +23,10 @@ use crate::retry::Retry;
 /// A call of a function on a node that is picked when this is awaited.
 ///
 /// The timeout, 10 s by default, covers finding a node, connecting, sending and waiting. The node
-/// counts as busy until the call ends. Dropping the future abandons the call: the node is told to
-/// forget it, but in OTP the function runs on.
+/// counts as busy until the call ends. A node of this library is told how much of it is left, and does
+/// not run what comes to its turn too late. Dropping the future abandons the call: the node is told to
+/// forget it, but the function runs on, in OTP, and in Rust as well unless its export
+/// [asks](beam_node::Export::cancel_when_abandoned) for its end.
 ///
 /// A call is sent at most once, unless it is said to be [idempotent](Self::idempotent). Where the picked node is certain not to have taken it, because it
 /// cannot be reached or refuses to start it, another one gets it at once; where there is nobody to
@@ -65,6 +68,23 @@ impl<T: DeserializeOwned + Send, A: Arguments> Call<'_, T, A> {
     /// Sets how long to wait for the answer. Default: 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.request.options.timeout = timeout;
+        self
+    }
+
+    /// Ends the call at this instant at the latest, if it is given one; past it, nothing is sent. So a
+    /// handler passes on the [deadline](beam_node::CallContext::deadline) of the call that it serves, as
+    /// far as that is known: none of what it asks of others is done for nobody. Default: none.
+    ///
+    /// ```
+    /// use rpc_load_balancer::{Balancer, CallContext, Error};
+    ///
+    /// async fn total(prices: &Balancer, context: CallContext, order: u64) -> Result<f64, Error> {
+    ///     let price = prices.call(("prices", "of"), (order,));
+    ///     price.until(context.deadline()).await
+    /// }
+    /// ```
+    pub fn until(mut self, deadline: impl Into<Option<Instant>>) -> Self {
+        self.request.options.until = deadline.into();
         self
     }
 
@@ -152,6 +172,13 @@ impl<A: Arguments> Cast<'_, A> {
     /// Sets how long finding a node and connecting may take. Default: 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.request.options.timeout = timeout;
+        self
+    }
+
+    /// Gives up at this instant at the latest, if it is given one; past it, nothing is sent. Default:
+    /// none.
+    pub fn until(mut self, deadline: impl Into<Option<Instant>>) -> Self {
+        self.request.options.until = deadline.into();
         self
     }
 

@@ -30,6 +30,7 @@ pub struct Multicall<'a, T, A> {
     function: Result<Function, Error>,
     arguments: A,
     timeout: Duration,
+    until: Option<Instant>,
     result: PhantomData<fn() -> T>,
     lifetime: PhantomData<&'a ()>,
 }
@@ -45,6 +46,7 @@ impl<T: DeserializeOwned + Send, A: Arguments> Multicall<'_, T, A> {
             function: Function::parse(function),
             arguments,
             timeout: DEFAULT_TIMEOUT,
+            until: None,
             result: PhantomData,
             lifetime: PhantomData,
         }
@@ -53,6 +55,13 @@ impl<T: DeserializeOwned + Send, A: Arguments> Multicall<'_, T, A> {
     /// Sets how long to wait for the answers. Default: 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Ends the calls at this instant at the latest, if it is given one: in a handler, the
+    /// [deadline](beam_node::CallContext::deadline) of the call that it serves. Default: none.
+    pub fn until(mut self, deadline: impl Into<Option<Instant>>) -> Self {
+        self.until = deadline.into();
         self
     }
 
@@ -68,7 +77,7 @@ impl<T: DeserializeOwned + Send, A: Arguments> Multicall<'_, T, A> {
         let function = &self.function.map_err(|error| balancer.complete(error))?;
         let started = Instant::now();
         let calls = balancer.members()?.into_iter().map(|name| {
-            let (arguments, timeout) = (&self.arguments, self.timeout);
+            let (arguments, timeout, until) = (&self.arguments, self.timeout, self.until);
             async move {
                 let _tracked = balancer.track_call();
                 let span = tracing::debug_span!(
@@ -83,7 +92,8 @@ impl<T: DeserializeOwned + Send, A: Arguments> Multicall<'_, T, A> {
                 let asked = async {
                     let peer = balancer.node().peer(&name)?;
                     let call = peer.call(function, arguments);
-                    call.timeout(timeout).since(started).send().await
+                    let call = call.timeout(timeout).since(started);
+                    call.until(until).send().await
                 };
                 let result = asked.instrument(span.clone()).await;
                 span.record("outcome", status(&result));

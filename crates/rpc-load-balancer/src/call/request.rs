@@ -30,6 +30,8 @@ pub(super) struct Request<A> {
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) timeout: Duration,
+    /// When it is over in any case.
+    pub(crate) until: Option<Instant>,
     pub(crate) retry: Retry,
     pub(crate) directly: bool,
     /// Whether it may run more than once.
@@ -45,6 +47,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             timeout: DEFAULT_TIMEOUT,
+            until: None,
             retry: Retry::default(),
             directly: false,
             idempotent: false,
@@ -93,7 +96,8 @@ impl<T: DeserializeOwned + Send> Delivery for Calling<T> {
         Terms { clock, idempotent }: Terms,
     ) -> impl Future<Output = Result<T, Error>> + Send {
         let call = peer.call(function, arguments).leave_suspect(idempotent);
-        call.timeout(clock.timeout).since(clock.begun).send()
+        let call = call.timeout(clock.timeout).since(clock.begun);
+        call.until(clock.until).send()
     }
 }
 
@@ -109,7 +113,8 @@ impl Delivery for Casting {
         Terms { clock, .. }: Terms,
     ) -> impl Future<Output = Result<(), Error>> + Send {
         let cast = peer.cast(function, arguments);
-        cast.timeout(clock.timeout).since(clock.begun).send()
+        let cast = cast.timeout(clock.timeout).since(clock.begun);
+        cast.until(clock.until).send()
     }
 }
 
@@ -164,7 +169,7 @@ impl<A: Arguments> Request<A> {
             Err(error) => return (None, Err(self.target.complete(error))),
         };
         let terms = Terms {
-            clock: Clock::start(self.options.timeout),
+            clock: Clock::start(self.options.timeout, self.options.until),
             idempotent: self.options.idempotent,
         };
         let clock = terms.clock;
@@ -482,18 +487,21 @@ enum Left {
 pub(super) struct Clock {
     begun: Instant,
     timeout: Duration,
+    until: Option<Instant>,
     deadline: Instant,
 }
 
 impl Clock {
-    fn start(timeout: Duration) -> Self {
+    fn start(timeout: Duration, until: Option<Instant>) -> Self {
         // What no clock can tell is as good as never.
         let longest = Duration::from_secs(30 * 365 * 24 * 60 * 60);
         let begun = Instant::now();
+        let deadline = begun + timeout.min(longest);
         Self {
             begun,
             timeout,
-            deadline: begun + timeout.min(longest),
+            until,
+            deadline: until.map_or(deadline, |until| until.min(deadline)),
         }
     }
 

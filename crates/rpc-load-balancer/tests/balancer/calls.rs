@@ -9,9 +9,9 @@ use rpc_load_balancer::{
     Algorithm, Balancer, CallDirect, Cause, Code, Member, Outcome, OutcomeKind, Retry, Selection,
     Snapshot, Term,
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
-use crate::support::{Cluster, GROUP, client, member, members_become};
+use crate::support::{Cluster, GROUP, client, member, members_become, within};
 
 #[tokio::test]
 async fn without_members_there_is_no_route_and_the_error_says_for_what() {
@@ -65,6 +65,47 @@ async fn an_error_of_a_member_says_which_one_and_which_function() {
     assert_eq!(error.details.node.as_ref(), Some(node.name()));
     assert_eq!(error.details.balancer.as_deref(), Some(GROUP));
     assert_eq!(error.details.arity, Some(2));
+}
+
+#[tokio::test]
+async fn what_is_to_end_at_an_instant_ends_then_and_is_not_sent_later() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let mut members = Vec::new();
+    for alive in ["w1", "w2"] {
+        let node = cluster.node(alive, &[&app]).await;
+        node.export("demo", "hang", async || std::future::pending::<()>().await)
+            .unwrap();
+        members.push((member(&node).await, node));
+    }
+    let balancer = client(&app).await;
+    members_become(&balancer, &[&members[0].1, &members[1].1]).await;
+    let function = ("demo", "hang");
+
+    let begun = Instant::now();
+    let until = begun + Duration::from_millis(300);
+    let call = balancer.call::<(), _>(function, ()).timeout(Duration::MAX);
+    let error = within(call.until(until).send()).await.unwrap_err();
+    assert_eq!(error.code, Code::RequestTimeout);
+    assert!(error.may_have_run());
+    let calls = balancer.multicall::<(), _>(function, ()).until(until);
+    let mut errors = Vec::new();
+    for (_, result) in within(calls.send()).await.unwrap() {
+        errors.push(result.unwrap_err());
+    }
+    let call = balancer.call::<(), _>(function, ()).until(until);
+    errors.push(within(call.send()).await.unwrap_err());
+    let cast = balancer.cast(function, ()).until(until);
+    errors.push(within(cast.send()).await.unwrap_err());
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    assert_eq!(errors.len(), 4);
+    for error in errors {
+        assert_eq!(error.code, Code::RequestTimeout);
+        assert!(!error.may_have_run(), "{error}");
+        assert!(error.message.contains("has passed"), "{error}");
+        assert!(error.details.node.is_some());
+    }
+    assert_eq!(balancer.in_flight(), 0);
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ use super::{Lane, Link, Payload, SendError};
 use crate::{
     Arguments, Function, atoms,
     call::{Answer, RequestId},
+    deadline::Remaining,
     error::{Cause, Code, Error},
     group::MonitorId,
 };
@@ -33,6 +34,8 @@ pub(crate) use table::{OnSilence, Requests};
 pub(crate) enum Unsent {
     /// This limit, of so many calls, is reached.
     Limit(&'static str, usize),
+    /// No time is left.
+    Late,
     Message(SendError),
 }
 
@@ -56,15 +59,18 @@ impl Drop for Probe<'_> {
 }
 
 impl Link {
-    /// Sends a call, which ends at its deadline.
+    /// Sends a call, which ends at its deadline; a peer that takes it is told how long that is.
     pub(crate) fn call(
         self: &Arc<Self>,
         lane: Lane,
         function: &Function,
         arguments: &impl Arguments,
-        deadline: Instant,
+        time: Remaining,
         on_silence: OnSilence,
     ) -> Result<Sent, Unsent> {
+        if time.is_over() {
+            return Err(Unsent::Late);
+        }
         let limits = &self.identity.limits;
         if !self.identity.calling.enter(limits.calls_per_node) {
             return Err(Unsent::Limit("calls_per_node", limits.calls_per_node));
@@ -73,7 +79,7 @@ impl Link {
             self.identity.calling.leave();
             return Err(Unsent::Limit("calls_per_peer", limits.calls_per_peer));
         }
-        let (id, is_next) = self.requests().insert_call(deadline, on_silence);
+        let (id, is_next) = self.requests().insert_call(time.deadline, on_silence);
         // From here on the drop of `sent` undoes what was done.
         let sent = Sent::new(Arc::clone(self), id);
         if is_next {
@@ -82,6 +88,7 @@ impl Link {
         let reference = self.reference(id);
         let options = SpawnOptions {
             monitor: true,
+            deadline_ms: self.takes_deadlines().then(|| time.as_millis()),
             ..SpawnOptions::default()
         };
         let control = self.spawn_request(reference.clone(), (atoms::EXECUTE_CALL, 4), options);
@@ -320,6 +327,11 @@ impl Unsent {
                     "{limit} calls wait for an answer already; call again later, or raise the limit `{name}`"
                 ),
                 Cause::Limit(name),
+            ),
+            Self::Late => Error::new(
+                Code::RequestTimeout,
+                format!("no time was left to send the call to {}", link.peer),
+                Cause::Timeout(Duration::ZERO),
             ),
             Self::Message(error) => link.not_sent(error),
         }

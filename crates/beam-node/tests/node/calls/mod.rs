@@ -2,7 +2,9 @@
 
 mod abandoned;
 mod answers;
+mod cancelled;
 mod counts;
+mod deadlines;
 mod failures;
 mod local;
 mod many;

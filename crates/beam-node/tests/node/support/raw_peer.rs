@@ -300,8 +300,21 @@ impl RawPeer {
         (module, function): (&'static str, &'static str),
         arguments: impl IntoIterator<Item = Term>,
     ) {
+        self.call_within(request, None, (module, function), arguments)
+            .await;
+    }
+
+    /// The same of a caller that tells how many milliseconds it waits.
+    pub(crate) async fn call_within(
+        &mut self,
+        request: &Reference,
+        deadline_ms: Option<u64>,
+        (module, function): (&'static str, &'static str),
+        arguments: impl IntoIterator<Item = Term>,
+    ) {
         let options = SpawnOptions {
             monitor: true,
+            deadline_ms,
             ..SpawnOptions::default()
         };
         let control = self.spawn(request, ("erpc", "execute_call", 4), options);
@@ -389,6 +402,12 @@ impl RawPeer {
         let sync = Term::tuple([Term::atom("sync"), self.scope().into(), memberships]);
         let cast = Term::tuple([Term::atom("$gen_cast"), sync]);
         self.tell_scope(&cast).await;
+    }
+
+    /// Says that this peer takes deadlines, and has no groups.
+    pub(crate) async fn take_deadlines(&mut self) {
+        let introduction = "{'$published', rpc_load_balancer, 1, #{features => [deadline_ms]}}";
+        self.announce(&introduction.parse().unwrap()).await;
     }
 
     /// What an `erpc` server makes of a result.
