@@ -1,6 +1,7 @@
 //! How nodes connect, lose each other, and meet again.
 
 mod addresses;
+mod black_holes;
 mod incarnations;
 mod reconnects;
 mod refusals;
