@@ -2,7 +2,8 @@
 //!
 //! The node that connects runs an [`Initiator`], the one that listens an [`Acceptor`]. Each is fed
 //! the packets that the other side sent and answers with an event; whatever is to be sent waits in
-//! its `outgoing`, after errors too. Packets are cut from the byte stream by [`take_packet`].
+//! its `outgoing`, after errors too. Packets are cut from the byte stream by [`take_packet`]; over TLS
+//! their lengths are longer, which [`take_long_packet`] and [`with_long_lengths`] are for.
 //!
 //! ```text
 //!   initiator                                acceptor
@@ -36,7 +37,7 @@ pub use decision::{Decision, simultaneous};
 pub use error::{HandshakeError, Stage};
 pub use identity::{Established, Identity};
 pub use initiator::{Initiator, InitiatorEvent};
-pub use packet::{MAX_PACKET_LEN, take_packet};
+pub use packet::{MAX_PACKET_LEN, take_long_packet, take_packet, with_long_lengths};
 
 #[cfg(test)]
 mod tests;

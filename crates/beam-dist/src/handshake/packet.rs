@@ -11,7 +11,11 @@ use crate::{Creation, Flags, NodeName};
 /// The longest that a node sends has fewer than 300.
 pub const MAX_PACKET_LEN: usize = 1024;
 
+/// The bytes of a length over TCP.
 const LEN_BYTES: usize = 2;
+
+/// The bytes of a length over TLS.
+const LONG_LEN_BYTES: usize = 4;
 
 /// Cuts the next packet from the front of what was received, without its length.
 ///
@@ -25,16 +29,52 @@ pub fn take_packet(received: &mut BytesMut) -> Result<Option<Bytes>, HandshakeEr
     let Some(&len) = received.first_chunk::<LEN_BYTES>() else {
         return Ok(None);
     };
-    let len = usize::from(u16::from_be_bytes(len));
+    take(received, LEN_BYTES, u16::from_be_bytes(len).into())
+}
+
+/// As [`take_packet`], where the length has four bytes. OTP writes it so over TLS, from the first
+/// packet on (`{packet, 4}` in its `inet_tls_dist`).
+///
+/// # Errors
+///
+/// As [`take_packet`].
+pub fn take_long_packet(received: &mut BytesMut) -> Result<Option<Bytes>, HandshakeError> {
+    let Some(&len) = received.first_chunk::<LONG_LEN_BYTES>() else {
+        return Ok(None);
+    };
+    // Where not even the length fits, the packet is too long all the more.
+    let len = usize::try_from(u32::from_be_bytes(len)).unwrap_or(usize::MAX);
+    take(received, LONG_LEN_BYTES, len)
+}
+
+fn take(
+    received: &mut BytesMut,
+    len_bytes: usize,
+    len: usize,
+) -> Result<Option<Bytes>, HandshakeError> {
     if len > MAX_PACKET_LEN {
         return Err(HandshakeError::TooLong { len });
     }
-    if received.len() < LEN_BYTES + len {
+    if received.len() < len_bytes + len {
         return Ok(None);
     }
 
-    received.advance(LEN_BYTES);
+    received.advance(len_bytes);
     Ok(Some(received.split_to(len).freeze()))
+}
+
+/// What a side of a handshake has to send, with lengths of four bytes, as [`take_long_packet`]
+/// reads them.
+pub fn with_long_lengths(outgoing: &[u8]) -> Bytes {
+    let mut rest = outgoing;
+    let mut packets = BytesMut::with_capacity(outgoing.len() + 2 * LEN_BYTES);
+    while let Ok(len) = rest.try_get_u16() {
+        // Both sides of a handshake write whole packets.
+        let packet = rest.split_off(..usize::from(len)).unwrap_or_default();
+        packets.put_u32(len.into());
+        packets.put_slice(packet);
+    }
+    packets.freeze()
 }
 
 /// The first packet, by which a node introduces itself.

@@ -435,3 +435,35 @@ fn a_packet_beyond_the_bound_is_refused_by_its_length_alone() {
         Err(HandshakeError::TooLong { len })
     );
 }
+
+#[test]
+fn packets_with_long_lengths_are_cut_from_the_stream_as_they_arrive() {
+    let stream = with_long_lengths(b"\0\x03sok\0\0\0\x01a");
+    assert_eq!(stream, &b"\0\0\0\x03sok\0\0\0\0\0\0\0\x01a"[..]);
+
+    let mut received = BytesMut::new();
+    let mut packets = Vec::new();
+    for byte in stream {
+        received.extend_from_slice(&[byte]);
+        while let Some(packet) = take_long_packet(&mut received).unwrap() {
+            packets.push(packet);
+        }
+    }
+
+    assert_eq!(packets, [&b"sok"[..], b"", b"a"]);
+    assert!(received.is_empty());
+}
+
+#[test]
+fn a_packet_beyond_the_bound_is_refused_by_its_long_length_alone() {
+    let mut received = BytesMut::from(&(MAX_PACKET_LEN as u32).to_be_bytes()[..]);
+    assert_eq!(take_long_packet(&mut received), Ok(None));
+
+    for len in [MAX_PACKET_LEN as u32 + 1, u32::MAX] {
+        let mut received = BytesMut::from(&len.to_be_bytes()[..]);
+        assert_eq!(
+            take_long_packet(&mut received),
+            Err(HandshakeError::TooLong { len: len as usize })
+        );
+    }
+}
