@@ -6,7 +6,8 @@ use beam_dist::{Creation, InvalidCookie, NodeName, epmd::NodeKind, tick::TickPol
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Limits, Node, Output, builtin, connect,
+    Limits, Node, Output, builtin,
+    connect::{self, Transport},
     cookie::CookieSource,
     deadline,
     discovery::{self, Discovery, Hosts},
@@ -48,6 +49,8 @@ pub struct NodeBuilder {
     drain: Drain,
     limits: Limits,
     output: service::Sink,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::Tls>,
 }
 
 impl NodeBuilder {
@@ -73,6 +76,8 @@ impl NodeBuilder {
             },
             limits: Limits::default(),
             output: service::log(),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 
@@ -218,6 +223,15 @@ impl NodeBuilder {
         self
     }
 
+    /// Speaks TLS on every link, and nothing else. Default: no TLS.
+    ///
+    /// [`Tls`](crate::Tls) says what that means. Needs the feature `tls`.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Sets what is done with what called functions print. Default: lines in the log.
     ///
     /// The function must not block; it runs on a task of the node.
@@ -237,6 +251,7 @@ impl NodeBuilder {
     ///
     /// When this future is dropped, what was started is stopped.
     pub async fn start(self) -> Result<Node, Error> {
+        let transport = self.transport()?;
         let name: NodeName = parse_name(&self.name)?;
         let peers = self
             .peers
@@ -320,6 +335,7 @@ impl NodeBuilder {
             silence: self.silence,
             drain: self.drain,
             resolver,
+            transport,
             output,
             discovery: Discovery::new(self.discovery_interval, hosts, self.discovery, &peers),
             stop: stop.clone(),
@@ -342,6 +358,22 @@ impl NodeBuilder {
         }
         stop_on_failure.disarm();
         Ok(Node::new(node))
+    }
+
+    #[cfg(feature = "tls")]
+    fn transport(&self) -> Result<Transport, Error> {
+        let Some(tls) = &self.tls else {
+            return Ok(Transport::Plain);
+        };
+        let listens = self.listen != Listen::Off;
+        crate::tls::Endpoint::read(tls, listens)
+            .map(Transport::Tls)
+            .map_err(wrong_setting)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn transport(&self) -> Result<Transport, Error> {
+        Ok(Transport::Plain)
     }
 }
 

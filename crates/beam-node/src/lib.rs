@@ -38,11 +38,13 @@ mod shutdown;
 mod state;
 mod strangers;
 mod suspects;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use beam_dist::{Creation, NodeName};
 pub use builder::NodeBuilder;
 pub use call::{Call, Cast};
-pub use connect::{ConnectError, IoError};
+pub use connect::{ConnectError, IoError, TlsError};
 pub use epmd::{Epmd, EpmdServer};
 pub use error::{Cause, Class, Code, Details, Error, Exception, Result};
 pub use event::{DownReason, Event, Events};
@@ -60,3 +62,5 @@ pub use node::{Node, PeerStatus};
 pub use peer::Peer;
 pub use service::Output;
 pub use suspects::Suspects;
+#[cfg(feature = "tls")]
+pub use tls::Tls;

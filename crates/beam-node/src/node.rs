@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Arguments, Function, NodeBuilder, Peer,
     call::{Call, Cast, DEFAULT_TIMEOUT, not_connected},
+    connect::Transport,
     error::{Cause, Code, Error},
     event::{DownReason, Events},
     export::{Export, Handler},
@@ -187,6 +188,32 @@ impl Node {
             self.state.withdraw(&slot, link);
         }
         link.is_some()
+    }
+
+    /// Whether this node speaks TLS, and nothing else.
+    pub fn has_tls(&self) -> bool {
+        !matches!(self.state.transport, Transport::Plain)
+    }
+
+    /// Reads the files of [`Tls`](crate::Tls) again, as after a certificate was renewed. Links that are
+    /// made from now on use what they say; those that there are stay as they are.
+    ///
+    /// The calling thread waits for the files to be read. Needs the feature `tls`.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` where a file cannot be read or is of no use, with its path and the reason: all
+    /// stays as it was then. The same for a node without TLS.
+    #[cfg(feature = "tls")]
+    pub fn reload_tls(&self) -> Result<(), Error> {
+        match &self.state.transport {
+            Transport::Tls(endpoint) => endpoint
+                .reload()
+                .map_err(|error| Error::bad_request(error.to_string())),
+            Transport::Plain => Err(Error::bad_request(
+                "this node has no TLS: give it to the builder before the node is started",
+            )),
+        }
     }
 
     /// The connected nodes, sorted by name.

@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Peer,
-    connect::ConnectError,
+    connect::{ConnectError, Transport},
     discovery::Discovery,
     error::Error,
     event::Event,
@@ -53,6 +53,7 @@ pub(crate) struct NodeState {
     pub(crate) drain: Drain,
     pub(crate) shutdown: Shutdown,
     pub(crate) resolver: Resolver,
+    pub(crate) transport: Transport,
     pub(crate) processes: Processes,
     pub(crate) exports: Exports,
     pub(crate) groups: ScopeDriver,
@@ -96,6 +97,7 @@ pub(crate) struct Parts {
     pub(crate) silence: SilencePolicy,
     pub(crate) drain: Drain,
     pub(crate) resolver: Resolver,
+    pub(crate) transport: Transport,
     pub(crate) output: OutputQueue,
     pub(crate) discovery: Discovery,
     pub(crate) stop: CancellationToken,
@@ -112,6 +114,7 @@ impl NodeState {
             silence,
             drain,
             resolver,
+            transport,
             output,
             discovery,
             stop,
@@ -146,6 +149,7 @@ impl NodeState {
             drain,
             shutdown: Shutdown::default(),
             resolver,
+            transport,
             output,
             stop,
         }

@@ -6,6 +6,7 @@ use beam_dist::{
     NodeName,
     handshake::{Acceptor, AcceptorEvent, Challenge, Decision, HandshakeError},
 };
+use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::{ConnectError, Handshaken, Side, Socket, exchange::Exchange};
@@ -19,6 +20,9 @@ use crate::{
 /// How long to wait after the operating system refused to accept, for example for want of file
 /// descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The status `not_allowed`, as the packet that it is.
+const NOT_ALLOWED: Bytes = Bytes::from_static(b"\0\x0csnot_allowed");
 
 /// Accepts connections until the node stops.
 pub(crate) async fn serve(node: Arc<NodeState>, listener: TcpListener) {
@@ -149,19 +153,37 @@ async fn steps(
     let challenge =
         Challenge::random().map_err(|error| ConnectError::Entropy(error.to_string()))?;
     let mut acceptor = Acceptor::new(node.introduction(), node.cookie.clone(), challenge);
+    let stream = node.transport.accept(stream, address).await?;
     let mut exchange = Exchange::new(stream, &address);
     let (mut disowned, mut accepting) = (None, None);
     loop {
-        let Some(packet) = exchange.receive().await? else {
-            return Err(acceptor.eof().into());
+        let packet = match exchange.receive().await {
+            Ok(Some(packet)) => packet,
+            Ok(None) => return Err(acceptor.eof().into()),
+            Err(error @ ConnectError::WantsTls { .. }) => {
+                // What is no TLS tells a peer at once that there is none.
+                exchange.send(Some(NOT_ALLOWED)).await?;
+                exchange.close().await;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
         };
         let event = acceptor.receive(&packet);
         let event = match event {
             Ok(AcceptorEvent::Decide(peer)) => {
+                let claim = node.transport.check_claim(exchange.stream(), &peer.name);
                 let decision;
-                (decision, disowned, accepting) = decide(node, &peer.name);
+                (decision, disowned, accepting) = match claim {
+                    Ok(()) => decide(node, &peer.name),
+                    Err(_) => (Decision::NotAllowed, None, None),
+                };
                 *claimed = Some(peer.name);
-                acceptor.decide(decision).map(|()| AcceptorEvent::Continue)
+                let decided = acceptor.decide(decision).map(|()| AcceptorEvent::Continue);
+                if claim.is_err() {
+                    exchange.send(acceptor.outgoing()).await?;
+                }
+                claim?;
+                decided
             }
             // This node gives no names: a peer without one is told so.
             Ok(AcceptorEvent::NameMe { .. }) => acceptor

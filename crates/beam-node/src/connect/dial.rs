@@ -5,8 +5,8 @@ use std::{future::Future, sync::Arc, time::Duration};
 use beam_dist::handshake::{Challenge, HandshakeError, Initiator, InitiatorEvent};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{ConnectError, Handshaken, Side, Socket, exchange::Exchange};
-use crate::{deadline, link::Link, net::TcpStream, peer::Slot, state::NodeState};
+use super::{ConnectError, Handshaken, Side, Socket, Stream, exchange::Exchange};
+use crate::{deadline, link::Link, peer::Slot, state::NodeState};
 
 /// How long to wait for the attempt of a peer that has precedence, before the own one is made anew.
 const PRECEDENCE: Duration = Duration::from_millis(500);
@@ -74,6 +74,7 @@ async fn attempt(
         });
     }
     let stream = unless_linked(slot, node.resolver.connect(peer, deadline)).await?;
+    let stream = unless_linked(slot, node.transport.connect(stream, peer, deadline)).await?;
     let timed_out = |_elapsed| ConnectError::TimedOut {
         node: peer.clone(),
         after: node.handshake_timeout(),
@@ -86,7 +87,7 @@ async fn attempt(
 async fn handshake(
     node: &NodeState,
     slot: &Slot,
-    stream: TcpStream,
+    stream: Stream,
 ) -> Result<(Handshaken, Socket), ConnectError> {
     let challenge =
         Challenge::random().map_err(|error| ConnectError::Entropy(error.to_string()))?;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use beam_dist::{NodeName, epmd::AliveName, handshake::HandshakeError};
 
-use super::IoError;
+use super::{IoError, TlsError};
 
 /// Why a connection to a peer was not made.
 ///
@@ -98,6 +98,25 @@ pub enum ConnectError {
     /// The handshake failed: another cookie, a refusal, a lost race, or no proper peer.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
+
+    /// The peer speaks TLS, and this node does not.
+    #[error(
+        "{with} speaks TLS, and this node does not: \
+         give this node TLS as well, or start the other one without -proto_dist inet_tls"
+    )]
+    WantsTls {
+        /// The node, or its address as long as its name is not known.
+        with: String,
+    },
+
+    /// There was no TLS with the peer. A node that has TLS connects over nothing else.
+    #[error("no TLS with {with}: {error}")]
+    Tls {
+        /// The node, or its address as long as its name is not known.
+        with: String,
+        /// Why not.
+        error: TlsError,
+    },
 
     /// One of the two nodes has a short name and the other a long one.
     #[error(

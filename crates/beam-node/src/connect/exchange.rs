@@ -2,28 +2,27 @@
 
 use std::{fmt::Display, io, sync::Arc};
 
-use beam_dist::handshake::take_packet;
+use beam_dist::handshake::{HandshakeError, take_long_packet, take_packet, with_long_lengths};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{ConnectError, IoError};
+use super::{ConnectError, IoError, Stream, close_in_order};
 use crate::{
     link::{self, Link},
-    net::TcpStream,
     peer::Slot,
     state::NodeState,
 };
 
 /// Sends and receives the packets of a handshake.
 pub(super) struct Exchange {
-    stream: TcpStream,
+    stream: Stream,
     received: BytesMut,
     with: String,
 }
 
 /// A socket behind a completed handshake.
 pub(crate) struct Socket {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// What came after the handshake.
     pub(crate) received: BytesMut,
     /// What is to be sent before anything else.
@@ -31,11 +30,7 @@ pub(crate) struct Socket {
 }
 
 impl Exchange {
-    pub(super) fn new(stream: TcpStream, with: &impl Display) -> Self {
-        // Small frames must not wait for each other's acknowledgement. A socket that refuses
-        // is slow, not broken.
-        let _ = stream.set_nodelay(true);
-        limit_unsent(&stream);
+    pub(super) fn new(stream: Stream, with: &impl Display) -> Self {
         Self {
             stream,
             received: BytesMut::new(),
@@ -43,48 +38,109 @@ impl Exchange {
         }
     }
 
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
     pub(super) async fn send(&mut self, packet: Option<Bytes>) -> Result<(), ConnectError> {
-        match packet {
-            Some(packet) => self
-                .stream
-                .write_all(&packet)
-                .await
-                .map_err(|error| self.failed(&error)),
-            None => Ok(()),
+        let Some(packet) = packet else {
+            return Ok(());
+        };
+        let Err(error) = self.write(&packet).await else {
+            return Ok(());
+        };
+        // With TLS 1.3, a node that connects learns only now whether its certificate is taken, and
+        // may meet a closed connection before it reads why not.
+        if self.stream.is_tls()
+            && let Err(refused @ ConnectError::Tls { .. }) = self.receive().await
+        {
+            return Err(refused);
         }
+        Err(self.failed(error))
+    }
+
+    async fn write(&mut self, packet: &[u8]) -> io::Result<()> {
+        match self.stream.is_tls() {
+            true => self.stream.write_all(&with_long_lengths(packet)).await?,
+            false => self.stream.write_all(packet).await?,
+        }
+        self.stream.flush().await
     }
 
     /// The next packet; `None` at the end of the stream.
     pub(super) async fn receive(&mut self) -> Result<Option<Bytes>, ConnectError> {
         loop {
-            if let Some(packet) = take_packet(&mut self.received)? {
+            if let Some(packet) = self.take()? {
                 return Ok(Some(packet));
             }
             match self.stream.read_buf(&mut self.received).await {
                 Ok(0) => return Ok(None),
                 Ok(_) => {}
-                // A peer that refuses may close before it has read all that was sent.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
-                Err(error) => return Err(self.failed(&error)),
+                // A peer that refuses may close before it has read all that was sent, and without a
+                // word of TLS.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
+                    ) =>
+                {
+                    return Ok(None);
+                }
+                Err(error) => return Err(self.failed(error)),
             }
         }
     }
 
-    /// The socket for a link, with the last packet of the handshake, which is still to be sent.
-    pub(super) fn into_socket(self, last: Option<Bytes>) -> Socket {
-        Socket {
-            stream: self.stream,
-            received: self.received,
-            unsent: last.as_deref().unwrap_or_default().into(),
+    fn take(&mut self) -> Result<Option<Bytes>, ConnectError> {
+        if self.stream.is_tls() {
+            return Ok(take_long_packet(&mut self.received)?);
+        }
+        match take_packet(&mut self.received) {
+            Err(HandshakeError::TooLong { len }) if begins_tls(len) => {
+                Err(ConnectError::WantsTls {
+                    with: self.with.clone(),
+                })
+            }
+            taken => Ok(taken?),
         }
     }
 
-    fn failed(&self, error: &io::Error) -> ConnectError {
-        ConnectError::Io {
-            with: self.with.clone(),
-            error: IoError::from(error),
+    /// Ends a connection whose peer was told why.
+    pub(super) async fn close(self) {
+        close_in_order(self.stream).await;
+    }
+
+    /// The socket for a link, with the last packet of the handshake, which is still to be sent.
+    pub(super) fn into_socket(self, last: Option<Bytes>) -> Socket {
+        let last = last.as_deref().unwrap_or_default();
+        let unsent = match self.stream.is_tls() {
+            true => with_long_lengths(last).into(),
+            false => last.into(),
+        };
+        Socket {
+            stream: self.stream,
+            received: self.received,
+            unsent,
         }
     }
+
+    fn failed(&self, error: io::Error) -> ConnectError {
+        let with = self.with.clone();
+        #[cfg(feature = "tls")]
+        if let Some(error) = crate::tls::explain(&error) {
+            return ConnectError::Tls { with, error };
+        }
+        let error = IoError::from(error);
+        ConnectError::Io { with, error }
+    }
+}
+
+/// Whether what was taken for the length of a packet begins a record of TLS: its kind, which is a
+/// handshake or an alert, and the first byte of its version.
+fn begins_tls(len: usize) -> bool {
+    const ALERT: usize = 0x15_03;
+    const HANDSHAKE: usize = 0x16_03;
+    matches!(len, ALERT | HANDSHAKE)
 }
 
 impl Socket {
@@ -98,19 +154,3 @@ impl Socket {
         ));
     }
 }
-
-/// Keeps the operating system from taking more than it can send soon, so that a small message is
-/// not queued behind megabytes of a large one. How much may be on its way through the network is
-/// not limited.
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(rlb_simulation)))]
-fn limit_unsent(stream: &TcpStream) {
-    // One that refuses keeps small messages waiting at the worst.
-    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
-}
-
-#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(rlb_simulation))))]
-fn limit_unsent(_stream: &TcpStream) {}
-
-/// How much the operating system takes of what it cannot send yet.
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(rlb_simulation)))]
-const UNSENT_BYTES: u32 = 128 * 1024;

@@ -6,12 +6,18 @@ mod error;
 mod exchange;
 mod handshaken;
 mod io_error;
+mod stream;
+mod tls_error;
+mod transport;
 
 pub use error::ConnectError;
 pub use io_error::IoError;
+pub use tls_error::TlsError;
 pub(crate) use {
     accept::serve,
     dial::dial,
     exchange::Socket,
     handshaken::{Handshaken, Side},
+    stream::{Stream, close_in_order},
+    transport::Transport,
 };

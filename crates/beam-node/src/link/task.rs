@@ -15,7 +15,7 @@ use beam_dist::{
 };
 use bytes::{BufMut, BytesMut};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{self as tokio_io, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     task::yield_now,
     time::{Instant, Sleep, sleep_until, timeout},
 };
@@ -29,7 +29,10 @@ use super::{
     silence::{Silence, Step},
 };
 use crate::{
-    call::RequestId, connect::Socket, event::DownReason, net::TcpStream, peer::Slot,
+    call::RequestId,
+    connect::{Socket, Stream},
+    event::DownReason,
+    peer::Slot,
     state::NodeState,
 };
 
@@ -113,7 +116,7 @@ struct Wire<'a> {
     node: &'a Arc<NodeState>,
     slot: &'a Slot,
     link: &'a Arc<Link>,
-    stream: TcpStream,
+    stream: Stream,
     decoder: FrameDecoder,
     received: BytesMut,
     queue: Queue,
@@ -178,7 +181,8 @@ impl<'a> Wire<'a> {
         // From here on nothing that happens to the link is missed.
         self.link.outbox.attend(task.waker());
         let mut written = Progress::None;
-        if mem::take(&mut self.gathered) || !self.queue.batch.is_empty() {
+        let is_unwritten = !self.queue.batch.is_empty() || self.stream.has_unsent();
+        if mem::take(&mut self.gathered) || is_unwritten {
             written = self.poll_write(task)?;
         }
         let read = self.poll_read(task)?;
@@ -235,7 +239,7 @@ impl<'a> Wire<'a> {
         loop {
             self.queue.refill(&self.link.outbox);
             if self.queue.batch.is_empty() {
-                return Ok(Progress::Some);
+                return self.poll_flush(task);
             }
             if written >= WRITE_BYTES {
                 return Ok(Progress::Much);
@@ -247,6 +251,15 @@ impl<'a> Wire<'a> {
             };
             self.clock.sent(Instant::now().into_std());
         }
+    }
+
+    /// Sends what TLS has taken and not sent.
+    fn poll_flush(&mut self, task: &mut Context<'_>) -> Result<Progress, DownReason> {
+        match Pin::new(&mut self.stream).poll_flush(task) {
+            Poll::Ready(flushed) => flushed.map_err(io_error)?,
+            Poll::Pending => {}
+        }
+        Ok(Progress::Some)
     }
 
     /// Reads what is there, up to a bound, and handles it.
@@ -279,8 +292,7 @@ impl<'a> Wire<'a> {
                 self.node.recover(self.slot, self.link);
             }
             self.dispatch()?;
-            // With less than there was room for, the socket is empty.
-            if read < room {
+            if read < room && self.stream.is_emptied_by_short_read() {
                 break;
             }
             left = left.saturating_sub(read);
@@ -363,7 +375,7 @@ impl<'a> Wire<'a> {
     /// operating system resets a connection that is closed, and what the peer has not received by
     /// then is lost.
     async fn finish(&mut self) -> io::Result<()> {
-        let (mut reader, mut writer) = self.stream.split();
+        let (mut reader, mut writer) = tokio_io::split(&mut self.stream);
         let (queue, outbox) = (&mut self.queue, &self.link.outbox);
         let send = async {
             loop {
@@ -442,7 +454,10 @@ async fn read_some(
 
 fn io_error(error: io::Error) -> DownReason {
     match error.kind() {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => DownReason::Closed,
+        // The last is the end of a connection over TLS without a word of it.
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => DownReason::Closed,
         _ => DownReason::Io(error.to_string()),
     }
 }

@@ -13,3 +13,4 @@ mod protocol;
 mod published;
 mod shutdown;
 mod support;
+mod tls;

@@ -1,10 +1,12 @@
 //! What the tests share: clusters of nodes, and peers that are made by hand.
 
+mod authority;
 mod cluster;
 mod log;
 mod raw_peer;
 mod wait;
 
+pub(crate) use authority::Authority;
 pub(crate) use cluster::{COOKIE, Cluster, connect};
 pub(crate) use log::Warnings;
 pub(crate) use raw_peer::{PROBE, RawPeer};
