@@ -3,7 +3,7 @@
 use std::{fmt, io};
 
 use beam_dist::handshake::HandshakeError;
-use beam_node::{Cause, Code, ConnectError, Error, Exception};
+use beam_node::{Cause, Code, ConnectError, Error, Exception, TlsError};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
@@ -188,13 +188,26 @@ fn exit_of(error: &Error) -> Exit {
             ConnectError::NameForm { .. }
             | ConnectError::OwnName(_)
             | ConnectError::PortUnknown(_)
+            | ConnectError::WantsTls { .. }
+            | ConnectError::Tls {
+                error:
+                    TlsError::PeerIsPlain
+                    | TlsError::UnknownAuthority
+                    | TlsError::WrongHost { .. }
+                    | TlsError::Refused { .. },
+                ..
+            }
             | ConnectError::Handshake(
                 HandshakeError::CookieMismatch { .. }
                 | HandshakeError::CookieRefused { .. }
                 | HandshakeError::AliveRefused { .. }
                 | HandshakeError::OwnName { .. },
             ) => Exit::Usage,
-            ConnectError::TimedOut { .. } => Exit::TimedOut,
+            ConnectError::TimedOut { .. }
+            | ConnectError::Tls {
+                error: TlsError::TimedOut,
+                ..
+            } => Exit::TimedOut,
             _ => Exit::NoRoute,
         },
         (_, Code::BadRequest) => Exit::Usage,
@@ -219,6 +232,18 @@ fn advice_on(error: &Error) -> Option<String> {
         Cause::NotConnected(ConnectError::Handshake(HandshakeError::NotAllowed { .. })) => {
             "see the log of that node; `net_kernel:allow/1` there limits who may connect"
         }
+        Cause::NotConnected(ConnectError::WantsTls { .. }) => {
+            "give this command --tls-ca, and --tls-cert and --tls-key if that node wants to see a \
+             certificate"
+        }
+        Cause::NotConnected(ConnectError::Tls {
+            error: TlsError::PeerIsPlain,
+            ..
+        }) => "leave out --tls-ca, and unset RLB_TLS_CA, where that node is not to have TLS",
+        Cause::NotConnected(ConnectError::Tls {
+            error: TlsError::UnknownAuthority,
+            ..
+        }) => "give this command the certificate of that authority as another --tls-ca",
         Cause::NotConnected(ConnectError::NameForm { peer, .. }) => {
             return Some(format!(
                 "give a --name with a {} host, or none: it is then chosen to fit",

@@ -1,4 +1,4 @@
-//! The signals by which a user ends the program.
+//! The signals that a user gives the program.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -14,11 +14,6 @@ pub(crate) struct Signals {
 impl Signals {
     /// Listens from now on.
     pub(crate) fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| {
-                Failure::internal(format!("failed to listen for signals: {error}"))
-            })
-        };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
@@ -40,6 +35,27 @@ impl Signals {
             _ = self.terminate.recv() => Failure::terminated(),
         }
     }
+}
+
+/// SIGHUP, by which a user has files read again. It no longer ends the program.
+#[derive(Debug)]
+pub(crate) struct Hangup(Signal);
+
+impl Hangup {
+    /// Listens from now on.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        listen(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind)
+        .map_err(|error| Failure::internal(format!("failed to listen for signals: {error}")))
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub use algorithm::{
 };
 pub use balancer::{Balancer, BalancerBuilder};
 pub use beam_dist::{InvalidNodeName, NodeName};
+#[cfg(feature = "tls")]
+pub use beam_node::Tls;
 pub use beam_node::{
     Arguments, CallContext, Cause, Code, Details, Error, Event, Exception, Export, Function,
     Limits, Node, NodeBuilder, Result,

@@ -3,8 +3,12 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use beam_node::{Listen, Node, NodeBuilder, NodeName};
+use rpc_load_balancer::config::TlsConfig;
 
-use super::name::{check_forms, node_name, unique_name};
+use super::{
+    name::{check_forms, node_name, unique_name},
+    tls::TlsOptions,
+};
 use crate::{failure::Failure, printer::pass_on, secret::Secret};
 
 /// Who this node is, and whom it knows.
@@ -44,6 +48,9 @@ pub(super) struct NodeOptions {
     /// Show in `nodes()` of Erlang and `Node.list()` of Elixir
     #[arg(long)]
     visible: bool,
+
+    #[command(flatten)]
+    tls: TlsOptions,
 }
 
 /// A node for one command: it calls others, and none can connect to it.
@@ -60,8 +67,13 @@ pub(super) struct ClientOptions {
 }
 
 impl NodeOptions {
-    /// A node as described, which knows `more` peers than the options say.
-    pub(super) async fn builder(&self, more: Option<&NodeName>) -> Result<NodeBuilder, Failure> {
+    /// A node as described, which knows `more` peers than the options say, with what `file` says of
+    /// TLS where the options and the environment do not.
+    pub(super) async fn builder(
+        &self,
+        more: Option<&NodeName>,
+        file: TlsConfig,
+    ) -> Result<NodeBuilder, Failure> {
         let peers: Vec<NodeName> = more.into_iter().chain(&self.peers).cloned().collect();
         let name = match &self.name {
             Some(name) => name.clone(),
@@ -83,6 +95,9 @@ impl NodeOptions {
         for (node, address) in &self.addresses {
             builder = builder.address(node.as_str(), *address);
         }
+        if let Some(tls) = self.tls.read(file)? {
+            builder = builder.tls(tls);
+        }
         Ok(builder.peers(peers.iter().map(NodeName::as_str)))
     }
 }
@@ -91,13 +106,14 @@ impl ClientOptions {
     /// Starts a node that calls others and cannot be called. It is connected to the given peers
     /// only, and to `more`.
     pub(super) async fn start(&self, more: Option<&NodeName>) -> Result<Node, Failure> {
-        let builder = self.node.builder(more).await?;
+        let builder = self.node.builder(more, TlsConfig::default()).await?;
         start(builder.listen(Listen::Off).discovery(false)).await
     }
 
     /// Starts such a node, which connects to all nodes that its peers know.
     pub(super) async fn start_discovering(&self) -> Result<Node, Failure> {
-        let builder = self.node.builder(None).await?.listen(Listen::Off);
+        let builder = self.node.builder(None, TlsConfig::default()).await?;
+        let builder = builder.listen(Listen::Off);
         // It lives for seconds, and its user waits.
         start(builder.discovery_interval(Duration::from_secs(1))).await
     }

@@ -14,6 +14,7 @@ mod node;
 mod nodes;
 mod ping;
 mod select;
+mod tls;
 
 use clap::{ArgAction, Parser, Subcommand};
 

@@ -19,7 +19,12 @@ use super::{
     cluster::{NodeOptions, duration, start},
     name::alias,
 };
-use crate::{exit, failure::Failure, printer::Printer, signals::Signals};
+use crate::{
+    exit,
+    failure::Failure,
+    printer::Printer,
+    signals::{Hangup, Signals},
+};
 
 /// Run a node that others can call and balance over, until Ctrl-C
 ///
@@ -28,7 +33,8 @@ use crate::{exit, failure::Failure, printer::Printer, signals::Signals};
 /// an error.
 ///
 /// It prints its name when others can call it. SIGINT (Ctrl-C) and SIGTERM make it leave its
-/// balancers and end when its calls have run out; the second one ends it at once.
+/// balancers and end when its calls have run out; the second one ends it at once. With TLS, SIGHUP makes
+/// it read the files of --tls-ca, --tls-cert and --tls-key again, for connections to come.
 #[derive(clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(crate) struct Node {
@@ -45,7 +51,7 @@ pub(crate) struct Node {
     weight: Option<u32>,
 
     /// File with settings in TOML, which the environment's RLB_ALGORITHM and so on precede: tables `defaults` and `balancers.NAME` for the balancers to join,
-    /// and `limits` for the node
+    /// `limits` and `tls` for the node
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
 
@@ -109,7 +115,7 @@ impl Node {
         };
         let mut builder = self
             .node
-            .builder(None)
+            .builder(None, config.tls().clone())
             .await?
             .limits(config.limits().clone())
             .drain_timeout(self.drain_timeout);
@@ -120,6 +126,9 @@ impl Node {
             builder = builder.epmd(Epmd::Off);
         }
         let node = start(builder).await?;
+        if node.has_tls() {
+            tokio::spawn(reload_on_hangup(Hangup::listen()?, node.clone()));
+        }
         tokio::spawn(warn_of_refusals(node.events(), self.node.peers));
         export_demo(&node)?;
         for name in config.balancers() {
@@ -177,6 +186,19 @@ async fn warn_of_refusals(mut events: Events, peers: Vec<NodeName>) {
             if warned.get(&peer) != Some(&reason) {
                 tracing::warn!(%peer, "no connection: {reason}");
                 warned.insert(peer, reason);
+            }
+        }
+    }
+}
+
+/// Has the files of TLS read again whenever the user says so.
+async fn reload_on_hangup(mut hangup: Hangup, node: BeamNode) {
+    loop {
+        hangup.next().await;
+        match node.reload_tls() {
+            Ok(()) => tracing::info!("new connections use the files of TLS as they are now"),
+            Err(error) => {
+                tracing::error!("connections go on with the files of TLS as they were: {error}");
             }
         }
     }

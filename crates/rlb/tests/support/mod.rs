@@ -273,6 +273,9 @@ pub(crate) fn rlb(arguments: &[&str]) -> Command {
         .env_remove("RUST_LOG")
         .env_remove("RLB_COOKIE")
         .env_remove("ERL_EPMD_PORT");
+    for variable in ["CA", "CERTIFICATE", "KEY"] {
+        command.env_remove(format!("RLB_TLS_{variable}"));
+    }
     command
 }
 

@@ -36,6 +36,9 @@ pub struct Config {
     balancers: BTreeMap<String, BalancerConfig>,
     #[serde(default)]
     limits: Limits,
+    #[cfg(feature = "tls")]
+    #[serde(default)]
+    tls: super::TlsConfig,
 }
 
 impl Config {
@@ -72,6 +75,13 @@ impl Config {
     /// The limits of the node, for [`NodeBuilder::limits`](beam_node::NodeBuilder::limits).
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The settings of TLS that the file has. Those of the environment are
+    /// [`TlsConfig::from_environment`](super::TlsConfig::from_environment).
+    #[cfg(feature = "tls")]
+    pub fn tls(&self) -> &super::TlsConfig {
+        &self.tls
     }
 
     /// The settings of a balancer: those of the environment, then those of its own, then the

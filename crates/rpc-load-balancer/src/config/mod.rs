@@ -11,9 +11,24 @@
 //!
 //! [limits]                                # of the node
 //! calls_per_peer = 1024
+//!
+//! [tls]                                   # of the node, with the feature `tls`
+//! ca = "ca.pem"
+//! certificate = "web1.pem"
+//! key = "web1.key"
 //! ```
 //!
-//! The keys of `[limits]` are the fields of [`Limits`](crate::Limits). Those of a balancer are
+//! The keys of `[limits]` are the fields of [`Limits`](crate::Limits). Those of `[tls]` are
+//!
+//! | Key | Values | Default | Meaning |
+//! |---|---|---|---|
+//! | `ca` | a path, or a list of them | must be set | whose certificates are trusted |
+//! | `certificate`, `key` | paths | none | what the node shows of itself |
+//! | `require_client_certificates` | `true`, `false` | `true` | whether nodes that connect must show one |
+//! | `check_host` | `true`, `false` | `true` | whether a node that is connected to must have one for the host of its name |
+//! | `check_client_host` | `true`, `false` | `true` | the same of a node that connects |
+//!
+//! and those of a balancer are
 //!
 //! | Key | Values | Default | Meaning |
 //! |---|---|---|---|
@@ -47,7 +62,7 @@
 //! Durations are texts with a unit, such as `"500ms"` and `"2m"`, or numbers of milliseconds. The
 //! environment variables `RLB_ALGORITHM`, `RLB_RETRY_COUNT` and so on, one for each key but
 //! `weights`, come before what the file says; several patterns are separated by commas there, so
-//! that none can hold one. What
+//! that none can hold one. Those of `[tls]` are `RLB_TLS_CA` and so on. What
 //! the program itself says to a builder after [`BalancerBuilder::config`] comes before all of these.
 //!
 //! [`CallLimits`]: crate::CallLimits
@@ -62,7 +77,11 @@ mod balancer;
 mod environment;
 mod file;
 mod options;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use algorithm::AlgorithmConfig;
 pub use balancer::BalancerConfig;
 pub use file::Config;
+#[cfg(feature = "tls")]
+pub use tls::TlsConfig;
