@@ -30,6 +30,7 @@
 
 mod beam;
 mod channel;
+mod directory;
 mod epmd;
 mod error;
 mod expression;
@@ -41,6 +42,7 @@ mod supervised;
 mod wait;
 
 pub use beam::{Beam, BeamBuilder};
+pub use directory::Directory;
 pub use epmd::{Epmd, EpmdBuilder};
 pub use error::{Error, Exception, Result};
 pub use expression::{Expression, Running, Session};

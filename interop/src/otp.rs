@@ -1,8 +1,9 @@
 use std::ffi::OsString;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{BeamBuilder, EpmdBuilder, Error, ProgramBuilder, Result};
+use crate::{BeamBuilder, Directory, EpmdBuilder, Error, ProgramBuilder, Result};
 
 /// One installed release of Erlang/OTP, with Elixir.
 #[derive(Clone, Debug)]
@@ -52,6 +53,11 @@ impl Otp {
     pub fn program(&self, words: impl IntoIterator<Item = impl Into<OsString>>) -> ProgramBuilder {
         let words = words.into_iter().map(Into::into).collect();
         ProgramBuilder::new(self.clone(), words)
+    }
+
+    /// A new directory that programs of this release can read.
+    pub fn directory(&self) -> io::Result<Directory> {
+        Directory::create(self.root())
     }
 
     /// The root directory that this release runs in.

@@ -1,12 +1,10 @@
 //! Programs of a release, run as a user runs them from a shell.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 
+use crate::directory::Directory;
 use crate::supervised::Supervised;
-use crate::{Error, Otp, Result, unique_name};
+use crate::{Error, Otp, Result};
 
 /// A program to be started in a new directory.
 #[derive(Clone, Debug)]
@@ -52,12 +50,12 @@ impl ProgramBuilder {
         };
         let directory = Directory::create(self.otp.root()).map_err(run_error)?;
         for (name, text) in &self.files {
-            fs::write(directory.path.join(name), text).map_err(run_error)?;
+            directory.write(name, text).map_err(run_error)?;
         }
 
         let mut words = self.otp.enter();
         words.extend(["sh", "-c", r#"cd "$0" && exec "$@""#].map(Into::into));
-        words.push(directory.inside.clone().into());
+        words.push(directory.inside().into());
         words.extend(self.words);
         Ok(Program {
             process: Supervised::start(label, &words, &self.environment, false)?,
@@ -84,33 +82,5 @@ impl Program {
     /// Whether its process is there.
     pub fn is_alive(&mut self) -> bool {
         self.process.is_running()
-    }
-}
-
-/// A directory in a release's root; it goes with this value.
-#[derive(Debug)]
-struct Directory {
-    path: PathBuf,
-    /// The same, as programs see it that run in that root.
-    inside: PathBuf,
-}
-
-impl Directory {
-    fn create(root: &Path) -> io::Result<Self> {
-        let inside = Path::new("/tmp").join(unique_name("interop"));
-        let path = root.join(inside.strip_prefix("/").unwrap_or(&inside));
-        // What a killed test of the same process id left behind is not to be met.
-        if path.exists() {
-            fs::remove_dir_all(&path)?;
-        }
-        fs::create_dir(&path)?;
-        Ok(Self { path, inside })
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // A directory left behind among the temporary ones harms nobody.
-        _ = fs::remove_dir_all(&self.path);
     }
 }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod authority;
 mod calls_from_otp;
 mod calls_to_otp;
 mod cluster;
@@ -14,3 +15,4 @@ mod large;
 mod output;
 mod ports;
 mod processes;
+mod tls;
