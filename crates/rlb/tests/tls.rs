@@ -1,4 +1,5 @@
 //! TLS, by the options of the program.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
