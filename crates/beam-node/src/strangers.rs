@@ -17,11 +17,16 @@ use tokio_util::sync::CancellationToken;
 /// has to say.
 const GRACE: Duration = Duration::from_millis(100);
 
+/// How long newcomers wait for each other. Many honest ones may come at the same time, but not on and
+/// on.
+const RUSH: Duration = Duration::from_secs(1);
+
 /// A bounded number of places for connections.
 ///
 /// Where all are taken, a newcomer gets the oldest place of the source that has most of them. So one
 /// who opens connections and says nothing keeps nobody else out. Connections that come faster than
-/// places become free wait where they are, in the backlog of the listener.
+/// places become free wait where they are, in the backlog of the listener; but once that has gone on
+/// for a while they get places at once, as those of one source would hold up all others there.
 #[derive(Debug)]
 pub(crate) struct Strangers {
     limit: usize,
@@ -34,6 +39,14 @@ struct Places {
     next: u64,
     /// In the order in which they were taken.
     taken: BTreeMap<u64, Taken>,
+    rush: Option<Rush>,
+}
+
+/// A time in which newcomers found all places taken again and again.
+#[derive(Clone, Copy, Debug)]
+struct Rush {
+    since: Instant,
+    last: Instant,
 }
 
 #[derive(Debug)]
@@ -80,15 +93,16 @@ impl Strangers {
     fn try_enter(self: &Arc<Self>, source: IpAddr) -> Result<Place, Instant> {
         let mut places = self.places();
         let now = Instant::now();
-        if places.taken.len() >= self.limit
-            && let Some((number, taken)) = places.to_give_way()
-        {
-            let soon = taken.since + GRACE;
-            if now < soon {
-                return Err(soon);
+        if places.taken.len() >= self.limit {
+            let rush = places.rush(now);
+            if let Some((number, taken)) = places.to_give_way(source) {
+                let soon = (taken.since + GRACE).min(rush.since + RUSH);
+                if now < soon {
+                    return Err(soon);
+                }
+                taken.evicted.cancel();
+                places.taken.remove(&number);
             }
-            taken.evicted.cancel();
-            places.taken.remove(&number);
         }
         let number = places.next;
         places.next += 1;
@@ -113,9 +127,18 @@ impl Strangers {
 }
 
 impl Places {
-    /// The oldest place of the source that has most of them.
-    fn to_give_way(&self) -> Option<(u64, &Taken)> {
-        let mut counts = HashMap::<IpAddr, usize>::new();
+    /// Notes that a newcomer found all places taken, and gives the rush that this belongs to.
+    fn rush(&mut self, now: Instant) -> Rush {
+        let since = match self.rush {
+            Some(rush) if now < rush.last + RUSH => rush.since,
+            _ => now,
+        };
+        *self.rush.insert(Rush { since, last: now })
+    }
+
+    /// The oldest place of the source that has most of them, with that for the newcomer.
+    fn to_give_way(&self, newcomer: IpAddr) -> Option<(u64, &Taken)> {
+        let mut counts = HashMap::from([(newcomer, 1_usize)]);
         for taken in self.taken.values() {
             *counts.entry(taken.source).or_default() += 1;
         }
@@ -191,6 +214,32 @@ mod tests {
 
         assert!(poll_once(waiting.as_mut()).await.is_some());
         assert!(!first.evicted.is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn newcomers_wait_for_each_other_for_a_while_only() {
+        let strangers = Strangers::new(2);
+        let few = strangers.enter(FEW).await;
+        let (begun, mut places) = (Instant::now(), Vec::new());
+        while begun.elapsed() < RUSH {
+            places.push(strangers.enter(MANY).await);
+        }
+        // Some waited.
+        assert!(places.len() < 20, "{}", places.len());
+
+        for _ in 0..100 {
+            places.push(poll_once(pin!(strangers.enter(MANY))).await.unwrap());
+        }
+
+        assert!(begun.elapsed() < RUSH + GRACE);
+        // Those of one source make way for each other.
+        assert!(!few.evicted.is_cancelled());
+        let held = places.iter().filter(|place| !place.evicted.is_cancelled());
+        assert_eq!(held.count(), 1);
+        // Later ones wait again.
+        advance(RUSH).await;
+        let _newcomer = strangers.enter(MANY).await;
+        assert!(poll_once(pin!(strangers.enter(MANY))).await.is_none());
     }
 
     async fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {

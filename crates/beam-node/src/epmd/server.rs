@@ -160,7 +160,8 @@ async fn serve(
         client,
         place,
     } = connection;
-    let answer = answer(&mut stream, client, registry, &warned);
+    // What waits for it would hold it several times over otherwise, for as long as a registration.
+    let answer = Box::pin(answer(&mut stream, client, registry, &warned));
     match answered(&place, bounds, answer).await {
         Ok(None) => {}
         Ok(Some(_entry)) => {
