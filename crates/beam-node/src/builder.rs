@@ -263,6 +263,7 @@ impl NodeBuilder {
             .iter()
             .map(|(peer, address)| Ok((parse_name(peer)?, *address)))
             .collect::<Result<HashMap<_, _>, Error>>()?;
+        self.limits.check()?;
         let cookie = self
             .cookie
             .map_err(|error| wrong_setting(format!("wrong cookie: {error}")))?

@@ -3,10 +3,13 @@
 use beam_dist::frame::FrameLimits;
 use serde::Deserialize;
 
+use crate::Error;
+
 /// Bounds on everything that a peer, or a caller in a hurry, can grow.
 ///
 /// Every field is also a configuration key of the same name. At a bound the one who asked gets a
-/// clear error at once (`too_many_requests` for a call); memory does not grow.
+/// clear error at once (`too_many_requests` for a call); memory does not grow. A node does not start
+/// with a bound that it could not work with.
 ///
 /// ```
 /// use beam_node::Limits;
@@ -41,21 +44,22 @@ pub struct Limits {
     /// its timeout at most, instead of failing at once. A balanced call then waits as well, rather
     /// than go to another member. Default: false.
     pub wait_for_room: bool,
-    /// Bytes of one message, assembled from its fragments. Default: 256 MiB.
+    /// Bytes of one message, assembled from its fragments, at least 4,096. Default: 256 MiB.
     pub message_bytes: usize,
-    /// Fragmented messages under assembly at a time, per link. Default: 4,096, as OTP begins many
-    /// large messages side by side when a link is busy.
+    /// Fragmented messages under assembly at a time, per link, at least 1. Default: 4,096, as OTP
+    /// begins many large messages side by side when a link is busy.
     pub sequences_per_link: usize,
-    /// Bytes of fragmented messages under assembly, per link. Default: 512 MiB.
+    /// Bytes of fragmented messages under assembly, per link, at least 4,096. Default: 512 MiB.
     pub assembly_bytes_per_link: usize,
-    /// How deeply the terms of a message may nest, at most 1,024: some of what reads them takes up
-    /// stack for each level. Default: 512.
+    /// How deeply the terms of a message may nest, at least 16, and at most 1,024, as some of what
+    /// reads them takes up stack for each level: more counts as that. Default: 512.
     pub term_depth: usize,
     /// Connections that have not proved that they know the cookie, at least 1. Beyond it a new one
     /// takes the place of an old one, of the address that has most of them. Default: 64.
     pub unauthenticated_connections: usize,
     /// Milliseconds that a handshake may take; for an attempt of this node, with all that comes
-    /// before: finding the address, asking EPMD and opening the connection. Default: 5,000.
+    /// before: finding the address, asking EPMD and opening the connection. At least 1. Default:
+    /// 5,000.
     pub handshake_ms: u64,
     /// Monitors and links that one peer may hold on processes of this node. Default: 65,536.
     pub monitors_per_peer: usize,
@@ -99,6 +103,43 @@ impl Default for Limits {
         }
     }
 }
+
+impl Limits {
+    /// Refuses what no node could work with, with the name of the limit.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let handshake_ms = usize::try_from(self.handshake_ms).unwrap_or(usize::MAX);
+        for (name, limit, least) in [
+            ("message_bytes", self.message_bytes, SMALLEST_MESSAGE),
+            ("sequences_per_link", self.sequences_per_link, 1),
+            (
+                "assembly_bytes_per_link",
+                self.assembly_bytes_per_link,
+                SMALLEST_MESSAGE,
+            ),
+            ("term_depth", self.term_depth, SHALLOWEST_TERM),
+            (
+                "unauthenticated_connections",
+                self.unauthenticated_connections,
+                1,
+            ),
+            ("handshake_ms", handshake_ms, 1),
+            ("mailbox_messages", self.mailbox_messages, 1),
+        ] {
+            if limit < least {
+                return Err(Error::bad_request(format!(
+                    "the limit `{name}` is {limit}, at least {least} is needed"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What nodes say to each other by themselves fits into this.
+const SMALLEST_MESSAGE: usize = 4 * 1024;
+
+/// What nodes say to each other by themselves nests no deeper.
+const SHALLOWEST_TERM: usize = 16;
 
 /// A thread of tokio has room for terms of this depth.
 const DEEPEST_TERM: usize = 1_024;

@@ -58,11 +58,85 @@ async fn limits_may_be_as_large_as_numbers_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_may_be_zero() {
+async fn limits_that_no_node_could_work_with_are_refused_by_name() {
     let cluster = Cluster::new();
+    let standard = Limits::default;
+    for (name, limits) in [
+        (
+            "message_bytes",
+            Limits {
+                message_bytes: 4_095,
+                ..standard()
+            },
+        ),
+        (
+            "sequences_per_link",
+            Limits {
+                sequences_per_link: 0,
+                ..standard()
+            },
+        ),
+        (
+            "assembly_bytes_per_link",
+            Limits {
+                assembly_bytes_per_link: 4_095,
+                ..standard()
+            },
+        ),
+        (
+            "term_depth",
+            Limits {
+                term_depth: 15,
+                ..standard()
+            },
+        ),
+        (
+            "unauthenticated_connections",
+            Limits {
+                unauthenticated_connections: 0,
+                ..standard()
+            },
+        ),
+        (
+            "handshake_ms",
+            Limits {
+                handshake_ms: 0,
+                ..standard()
+            },
+        ),
+        (
+            "mailbox_messages",
+            Limits {
+                mailbox_messages: 0,
+                ..standard()
+            },
+        ),
+    ] {
+        let error = within(cluster.builder("a").limits(limits).start())
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, Code::BadRequest);
+        let said = format!("the limit `{name}` is ");
+        assert!(error.message.starts_with(&said), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_limits_may_be_zero() {
+    let cluster = Cluster::new();
+    let limits = Limits {
+        message_bytes: 4_096,
+        sequences_per_link: 1,
+        assembly_bytes_per_link: 4_096,
+        term_depth: 16,
+        unauthenticated_connections: 1,
+        handshake_ms: 1,
+        mailbox_messages: 1,
+        ..all(0, 0)
+    };
     let builder = cluster
         .builder("a")
-        .limits(all(0, 0))
+        .limits(limits)
         .discovery(true)
         .discovery_interval(Duration::ZERO)
         .drain_timeout(Duration::ZERO);
