@@ -6,7 +6,9 @@ use beam_dist::{Creation, InvalidCookie, NodeName, epmd::NodeKind, tick::TickPol
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Limits, Node, Output, builtin,
+    Limits, Node, Output,
+    allow::{AllowedPeers, Names, Networks},
+    builtin,
     connect::{self, Transport},
     cookie::CookieSource,
     deadline,
@@ -36,6 +38,8 @@ pub struct NodeBuilder {
     cookie: Result<CookieSource, InvalidCookie>,
     peers: Vec<String>,
     hosts: Vec<String>,
+    allowed_peers: Option<Vec<String>>,
+    allowed_networks: Option<Vec<String>>,
     visible: bool,
     listen: Listen,
     epmd: Epmd,
@@ -60,6 +64,8 @@ impl NodeBuilder {
             cookie: Ok(CookieSource::Default),
             peers: Vec::new(),
             hosts: Vec::new(),
+            allowed_peers: None,
+            allowed_networks: None,
             visible: false,
             listen: Listen::default(),
             epmd: Epmd::default(),
@@ -117,6 +123,46 @@ impl NodeBuilder {
     /// [`Event::Refused`](crate::Event::Refused) once.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.hosts.push(host.into());
+        self
+    }
+
+    /// Limits by name which nodes may connect to this one, and which it connects to. Default: all that
+    /// know the cookie.
+    ///
+    /// A pattern is a whole name, in which each `*` stands for any characters, as in `*@10.0.0.7`; or
+    /// a regular expression between slashes, as in `/^app[0-9]+@/`, which matches anywhere in a name
+    /// unless it is anchored. One that matches is enough. Patterns of several calls add up, and with
+    /// none at all nobody is allowed.
+    ///
+    /// One who connects under another name is told so as soon as it has said its name, and
+    /// [`Event::Refused`](crate::Event::Refused) tells it here. Calls to another node fail at once
+    /// with [`ConnectError::PeerNotAllowed`](crate::ConnectError::PeerNotAllowed), and none is
+    /// connected to because others know it. Peers that are configured have to be among the allowed.
+    ///
+    /// A name is what a node says of itself: whoever knows the cookie can take any that is free.
+    pub fn allow_peers(mut self, patterns: impl IntoIterator<Item: Into<String>>) -> Self {
+        let patterns = patterns.into_iter().map(Into::into);
+        self.allowed_peers.get_or_insert_default().extend(patterns);
+        self
+    }
+
+    /// Limits by address which nodes may connect to this one, and which it connects to. Default: all.
+    ///
+    /// A network is an address, as `10.0.0.7` or `::1`, or one with the length of its prefix, as
+    /// `10.0.0.0/8` or `fd00::/8`. Networks of several calls add up, and with none at all nobody is
+    /// allowed. Nodes of the same machine are not exempt: `127.0.0.0/8` and `::1` allow those that
+    /// connect by loopback.
+    ///
+    /// A connection from elsewhere is closed before a byte of it is read, which is logged with its
+    /// address. Calls to a node elsewhere fail with
+    /// [`ConnectError::NetworkNotAllowed`](crate::ConnectError::NetworkNotAllowed).
+    ///
+    /// An EPMD that this node serves still answers look-ups from everywhere.
+    pub fn allow_networks(mut self, networks: impl IntoIterator<Item: Into<String>>) -> Self {
+        let networks = networks.into_iter().map(Into::into);
+        self.allowed_networks
+            .get_or_insert_default()
+            .extend(networks);
         self
     }
 
@@ -263,6 +309,15 @@ impl NodeBuilder {
             .iter()
             .map(|(peer, address)| Ok((parse_name(peer)?, *address)))
             .collect::<Result<HashMap<_, _>, Error>>()?;
+        let allowed = allowed(
+            self.allowed_peers.as_deref(),
+            self.allowed_networks.as_deref(),
+        )?;
+        if let Some(peer) = peers.iter().find(|peer| !allowed.allows_name(peer)) {
+            return Err(Error::bad_request(format!(
+                "the peer {peer} is not allowed: add it to `allow_peers`"
+            )));
+        }
         self.limits.check()?;
         let cookie = self
             .cookie
@@ -331,6 +386,7 @@ impl NodeBuilder {
             identity,
             processes,
             cookie,
+            allowed,
             visible: self.visible,
             net_ticktime: self.net_ticktime,
             silence: self.silence,
@@ -398,6 +454,25 @@ fn parse_name(name: &str) -> Result<NodeName, Error> {
         Error::bad_request(format!(
             "wrong name of a node: {error}; names are of the form alive@host, such as app@127.0.0.1"
         ))
+    })
+}
+
+fn allowed(
+    patterns: Option<&[String]>,
+    networks: Option<&[String]>,
+) -> Result<AllowedPeers, Error> {
+    let wrong = |setting, error: Error| {
+        Error::bad_request(format!("wrong setting `{setting}`: {}", error.message))
+    };
+    Ok(AllowedPeers {
+        names: patterns
+            .map(|patterns| Names::read(patterns.iter().map(String::as_str)))
+            .transpose()
+            .map_err(|error| wrong("allow_peers", error))?,
+        networks: networks
+            .map(|networks| Networks::read(networks.iter().map(String::as_str)))
+            .transpose()
+            .map_err(|error| wrong("allow_networks", error))?,
     })
 }
 

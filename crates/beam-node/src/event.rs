@@ -43,7 +43,7 @@ pub enum Event {
         silent_for: Duration,
     },
     /// An attempt to connect to a peer failed. For a node that was learned from others, this is told
-    /// once, until it could be reached.
+    /// once, until it could be reached; for those that connect to this one, 100 times in 10 s at most.
     Refused {
         /// The peer that was dialled, or that dialled us.
         peer: NodeName,

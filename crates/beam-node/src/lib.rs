@@ -1,6 +1,7 @@
 //! A node of an Erlang cluster: links, names, monitors, process groups, calls and exports.
 #![forbid(unsafe_code)]
 
+mod allow;
 mod atoms;
 mod backoff;
 mod builder;

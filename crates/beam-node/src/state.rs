@@ -17,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Peer,
+    allow::AllowedPeers,
     connect::{ConnectError, Transport},
     discovery::Discovery,
     error::Error,
@@ -47,6 +48,7 @@ const LONGEST_HANDSHAKE: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct NodeState {
     pub(crate) identity: Arc<Identity>,
     pub(crate) cookie: Cookie,
+    pub(crate) allowed: AllowedPeers,
     pub(crate) visible: bool,
     pub(crate) net_ticktime: Duration,
     pub(crate) silence: SilencePolicy,
@@ -92,6 +94,7 @@ pub(crate) struct Parts {
     pub(crate) identity: Arc<Identity>,
     pub(crate) processes: Processes,
     pub(crate) cookie: Cookie,
+    pub(crate) allowed: AllowedPeers,
     pub(crate) visible: bool,
     pub(crate) net_ticktime: Duration,
     pub(crate) silence: SilencePolicy,
@@ -109,6 +112,7 @@ impl NodeState {
             identity,
             processes,
             cookie,
+            allowed,
             visible,
             net_ticktime,
             silence,
@@ -143,6 +147,7 @@ impl NodeState {
             identity,
             processes,
             cookie,
+            allowed,
             visible,
             net_ticktime,
             silence,
@@ -235,6 +240,14 @@ impl NodeState {
             peer: peer.clone(),
             reason: reason.clone(),
         });
+    }
+
+    /// Somebody who connected was refused. They can do so as often as they like, so that not all of
+    /// it is told: it would keep listeners from what matters more.
+    pub(crate) fn refused_stranger(&self, peer: &NodeName, reason: &ConnectError) {
+        if self.warnings.refusals.now().is_some() {
+            self.refused(peer, reason);
+        }
     }
 
     /// Ends a process and tells everybody who watches it.

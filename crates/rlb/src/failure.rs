@@ -187,6 +187,8 @@ fn exit_of(error: &Error) -> Exit {
             // What another attempt cannot heal, and the user can.
             ConnectError::NameForm { .. }
             | ConnectError::OwnName(_)
+            | ConnectError::PeerNotAllowed(_)
+            | ConnectError::NetworkNotAllowed { .. }
             | ConnectError::PortUnknown(_)
             | ConnectError::WantsTls { .. }
             | ConnectError::Tls {
@@ -230,7 +232,8 @@ fn advice_on(error: &Error) -> Option<String> {
             "another node with this name is connected there: choose another --name, or none"
         }
         Cause::NotConnected(ConnectError::Handshake(HandshakeError::NotAllowed { .. })) => {
-            "see the log of that node; `net_kernel:allow/1` there limits who may connect"
+            "see the log of that node; `net_kernel:allow/1`, or `allow_peers`, there limits who may \
+             connect"
         }
         Cause::NotConnected(ConnectError::WantsTls { .. }) => {
             "give this command --tls-ca, and --tls-cert and --tls-key if that node wants to see a \

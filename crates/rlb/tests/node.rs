@@ -7,7 +7,7 @@ use std::io::{BufRead, Read};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::{Cluster, Directory, Running, eventually};
+use support::{COOKIE, Cluster, Directory, Running, eventually};
 
 const W1: &str = "w1@127.0.0.1";
 
@@ -164,6 +164,72 @@ fn it_warns_of_a_peer_that_has_another_cookie() {
     let mut line = String::new();
     node.stderr().read_line(&mut line).unwrap();
     assert!(line.contains(W1) && line.contains("cookie"), "{line}");
+}
+
+#[test]
+fn it_connects_with_those_that_are_allowed() {
+    let cluster = Cluster::new();
+    let call = |node, name| cluster.run(&["call", "--name", name, node, "demo", "node"]);
+    let named = ["--allow-peer", "w2@*", "--allow-peer", "/^rlb-/"];
+    let node = cluster.node(W1, &named);
+    assert_eq!(call(W1, "w2@127.0.0.1").line(), format!("'{W1}'"));
+    call(W1, "w3@127.0.0.1").failed(3, &["does not allow", "allow_peers"]);
+    drop(node);
+
+    let far = "far@127.0.0.1";
+    let node = cluster.node(far, &["--allow-network", "10.0.0.0/8"]);
+    call(far, "w2@127.0.0.1").failed(3, &["closed the connection"]);
+    drop(node);
+
+    // What is said at the command comes before the environment, and that before a file.
+    let directory = Directory::new("allowed");
+    let file = directory.file("rlb.toml", "[node]\nallow_peers = [\"w3@*\"]\n");
+    for (name, variable, option, allowed) in [
+        ("a@127.0.0.1", None, None, "w3@127.0.0.1"),
+        ("b@127.0.0.1", Some("w4@*"), None, "w4@127.0.0.1"),
+        ("c@127.0.0.1", Some("w4@*"), Some("w5@*"), "w5@127.0.0.1"),
+    ] {
+        let mut arguments = vec!["node", "--name", name, "--config", &file];
+        arguments.extend(option.iter().flat_map(|pattern| ["--allow-peer", pattern]));
+        let mut command = cluster.command(&arguments);
+        command.envs(variable.map(|patterns| ("RLB_ALLOW_PEERS", patterns)));
+        let mut node = Running::start(command);
+        assert_eq!(node.line(), name);
+        for caller in ["w3@127.0.0.1", "w4@127.0.0.1", "w5@127.0.0.1"] {
+            let ended = call(name, caller);
+            assert_eq!(ended.code == 0, caller == allowed, "{caller} {allowed}");
+        }
+        node.signal(Signal::TERM);
+        assert_eq!(node.ended().code, 0);
+    }
+
+    let wrong = ["node", "--name", W1, "--allow-network", "10.0.0/8"];
+    cluster
+        .run(&wrong)
+        .failed(2, &["allow_networks", "10.0.0/8"]);
+}
+
+#[test]
+fn its_log_has_neither_its_cookie_nor_arguments() {
+    let cluster = Cluster::new();
+    let mut node = cluster.node(W1, &["-v"]);
+    let mut log = node.stderr();
+    for function in ["fail", "add", "sleep", "nothing"] {
+        let ended = cluster.run(&["call", W1, "demo", function, "[card4111]"]);
+        assert_ne!(ended.code, 0);
+    }
+    let stranger = ["call", "--cookie", "0penBarley", W1, "demo", "node"];
+    cluster.run(&stranger).failed(2, &["cookie"]);
+    node.signal(Signal::TERM);
+    let mut text = String::new();
+    log.read_to_string(&mut text).unwrap();
+
+    for said in ["connected", "refused a connection"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    for secret in ["card4111", COOKIE, "0penBarley"] {
+        assert!(!text.contains(secret), "{text}");
+    }
 }
 
 #[test]

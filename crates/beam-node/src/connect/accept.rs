@@ -13,6 +13,7 @@ use super::{ConnectError, Handshaken, Side, Socket, exchange::Exchange};
 use crate::{
     net::{TcpListener, TcpStream},
     peer::Accepting,
+    seldom::Seldom,
     state::NodeState,
     strangers::Place,
 };
@@ -32,6 +33,11 @@ pub(crate) async fn serve(node: Arc<NodeState>, listener: TcpListener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
+            Ok((_, address)) if !node.allowed.allows_address(address.ip()) => {
+                if let Some(left_out) = node.warnings.not_allowed.now() {
+                    tracing::warn!(%address, left_out, "refused a connection: it comes from none of `allow_networks`");
+                }
+            }
             Ok((stream, address)) => {
                 let entered = node.unauthenticated.enter(address.ip());
                 let Some(place) = node.stop.run_until_cancelled(entered).await else {
@@ -83,12 +89,12 @@ async fn welcome(
                 tracing::debug!(%peer, %address, %reason, "no link came of a connection");
             }
             peer => {
-                if let Some(left_out) = node.warnings.connections.now() {
+                if let Some(left_out) = warning(&node, &reason).now() {
                     let peer = peer.as_ref().map(tracing::field::display);
                     tracing::warn!(peer, %address, %reason, left_out, "refused a connection");
                 }
                 if let Some(peer) = &peer {
-                    node.refused(peer, &reason);
+                    node.refused_stranger(peer, &reason);
                 }
             }
         },
@@ -107,6 +113,18 @@ type Accepted = (Handshaken, Socket, Option<Accepting>);
 struct Failed {
     peer: Option<NodeName>,
     reason: ConnectError,
+}
+
+/// The warning of a refused connection. Those who only make noise must not keep it from being told
+/// that somebody tries cookies.
+fn warning<'a>(node: &'a NodeState, reason: &ConnectError) -> &'a Seldom {
+    match reason {
+        ConnectError::Handshake(HandshakeError::CookieMismatch { .. }) => {
+            &node.warnings.authentication
+        }
+        ConnectError::PeerNotAllowed(_) => &node.warnings.not_allowed,
+        _ => &node.warnings.connections,
+    }
 }
 
 /// Whether a connection was given up in good order, by either side: mostly because the nodes have
@@ -169,7 +187,15 @@ async fn steps(
             Err(error) => return Err(error),
         };
         let event = acceptor.receive(&packet);
+        let mut not_allowed = None;
         let event = match event {
+            Ok(AcceptorEvent::Decide(peer)) if !node.allowed.allows_name(&peer.name) => {
+                not_allowed = Some(ConnectError::PeerNotAllowed(peer.name.clone()));
+                *claimed = Some(peer.name);
+                acceptor
+                    .decide(Decision::NotAllowed)
+                    .map(|()| AcceptorEvent::Continue)
+            }
             Ok(AcceptorEvent::Decide(peer)) => {
                 let claim = node.transport.check_claim(exchange.stream(), &peer.name);
                 let decision;
@@ -203,6 +229,9 @@ async fn steps(
         }
         // What there is to say to a peer that is refused is said before the connection goes.
         let sent = exchange.send(acceptor.outgoing()).await;
+        if let Some(reason) = not_allowed {
+            return Err(reason);
+        }
         event?;
         sent?;
     }

@@ -73,7 +73,11 @@ async fn attempt(
             peer: peer.clone(),
         });
     }
-    let stream = unless_linked(slot, node.resolver.connect(peer, deadline)).await?;
+    if !node.allowed.allows_name(peer) {
+        return Err(ConnectError::PeerNotAllowed(peer.clone()));
+    }
+    let connecting = node.resolver.connect(peer, &node.allowed, deadline);
+    let stream = unless_linked(slot, connecting).await?;
     let stream = unless_linked(slot, node.transport.connect(stream, peer, deadline)).await?;
     let timed_out = |_elapsed| ConnectError::TimedOut {
         node: peer.clone(),

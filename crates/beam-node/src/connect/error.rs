@@ -136,6 +136,25 @@ pub enum ConnectError {
     #[error("{0} is this node itself: a node has no connection to itself")]
     OwnName(NodeName),
 
+    /// The name of the peer is not on the list of those that this node is connected with.
+    #[error(
+        "{0} is not among the nodes that this one is connected with: \
+         add it to `allow_peers`, or remove that setting"
+    )]
+    PeerNotAllowed(NodeName),
+
+    /// The address of the peer is in none of the networks that this node is connected with.
+    #[error(
+        "{node} is at {address}, which is in none of the networks that this node is connected with: \
+         add one to `allow_networks`, or remove that setting"
+    )]
+    NetworkNotAllowed {
+        /// The node that was dialled.
+        node: NodeName,
+        /// The first of its addresses.
+        address: SocketAddr,
+    },
+
     /// The connection failed while the nodes were introducing themselves.
     #[error("the connection with {with} failed during the handshake: {error}")]
     Io {

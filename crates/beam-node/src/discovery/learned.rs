@@ -77,6 +77,7 @@ impl Learned {
         if name == *node.name()
             || name.is_long() != node.name().is_long()
             || self.configured.contains(&name)
+            || !node.allowed.allows_name(&name)
         {
             return;
         }

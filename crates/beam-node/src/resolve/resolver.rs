@@ -6,7 +6,7 @@ use beam_dist::NodeName;
 use tokio::time::Instant;
 
 use super::{addresses_by, try_each};
-use crate::{connect::ConnectError, epmd, net::TcpStream};
+use crate::{allow::AllowedPeers, connect::ConnectError, epmd, net::TcpStream};
 
 /// Knows, or finds out, where each peer is dialled.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl Resolver {
         }
     }
 
-    /// Opens a TCP connection to a peer, at the first of its addresses that takes one.
+    /// Opens a TCP connection to a peer, at the first of its addresses that is allowed and takes one.
     ///
     /// # Cancellation safety
     ///
@@ -53,9 +53,16 @@ impl Resolver {
     pub(crate) async fn connect(
         &self,
         node: &NodeName,
+        allowed: &AllowedPeers,
         deadline: Instant,
     ) -> Result<TcpStream, ConnectError> {
-        let addresses = self.locate(node, deadline).await?;
+        let mut addresses = self.locate(node, deadline).await?;
+        let first = addresses.first().copied();
+        addresses.retain(|address| allowed.allows_address(address.ip()));
+        if let Some(address) = first.filter(|_| addresses.is_empty()) {
+            let node = node.clone();
+            return Err(ConnectError::NetworkNotAllowed { node, address });
+        }
         let (_, stream) = try_each(&addresses, deadline, TcpStream::connect)
             .await
             .map_err(|(address, error)| ConnectError::Unreachable {
@@ -75,6 +82,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::allow::Networks;
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(30)
@@ -121,7 +129,9 @@ mod tests {
         let resolver = resolver(Ports::Fixed(address.port()));
 
         let node = "app@localhost".parse().unwrap();
-        let (stream, accepted) = tokio::join!(resolver.connect(&node, soon()), listener.accept());
+        let everybody = AllowedPeers::default();
+        let connecting = resolver.connect(&node, &everybody, soon());
+        let (stream, accepted) = tokio::join!(connecting, listener.accept());
 
         let (_, dialler) = accepted.unwrap();
         assert_eq!(stream.unwrap().local_addr().unwrap(), dialler);
@@ -135,12 +145,28 @@ mod tests {
 
         let node = "app@127.0.0.1".parse().unwrap();
         let error = resolver(Ports::Fixed(address.port()))
-            .connect(&node, soon())
+            .connect(&node, &AllowedPeers::default(), soon())
             .await
             .unwrap_err();
 
         assert!(
             matches!(&error, ConnectError::Unreachable { address: tried, .. } if *tried == address)
         );
+    }
+
+    #[tokio::test]
+    async fn an_address_in_no_network_that_is_allowed_is_not_dialled() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let resolver = resolver(Ports::Fixed(address.port()));
+        let allowed = AllowedPeers {
+            names: None,
+            networks: Some(Networks::read(["10.0.0.0/8"]).unwrap()),
+        };
+
+        let node: NodeName = "app@127.0.0.1".parse().unwrap();
+        let error = resolver.connect(&node, &allowed, soon()).await.unwrap_err();
+
+        assert_eq!(error, ConnectError::NetworkNotAllowed { node, address });
     }
 }

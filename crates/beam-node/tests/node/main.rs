@@ -1,6 +1,7 @@
 //! Nodes, through the public API: with each other, and with peers that are made by hand.
 #![allow(clippy::unwrap_used)]
 
+mod allowed;
 mod calls;
 mod connections;
 mod discovery;

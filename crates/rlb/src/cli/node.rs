@@ -51,7 +51,7 @@ pub(crate) struct Node {
     weight: Option<u32>,
 
     /// File with settings in TOML, which the environment's RLB_ALGORITHM and so on precede: tables `defaults` and `balancers.NAME` for the balancers to join,
-    /// `limits` and `tls` for the node
+    /// `node`, `limits` and `tls` for the node
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
 
@@ -59,6 +59,17 @@ pub(crate) struct Node {
     /// [default: any port of the address that the host of its name has]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<Listen>,
+
+    /// Which nodes may connect, by name: a whole one, in which each * stands for any characters, or a
+    /// regular expression between slashes; may be given more than once [default: RLB_ALLOW_PEERS, else
+    /// all that know the cookie]
+    #[arg(long = "allow-peer", value_name = "PATTERN")]
+    allow_peers: Option<Vec<String>>,
+
+    /// From which networks nodes may connect, as 10.0.0.0/8; may be given more than once [default:
+    /// RLB_ALLOW_NETWORKS, else all]
+    #[arg(long = "allow-network", value_name = "NETWORK")]
+    allow_networks: Option<Vec<String>>,
 
     /// Neither use an EPMD nor serve one; others need --address, or the same port for all nodes
     #[arg(long)]
@@ -113,10 +124,12 @@ impl Node {
             Some(path) => Config::from_file(path)?,
             None => Config::default(),
         };
-        let mut builder = self
-            .node
-            .builder(None, config.tls().clone())
-            .await?
+        let mut settings = config.node();
+        settings.allow_peers = self.allow_peers.or(settings.allow_peers);
+        settings.allow_networks = self.allow_networks.or(settings.allow_networks);
+        let builder = self.node.builder(None, config.tls().clone()).await?;
+        let mut builder = settings
+            .apply(builder)
             .limits(config.limits().clone())
             .drain_timeout(self.drain_timeout);
         if let Some(listen) = self.listen {

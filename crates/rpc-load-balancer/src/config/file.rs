@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, path::Path};
 use beam_node::{Error, Limits};
 use serde::Deserialize;
 
-use super::BalancerConfig;
+use super::{BalancerConfig, NodeConfig};
 
-/// The settings of all balancers of a program, and the limits of its node.
+/// The settings of all balancers of a program, and those of its node.
 ///
 /// ```
 /// use rpc_load_balancer::{Balancer, config::Config};
@@ -34,6 +34,8 @@ pub struct Config {
     defaults: BalancerConfig,
     #[serde(default)]
     balancers: BTreeMap<String, BalancerConfig>,
+    #[serde(default)]
+    node: NodeConfig,
     #[serde(default)]
     limits: Limits,
     #[cfg(feature = "tls")]
@@ -70,6 +72,11 @@ impl Config {
     /// The balancers that have settings of their own.
     pub fn balancers(&self) -> impl Iterator<Item = &str> {
         self.balancers.keys().map(String::as_str)
+    }
+
+    /// The settings of the node: those of the environment, then those of the file.
+    pub fn node(&self) -> NodeConfig {
+        NodeConfig::from_environment().or(self.node.clone())
     }
 
     /// The limits of the node, for [`NodeBuilder::limits`](beam_node::NodeBuilder::limits).
@@ -177,6 +184,28 @@ mod tests {
     }
 
     #[test]
+    fn who_may_connect_is_said_by_the_environment_and_then_by_the_file() {
+        let text = r#"
+            [node]
+            allow_peers = ["*@10.0.0.7", "/^a,b/"]
+            allow_networks = ["10.0.0.0/8"]
+        "#;
+        let file = Config::from_toml(text).unwrap().node;
+        let some = |list: &[&str]| Some(list.iter().map(ToString::to_string).collect());
+        assert_eq!(file.allow_peers, some(&["*@10.0.0.7", "/^a,b/"]));
+        assert_eq!(file.allow_networks, some(&["10.0.0.0/8"]));
+
+        let environment = NodeConfig::from_variables(|name| match name {
+            "RLB_ALLOW_PEERS" => Some("a@b, *@c".into()),
+            "RLB_ALLOW_NETWORKS" => Some(String::new()),
+            _ => None,
+        });
+        let both = environment.or(file);
+        assert_eq!(both.allow_peers, some(&["a@b", "*@c"]));
+        assert_eq!(both.allow_networks, some(&["10.0.0.0/8"]));
+    }
+
+    #[test]
     fn a_mistake_is_named_with_its_key_and_the_reason() {
         for (text, said) in [
             (
@@ -208,6 +237,7 @@ mod tests {
                 ["retry_budget", "a number"],
             ),
             ("[balancer.b]", ["balancer", "unknown field"]),
+            ("[node]\nallow_peer = []", ["allow_peer", "unknown field"]),
             (
                 "[limits]\ncalls_per_pear = 1",
                 ["calls_per_pear", "unknown field"],

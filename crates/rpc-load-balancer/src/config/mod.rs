@@ -9,6 +9,10 @@
 //! node_match = ["worker", "/^app[0-9]+@/"]
 //! weights = { "big@10.0.0.1" = 3 }
 //!
+//! [node]
+//! allow_peers = ["*@10.0.0.7", "/^app[0-9]+@/"]
+//! allow_networks = ["10.0.0.0/8", "fd00::/8"]
+//!
 //! [limits]                                # of the node
 //! calls_per_peer = 1024
 //!
@@ -18,7 +22,8 @@
 //! key = "web1.key"
 //! ```
 //!
-//! The keys of `[limits]` are the fields of [`Limits`](crate::Limits). Those of `[tls]` are
+//! The keys of `[node]` are the fields of [`NodeConfig`], and those of `[limits]` those of
+//! [`Limits`](crate::Limits). Those of `[tls]` are
 //!
 //! | Key | Values | Default | Meaning |
 //! |---|---|---|---|
@@ -61,9 +66,9 @@
 //!
 //! Durations are texts with a unit, such as `"500ms"` and `"2m"`, or numbers of milliseconds. The
 //! environment variables `RLB_ALGORITHM`, `RLB_RETRY_COUNT` and so on, one for each key but
-//! `weights`, come before what the file says; several patterns are separated by commas there, so
-//! that none can hold one. Those of `[tls]` are `RLB_TLS_CA` and so on. What
-//! the program itself says to a builder after [`BalancerBuilder::config`] comes before all of these.
+//! `weights` and the limits, come before what the file says; several patterns or networks are
+//! separated by commas there, so that none can hold one. Those of `[tls]` are `RLB_TLS_CA` and so on.
+//! What the program itself says to a builder after [`BalancerBuilder::config`] comes before all of these.
 //!
 //! [`CallLimits`]: crate::CallLimits
 //! [`Ejection`]: crate::Ejection
@@ -76,6 +81,7 @@ mod algorithm;
 mod balancer;
 mod environment;
 mod file;
+mod node;
 mod options;
 #[cfg(feature = "tls")]
 mod tls;
@@ -83,5 +89,6 @@ mod tls;
 pub use algorithm::AlgorithmConfig;
 pub use balancer::BalancerConfig;
 pub use file::Config;
+pub use node::NodeConfig;
 #[cfg(feature = "tls")]
 pub use tls::TlsConfig;

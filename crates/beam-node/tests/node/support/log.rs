@@ -1,7 +1,7 @@
 //! What a node logs.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     sync::{Arc, Mutex},
 };
 
@@ -12,8 +12,8 @@ use tracing::{
     subscriber::DefaultGuard,
 };
 
-/// The warnings that are logged on this thread for as long as this lives. A test that looks at them
-/// has a runtime of one thread.
+/// The warnings that are logged on this thread for as long as this lives, with all their fields. A
+/// test that looks at them has a runtime of one thread.
 pub(crate) struct Warnings {
     messages: Arc<Mutex<Vec<String>>>,
     _guard: DefaultGuard,
@@ -21,12 +21,22 @@ pub(crate) struct Warnings {
 
 impl Warnings {
     pub(crate) fn collect() -> Self {
+        Self::collect_from(Level::WARN)
+    }
+
+    /// Collects everything down to this level.
+    pub(crate) fn collect_from(level: Level) -> Self {
         let messages = Arc::default();
-        let collector = Collector(Arc::clone(&messages));
+        let collector = Collector(Arc::clone(&messages), level);
         Self {
             messages,
             _guard: tracing::subscriber::set_default(collector),
         }
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.messages.lock().unwrap().clone()
     }
 
     /// How many there were that contain this text.
@@ -36,11 +46,11 @@ impl Warnings {
     }
 }
 
-struct Collector(Arc<Mutex<Vec<String>>>);
+struct Collector(Arc<Mutex<Vec<String>>>, Level);
 
 impl Subscriber for Collector {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::WARN
+        *metadata.level() <= self.1
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -66,8 +76,7 @@ struct Message(String);
 
 impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}");
-        }
+        // Writing to a text does not fail.
+        let _ = write!(self.0, "{}={value:?} ", field.name());
     }
 }

@@ -1,0 +1,120 @@
+//! Lists of nodes by name.
+
+use beam_dist::NodeName;
+use regex::Regex;
+
+use crate::Error;
+
+/// The nodes that a list of patterns stands for.
+///
+/// A pattern is a whole name in which each `*` stands for any characters, or a regular expression
+/// between slashes. Not a part of a name as elsewhere: who lists `w1@10.0.0.1` means neither
+/// `w1@10.0.0.10` nor `evil_w1@10.0.0.1`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names(Vec<Pattern>);
+
+#[derive(Clone, Debug)]
+enum Pattern {
+    Name(NodeName),
+    Regex(Regex),
+}
+
+impl Names {
+    /// Reads patterns; `bad_request` with the one that is none. Without patterns, nobody is meant.
+    pub(crate) fn read<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
+        patterns
+            .into_iter()
+            .map(Pattern::read)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Whether a node is meant.
+    pub(crate) fn contain(&self, name: &NodeName) -> bool {
+        self.0.iter().any(|pattern| match pattern {
+            Pattern::Name(meant) => meant == name,
+            Pattern::Regex(regex) => regex.is_match(name.as_str()),
+        })
+    }
+}
+
+impl Pattern {
+    fn read(text: &str) -> Result<Self, Error> {
+        if let Some(inner) = text
+            .strip_prefix('/')
+            .and_then(|rest| rest.strip_suffix('/'))
+        {
+            return Regex::new(inner).map(Self::Regex).map_err(|error| {
+                Error::bad_request(format!(
+                    "{text} is no regular expression between slashes: {error}"
+                ))
+            });
+        }
+        if !text.contains('*') {
+            return text.parse().map(Self::Name).map_err(|error| {
+                Error::bad_request(format!(
+                    "{error}; a whole name is expected, in which a * stands for any characters, or a \
+                     regular expression between slashes"
+                ))
+            });
+        }
+        let parts: Vec<_> = text.split('*').map(regex::escape).collect();
+        Regex::new(&format!("^{}$", parts.join(".*")))
+            .map(Self::Regex)
+            .map_err(|error| Error::bad_request(format!("the pattern {text} is too long: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contains(pattern: &str, name: &str) -> bool {
+        Names::read([pattern])
+            .unwrap()
+            .contain(&name.parse().unwrap())
+    }
+
+    #[test]
+    fn a_name_stands_for_itself_and_for_no_longer_one() {
+        assert!(contains("w1@10.0.0.1", "w1@10.0.0.1"));
+        for other in ["w1@10.0.0.10", "x_w1@10.0.0.1", "w1@10x0.0.1"] {
+            assert!(!contains("w1@10.0.0.1", other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        assert!(contains("*", "w1@10.0.0.1"));
+        assert!(contains("*@10.0.0.1", "w1@10.0.0.1"));
+        assert!(!contains("*@10.0.0.1", "w1@10.0.0.11"));
+        assert!(!contains("*@10.0.0.1", "w1@10x0.0.1"));
+        assert!(contains("w*@*.example", "w1@a.b.example"));
+        assert!(!contains("w*@*.example", "x@w.example"));
+    }
+
+    #[test]
+    fn a_regular_expression_matches_anywhere_unless_it_is_anchored() {
+        assert!(contains("/^app[0-9]+@/", "app7@10.0.0.1"));
+        assert!(!contains("/^app[0-9]+@/", "my_app7@10.0.0.1"));
+        assert!(contains("/app/", "my_app7@10.0.0.1"));
+    }
+
+    #[test]
+    fn no_patterns_stand_for_nobody() {
+        assert!(!Names::read([]).unwrap().contain(&"a@b".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_no_node_can_be_named_is_refused_with_the_cure() {
+        for (pattern, said) in [
+            ("", "no host"),
+            ("worker", "a * stands for any characters"),
+            ("/app(/", "unclosed group"),
+            ("/", "no host"),
+        ] {
+            let error = Names::read([pattern]).unwrap_err();
+            assert!(error.message.contains(said), "{pattern}: {error}");
+        }
+    }
+}

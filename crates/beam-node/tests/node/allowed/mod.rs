@@ -1,0 +1,4 @@
+//! Who may connect.
+
+mod networks;
+mod peers;
