@@ -23,6 +23,7 @@ atoms! {
     NOCATCH = "nocatch",
     NORMAL = "normal",
     NOPROC = "noproc",
+    NOT_ALLOWED = "not_allowed",
     REX = "rex",
     RETURN = "return",
     SCOPE = "rpc_load_balancer",

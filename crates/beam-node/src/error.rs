@@ -28,7 +28,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Code {
-    /// 400: an argument, a name or a configuration is wrong. Nothing was sent.
+    /// 400: an argument, a name or a configuration is wrong, or the called node does not let this one
+    /// call the function. Nothing was run.
     BadRequest,
     /// 408: no answer within the timeout. The call may have run.
     RequestTimeout,
@@ -112,7 +113,8 @@ pub enum Cause {
     /// A limit of this node is reached; the name is that of the [`Limits`](crate::Limits) field.
     #[error("the limit `{0}` is reached")]
     Limit(&'static str),
-    /// The peer refused to start the call, for example with `system_limit`. It did not run.
+    /// The peer refused to start the call, for example with `system_limit`, or with `not_allowed` where
+    /// this node is not among those that may call the function. It did not run.
     #[error("the peer refused to start the call: {0}")]
     Refused(Atom),
     /// The called function does not exist, or is not exported, under this name and arity.

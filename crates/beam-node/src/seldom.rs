@@ -65,6 +65,8 @@ pub(crate) struct Warnings {
     /// Peers that are on no list of those that may connect.
     pub(crate) not_allowed: Seldom,
     pub(crate) connections: Seldom,
+    /// Callers that are on no list of those that may call.
+    pub(crate) callers: Seldom,
     pub(crate) payloads: Seldom,
     pub(crate) monitors: Seldom,
     pub(crate) mailboxes: Seldom,
@@ -79,6 +81,7 @@ impl Default for Warnings {
             authentication: Seldom::default(),
             not_allowed: Seldom::default(),
             connections: Seldom::default(),
+            callers: Seldom::default(),
             payloads: Seldom::default(),
             monitors: Seldom::default(),
             mailboxes: Seldom::default(),

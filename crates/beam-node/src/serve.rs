@@ -47,12 +47,18 @@ pub(crate) fn spawn(
             return reply(link, &request, Err(atoms::BADARG));
         }
     };
+    let entry = called.entry(&node.exports);
+    if !entry.allows(&link.peer) {
+        if let Some(left_out) = node.warnings.callers.now() {
+            tracing::warn!(peer = %link.peer, function = %entry, left_out, "refused a call: the peer is not among the allowed callers of the function");
+        }
+        return reply(link, &request, Err(atoms::NOT_ALLOWED));
+    }
     let caller = Caller::Peer(Arc::clone(link));
     let admitted = match Admitted::new(caller, bytes) {
         Ok(admitted) if !node.is_closed() => admitted,
         _ => return reply(link, &request, Err(atoms::SYSTEM_LIMIT)),
     };
-    let entry = called.entry(&node.exports);
     let served = Served::new(
         admitted,
         Some(request.request.clone()),

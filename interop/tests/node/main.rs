@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod allowed;
 mod authority;
 mod calls_from_otp;
 mod calls_to_otp;

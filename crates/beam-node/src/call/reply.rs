@@ -154,6 +154,13 @@ impl Question<'_> {
     }
 
     fn refused(&self, reason: Atom) -> Error {
+        if reason == atoms::NOT_ALLOWED {
+            let message = format!(
+                "{} does not let this node call {self}: this node is not among the allowed callers",
+                self.node
+            );
+            return Error::new(Code::BadRequest, message, Cause::Refused(reason));
+        }
         let code = match reason.as_str() {
             "system_limit" => Code::TooManyRequests,
             "timeout" => Code::RequestTimeout,

@@ -11,12 +11,14 @@ use std::{
     task::{Context, Poll},
 };
 
+use beam_dist::NodeName;
 use beam_term::{Atom, RawTerm};
 use pin_project_lite::pin_project;
 use serde::Serialize;
 
 use crate::{
     CallContext, Function,
+    allow::Names,
     export::outcome::{Failure, Outcome},
     serve::Serving,
     state::NodeState,
@@ -31,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) is_work: bool,
     /// Whether a call ends when nobody waits for its answer any more.
     pub(crate) ends_when_abandoned: bool,
+    /// Who may call it; everybody where nothing is said.
+    pub(super) callers: Option<Names>,
 }
 
 /// Decodes the arguments, calls the handler and gives its result.
@@ -120,7 +124,14 @@ impl Entry {
             runner: Arc::new(Typed(runner)),
             is_work: false,
             ends_when_abandoned: false,
+            callers: None,
         }
+    }
+
+    /// Whether another node may call the function.
+    pub(crate) fn allows(&self, caller: &NodeName) -> bool {
+        let callers = self.callers.as_ref();
+        callers.is_none_or(|callers| callers.contain(caller))
     }
 
     /// Calls the function in a task of its own, which reports what comes of it.

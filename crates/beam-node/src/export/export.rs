@@ -8,6 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     CallContext, Error, Exception, Function, Handler,
+    allow::Names,
     export::{
         entry::{Entry, Runner, Typed, encode},
         handling::{Handling, Report},
@@ -43,6 +44,7 @@ pub struct Export {
     runner: Arc<dyn Runner>,
     is_work: bool,
     ends_when_abandoned: bool,
+    allowed_callers: Option<Vec<String>>,
 }
 
 impl Export {
@@ -209,13 +211,48 @@ impl Export {
     pub(super) fn into_entry(self) -> Result<Entry, Error> {
         let function = Function::try_from((&self.module, &self.name))
             .map_err(|error| Error::bad_request(format!("{self} cannot be exported: {error}")))?;
+        let callers = self.allowed_callers.as_ref().map(|patterns| {
+            Names::read(patterns.iter().map(String::as_str)).map_err(|error| {
+                Error::bad_request(format!("{self} cannot be exported: {}", error.message))
+            })
+        });
+        let callers = callers.transpose()?;
         Ok(Entry {
             function,
             arity: self.arity,
             runner: self.runner,
             is_work: self.is_work,
             ends_when_abandoned: self.ends_when_abandoned,
+            callers,
         })
+    }
+
+    /// Limits by name which nodes may call this function. Default: all that are connected. The node
+    /// itself always may.
+    ///
+    /// The patterns are those of [`NodeBuilder::allow_peers`](crate::NodeBuilder::allow_peers): a whole
+    /// name, in which each `*` stands for any characters, or a regular expression between slashes.
+    /// One that matches is enough. Patterns of several calls add up, and with none at all nobody is
+    /// allowed.
+    ///
+    /// Others are refused before anything of the function runs. On the BEAM `erpc:call` then raises
+    /// `error:{erpc, not_allowed}`; here it is `bad_request` with
+    /// [`Cause::Refused`](crate::Cause::Refused). A cast comes to nothing without a word, as casts do.
+    ///
+    /// ```
+    /// use beam_node::Export;
+    ///
+    /// let export = Export::new("accounts", "delete", async |id: u64| id)
+    ///     .allow_callers(["admin@10.0.0.7", "/^backoffice[0-9]+@/"]);
+    /// # assert_eq!(export.arity(), 1);
+    /// ```
+    #[must_use]
+    pub fn allow_callers(mut self, patterns: impl IntoIterator<Item: Into<String>>) -> Self {
+        let patterns = patterns.into_iter().map(Into::into);
+        self.allowed_callers
+            .get_or_insert_default()
+            .extend(patterns);
+        self
     }
 
     /// Says that calls of this function are no work of anybody's, but questions that nodes ask each
@@ -294,6 +331,7 @@ impl Export {
             runner: Arc::new(Typed(runner)),
             is_work: true,
             ends_when_abandoned: false,
+            allowed_callers: None,
         }
     }
 }

@@ -60,6 +60,8 @@ fn kind<T>(call: Kind, result: &Result<T, Error>) -> Option<OutcomeKind> {
         Cause::Raised(_) | Cause::Killed(_) | Cause::Undefined => Some(OutcomeKind::Raised),
         Cause::Timeout(_) | Cause::Silent(_) => Some(OutcomeKind::TimedOut),
         Cause::NotConnected(_) | Cause::ConnectionLost => Some(OutcomeKind::Unreachable),
+        // Its list of callers says nothing of how it fares.
+        Cause::Refused(reason) if reason.as_str() == "not_allowed" => None,
         Cause::Refused(_) => Some(OutcomeKind::Refused),
         _ => None,
     }

@@ -1,4 +1,5 @@
-//! Who may connect.
+//! Who may connect, and who may call.
 
+mod callers;
 mod networks;
 mod peers;
