@@ -12,6 +12,7 @@ mod mailboxes;
 mod output;
 mod protocol;
 mod published;
+mod secrets;
 mod shutdown;
 mod support;
 mod tls;
