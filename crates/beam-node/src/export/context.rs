@@ -45,6 +45,11 @@ impl CallContext {
         self.served().is_late()
     }
 
+    /// Whether the call is ended, whatever its handler does.
+    pub(super) fn has_ended(&self) -> bool {
+        self.served().has_ended()
+    }
+
     fn served(&self) -> &Served {
         self.0
             .served()

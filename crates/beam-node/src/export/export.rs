@@ -134,6 +134,10 @@ impl Export {
                         if context.is_late() {
                             return Err(Failure::Late);
                         }
+                        // Its task may not have come to tell.
+                        if context.has_ended() {
+                            return Err(Failure::Stopped);
+                        }
                         match handler.handle(context, &arguments) {
                             Ok(value) => encode(&value),
                             Err(error) => Err(bad_arguments(error, arguments)),

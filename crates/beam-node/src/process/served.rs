@@ -156,6 +156,11 @@ impl Served {
         self.task.wake();
     }
 
+    /// Whether something has ended the call.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.get().is_some()
+    }
+
     /// Runs the call until it is over, or something else ends it. Only the task of the call does.
     pub(crate) fn poll<C: Future>(
         &self,
