@@ -24,6 +24,7 @@ pub(crate) struct Ends {
     reference: Reference,
     module: Atom,
     function: Atom,
+    deadline_ms: Option<u64>,
     encoder: FrameEncoder,
     decoder: FrameDecoder,
     wire: BytesMut,
@@ -46,9 +47,18 @@ impl Ends {
             caller,
             module: Atom::from_static("math"),
             function: Atom::from_static("add"),
+            deadline_ms: None,
             encoder: FrameEncoder::new(negotiated, FrameLimits::default()),
             decoder: FrameDecoder::new(negotiated, FrameLimits::default()),
             wire: BytesMut::with_capacity(1024 * 1024),
+        }
+    }
+
+    /// What goes to a peer that takes deadlines.
+    fn with_deadline() -> Self {
+        Self {
+            deadline_ms: Some(10_000),
+            ..Self::new()
         }
     }
 
@@ -62,6 +72,7 @@ impl Ends {
             arity: 4,
             options: SpawnOptions {
                 monitor: true,
+                deadline_ms: self.deadline_ms,
                 ..SpawnOptions::default()
             },
             token: None,
@@ -157,30 +168,28 @@ impl Ends {
     }
 }
 
-fn idle() -> Ends {
-    let mut ends = Ends::new();
+fn idle(mut ends: Ends) -> Ends {
     ends.send_request((1, 2));
     ends.send_reply(3);
     ends.wire.clear();
     ends
 }
 
-fn requested() -> Ends {
-    let mut ends = Ends::new();
+fn requested(mut ends: Ends) -> Ends {
     (0..=TIMES).for_each(|n| ends.send_request((n.into(), 2_000)));
     ends.receive_request();
     ends
 }
 
-fn replied() -> Ends {
-    let mut ends = Ends::new();
+fn replied(mut ends: Ends) -> Ends {
     (0..=TIMES).for_each(|n| ends.send_reply(n.into()));
     ends.receive_reply();
     ends
 }
 
 #[library_benchmark(setup = idle)]
-#[bench::two_integers(config = at_most(1_450))]
+#[bench::two_integers(args = [Ends::new()], config = at_most(1_450))]
+#[bench::with_deadline(args = [Ends::with_deadline()], config = at_most(1_500))]
 fn encode_request(mut ends: Ends) -> Ends {
     for n in 0..TIMES {
         ends.send_request(black_box((n.into(), 2_000)));
@@ -189,7 +198,8 @@ fn encode_request(mut ends: Ends) -> Ends {
 }
 
 #[library_benchmark(setup = requested)]
-#[bench::two_integers(config = at_most(4_100))]
+#[bench::two_integers(args = [Ends::new()], config = at_most(4_100))]
+#[bench::with_deadline(args = [Ends::with_deadline()], config = at_most(4_650))]
 fn decode_request(mut ends: Ends) -> Ends {
     for _ in 0..TIMES {
         black_box(ends.receive_request());
@@ -198,7 +208,7 @@ fn decode_request(mut ends: Ends) -> Ends {
 }
 
 #[library_benchmark(setup = idle)]
-#[bench::an_integer(config = at_most(1_700))]
+#[bench::an_integer(args = [Ends::new()], config = at_most(1_700))]
 fn encode_reply(mut ends: Ends) -> Ends {
     for n in 0..TIMES {
         ends.send_reply(black_box(n.into()));
@@ -207,7 +217,7 @@ fn encode_reply(mut ends: Ends) -> Ends {
 }
 
 #[library_benchmark(setup = replied)]
-#[bench::an_integer(config = at_most(4_150))]
+#[bench::an_integer(args = [Ends::new()], config = at_most(4_150))]
 fn decode_reply(mut ends: Ends) -> Ends {
     for _ in 0..TIMES {
         black_box(ends.receive_reply());
