@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod callers;
 mod cpu;
 mod mixed;
 mod ring;
