@@ -3,7 +3,7 @@
 -module(rlb_bench).
 
 -export([main/1]).
--export([add/2, echo/1, map20/1, note/0, arrived/0, large/1, swallow/1]).
+-export([add/2, echo/1, map20/1, note/0, arrived/0, large/1, swallow/1, sleep/1]).
 
 -define(DEADLINE, 10000).
 -define(LARGE_DEADLINE, 60000).
@@ -52,7 +52,9 @@ large(Bytes) ->
 
 swallow(Binary) -> byte_size(Binary).
 
-%% Child of the orchestrator: `serve`, or `load Callee`.
+sleep(Millis) -> receive after Millis -> Millis end.
+
+%% Child of the orchestrator: `serve`, `member Caller`, or `load Callee`.
 
 main(Args) ->
     try begin_as(Args)
@@ -69,6 +71,12 @@ begin_as(Args) ->
             ok = pg:join(rpc_load_balancer, bench, self()),
             ready(),
             commands(fun(_) -> say("@error it only serves") end);
+        ["member", Caller] ->
+            {ok, _} = pg:start(rpc_load_balancer),
+            pong = net_adm:ping(list_to_atom(Caller)),
+            ok = pg:join(rpc_load_balancer, bench, self()),
+            ready(),
+            commands(fun(Line) -> member(string:trim(Line)) end);
         ["load", Callee] ->
             Node = list_to_atom(Callee),
             pong = net_adm:ping(Node),
@@ -84,6 +92,14 @@ ready() ->
                   _ -> erlang:system_info(otp_release)
               end,
     say("@ready ~s ~s ~s", [node(), Version, erlang:system_info(emu_flavor)]).
+
+%% What a member is told: to leave the group and to come back.
+member("leave") ->
+    ok = pg:leave(rpc_load_balancer, bench, self()),
+    say("@values");
+member("join") ->
+    ok = pg:join(rpc_load_balancer, bench, self()),
+    say("@values").
 
 %% Commands are read in a process of their own, so that the node ends with its standard input even
 %% in the middle of one.

@@ -1,6 +1,6 @@
 //! What all measurements stand on: programs, an EPMD, the Erlang module, a cookie, and a processor for each side.
 
-use std::{cell::Cell, path::PathBuf};
+use std::{cell::Cell, fmt, path::PathBuf};
 
 use crate::{
     cli::{Plan, Suite},
@@ -28,6 +28,22 @@ pub(super) struct Ground {
 pub(super) enum End {
     Caller,
     Callee,
+}
+
+/// What kind of node a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Member {
+    Rust,
+    Otp,
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rust => "Rust",
+            Self::Otp => "OTP",
+        })
+    }
 }
 
 impl Ground {
@@ -125,6 +141,21 @@ impl Ground {
         Program::this(label, arguments, &self.cookie)?.start()
     }
 
+    /// Starts a member of the group, which connects to `caller`, and waits until it has joined.
+    pub(super) fn member(&self, kind: Member, name: &str, caller: &str) -> Result<Child, Failure> {
+        let processor = self.processor(End::Callee);
+        if kind == Member::Rust {
+            return self.act_as(name, "member", caller, processor, &[]);
+        }
+        let Some(module) = &self.module else {
+            return Err(Failure::Other("a member of OTP needs Erlang".to_owned()));
+        };
+        let node = (name, self.cookie.as_str());
+        let node = module.node("a member of OTP", node, processor, &["member", caller]);
+        let (child, _) = node.epmd(&self.mapper).start()?;
+        Ok(child)
+    }
+
     /// Starts a part of a measurement, and tells the name of its node.
     pub(super) fn act(
         &self,
@@ -134,12 +165,25 @@ impl Ground {
         further: &[String],
     ) -> Result<(Child, String), Failure> {
         let name = self.name(part);
+        let child = self.act_as(&name, part, whom, processor, further)?;
+        Ok((child, name))
+    }
+
+    /// The same for a node of this name.
+    pub(super) fn act_as(
+        &self,
+        name: &str,
+        part: &str,
+        whom: &str,
+        processor: Option<usize>,
+        further: &[String],
+    ) -> Result<Child, Failure> {
         let mut arguments = ["child", "act", part, whom].map(str::to_owned).to_vec();
         arguments.push(format!("--name={name}"));
         arguments.push(format!("--epmd-port={}", self.mapper.port()));
         arguments.extend(processor.map(|processor| format!("--processor={processor}")));
         arguments.extend_from_slice(further);
         let (child, _) = Program::this(part, arguments, &self.cookie)?.start()?;
-        Ok((child, name))
+        Ok(child)
     }
 }

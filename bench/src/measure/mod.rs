@@ -1,6 +1,7 @@
 //! The measurements.
 
 mod calls;
+mod faults;
 mod footprint;
 mod ground;
 mod hub;
@@ -9,7 +10,7 @@ mod results;
 mod running;
 mod scale;
 
-pub(crate) use results::{Measured, Results, Spread, Table};
+pub(crate) use results::{Measured, Promise, Results, Spread, Table};
 
 use std::env;
 
@@ -33,6 +34,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
             Suite::Footprint => footprint::measure,
             Suite::Hub => hub::measure,
             Suite::Scale => scale::measure,
+            Suite::Faults => faults::measure,
         };
         // What was measured is worth having, whatever becomes of the rest.
         if let Err(failure) = measure(plan, &ground, &mut results) {
@@ -41,10 +43,13 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     }
     results.machine.after();
     report::write(&results, &plan.out)?;
-    if results.failures.is_empty() {
+    let mut failures = results.failures;
+    let broken = results.promises.iter().filter(|promise| !promise.kept);
+    failures.extend(broken.map(|promise| format!("not kept: {promise}")));
+    if failures.is_empty() {
         Ok(())
     } else {
-        let failures = results.failures.join("\n  ");
+        let failures = failures.join("\n  ");
         Err(Failure::Other(format!("not all went well:\n  {failures}")))
     }
 }

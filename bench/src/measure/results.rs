@@ -1,5 +1,7 @@
 //! What was found.
 
+use std::fmt;
+
 use measurement::Machine;
 use serde::Serialize;
 
@@ -15,6 +17,8 @@ pub(crate) struct Results {
     pub(crate) open_rate: Option<u64>,
     pub(crate) calls: Vec<Measured>,
     pub(crate) tables: Vec<Table>,
+    /// What was to be shown, and whether it was.
+    pub(crate) promises: Vec<Promise>,
 }
 
 impl Results {
@@ -25,6 +29,7 @@ impl Results {
             open_rate: None,
             calls: Vec::new(),
             tables: Vec::new(),
+            promises: Vec::new(),
         }
     }
 
@@ -126,6 +131,28 @@ pub(crate) struct Table {
     /// The first is that of the rows' names.
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Row>,
+}
+
+/// Something that is promised, and what was found.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Promise {
+    /// Of what.
+    pub(crate) subject: String,
+    pub(crate) promised: String,
+    pub(crate) found: String,
+    pub(crate) kept: bool,
+}
+
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            subject,
+            promised,
+            found,
+            ..
+        } = self;
+        write!(f, "{subject}: {promised}; found: {found}")
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]

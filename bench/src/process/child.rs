@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::{Mapper, Usage};
 use crate::{
     child::COOKIE,
@@ -105,6 +107,33 @@ impl Child {
         Usage::of(self.process.id())
     }
 
+    /// Sends it a signal; nothing happens where it has ended.
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        let id = i32::try_from(self.process.id())
+            .ok()
+            .and_then(Pid::from_raw);
+        if let Some(id) = id.filter(|_| !self.has_ended()) {
+            // It may have ended this moment.
+            let _ = kill_process(id, signal);
+        }
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// Waits for it to end by itself.
+    pub(crate) fn ended(&mut self, patience: Duration) -> Result<(), Failure> {
+        let begun = Instant::now();
+        while !self.has_ended() {
+            if begun.elapsed() > patience {
+                return Err(self.silent("end"));
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
     fn ready(&self) -> Result<Vec<String>, Failure> {
         match self.answer("become ready", PATIENCE)? {
             Answer::Ready(words) => Ok(words),
@@ -140,9 +169,15 @@ impl Child {
 
     /// Has it do something that is answered by a number, if by any.
     pub(crate) fn ask(&mut self, command: &str) -> Result<f64, Failure> {
+        let values = self.ask_all(command)?;
+        Ok(values.first().map_or(0.0, |&(_, value)| value))
+    }
+
+    /// Has it do something that is answered by numbers with names.
+    pub(crate) fn ask_all(&mut self, command: &str) -> Result<Vec<(String, f64)>, Failure> {
         self.tell(command)?;
         match self.answer("answer", PATIENCE)? {
-            Answer::Values(values) => Ok(values.first().map_or(0.0, |&(_, value)| value)),
+            Answer::Values(values) => Ok(values),
             Answer::Error(message) => Err(Failure::Cell {
                 label: self.label.clone(),
                 cell: command.to_owned(),
@@ -188,9 +223,16 @@ impl Child {
     }
 }
 
+impl Child {
+    /// Ends it by the end of its standard input, and waits for it.
+    pub(crate) fn end(&mut self) {
+        end(&mut self.process, self.input.take());
+    }
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
-        end(&mut self.process, self.input.take());
+        self.end();
     }
 }
 

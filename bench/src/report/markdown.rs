@@ -5,7 +5,7 @@ use std::fmt::Write;
 use measurement::Machine;
 
 use crate::{
-    measure::{Measured, Results, Spread, Table},
+    measure::{Measured, Promise, Results, Spread, Table},
     pair::Pair,
     workload::{Route, Workload},
 };
@@ -20,6 +20,7 @@ pub(super) fn tables(results: &Results) -> String {
     for table in results.tables.iter().filter(filled) {
         other(&mut text, table);
     }
+    promises(&mut text, &results.promises);
     if !results.failures.is_empty() {
         text.push_str("\n## Not measured\n\n");
         for failure in &results.failures {
@@ -156,6 +157,28 @@ fn other(text: &mut String, table: &Table) {
         line(
             text,
             format_args!("| {} | {} |", row.name, figures.join(" | ")),
+        );
+    }
+}
+
+/// What was to be shown, those first that were not.
+fn promises(text: &mut String, promises: &[Promise]) {
+    if promises.is_empty() {
+        return;
+    }
+    text.push_str("\n## Promises\n\n");
+    header(text, &["of", "promised", "found", "kept"], 4);
+    let mut sorted: Vec<&Promise> = promises.iter().collect();
+    // The sort is stable.
+    sorted.sort_by_key(|promise| promise.kept);
+    for promise in sorted {
+        let kept = if promise.kept { "yes" } else { "**no**" };
+        line(
+            text,
+            format_args!(
+                "| {} | {} | {} | {kept} |",
+                promise.subject, promise.promised, promise.found
+            ),
         );
     }
 }

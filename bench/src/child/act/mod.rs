@@ -1,6 +1,8 @@
 //! Parts in measurements of something else than calls.
 
+mod callers;
 mod hub;
+mod member;
 mod peers;
 mod scale;
 mod slots;
@@ -23,6 +25,10 @@ pub(crate) enum Part {
     Waiting,
     /// Pairs of nodes.
     Scale,
+    /// A member of the group that can be stopped in good order.
+    Member,
+    /// A node that calls the members, and keeps account of what becomes of the calls.
+    Callers,
 }
 
 /// How long anything may take that is waited for.
@@ -40,6 +46,8 @@ pub(super) async fn run(
         Part::Silent => slots::silent(place, commands).await,
         Part::Waiting => slots::waiting(whom, place, commands).await,
         Part::Scale => scale::run(place, commands).await,
+        Part::Member => member::run(whom, place, commands).await,
+        Part::Callers => callers::run(place, commands).await,
     }
 }
 

@@ -37,10 +37,15 @@ pub(crate) async fn serve(place: &Place) -> Result<(Node, Balancer), Failure> {
     Ok((node, member))
 }
 
-fn export(node: &Node) -> rpc_load_balancer::Result<()> {
+/// Exports the functions of [`MODULE`].
+pub(in crate::child) fn export(node: &Node) -> rpc_load_balancer::Result<()> {
     node.export(MODULE, "add", async |a: i64, b: i64| a + b)?;
     node.export(MODULE, "echo", async |payload: Binary| payload)?;
     node.export(MODULE, "map20", async |fields: Fields| fields.digest())?;
+    node.export(MODULE, "sleep", async |millis: u64| {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        millis
+    })?;
     let arrived = Arc::new(Arrived::default());
     let counted = Arc::clone(&arrived);
     node.export(MODULE, "note", move || {
