@@ -93,13 +93,17 @@ ready() ->
               end,
     say("@ready ~s ~s ~s", [node(), Version, erlang:system_info(emu_flavor)]).
 
-%% What a member is told: to leave the group and to come back.
+%% What a member is told: to leave the group and to come back, and to tell what its node holds.
 member("leave") ->
     ok = pg:leave(rpc_load_balancer, bench, self()),
     say("@values");
 member("join") ->
     ok = pg:join(rpc_load_balancer, bench, self()),
-    say("@values").
+    say("@values");
+member("stats") ->
+    say("@values processes=~b ports=~b peers=~b memory_mb=~.3f",
+        [erlang:system_info(process_count), erlang:system_info(port_count),
+         length(nodes([visible, hidden])), erlang:memory(total) / 1048576]).
 
 %% Commands are read in a process of their own, so that the node ends with its standard input even
 %% in the middle of one.

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -51,6 +51,17 @@ enum Command {
     ///
     /// It ends with 1 where a promise is not kept.
     Faults,
+    /// Members that come, go and are killed for a long time: what grows.
+    ///
+    /// It prints a line each 10 s, and a table in the end; it ends with 1 where something has grown.
+    Soak {
+        /// How long; at least 1.
+        #[arg(long, value_name = "N", default_value_t = 30.0, value_parser = minutes)]
+        minutes: f64,
+        /// What the choices of who comes and goes follow from. Default: another one each time, which is printed.
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+    },
     #[command(flatten)]
     Child(#[command(subcommand)] HiddenRole),
 }
@@ -95,6 +106,15 @@ pub(crate) enum Suite {
     Hub,
     Scale,
     Faults,
+    Soak(Soak),
+}
+
+/// How long everything comes and goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Soak {
+    pub(crate) duration: Duration,
+    /// What the random choices follow from.
+    pub(crate) seed: u64,
 }
 
 impl Cli {
@@ -107,6 +127,10 @@ impl Cli {
             Some(Command::Hub) => vec![Suite::Hub],
             Some(Command::Scale) => vec![Suite::Scale],
             Some(Command::Faults) => vec![Suite::Faults],
+            Some(Command::Soak { minutes, seed }) => vec![Suite::Soak(Soak {
+                duration: Duration::from_secs_f64(minutes * 60.0),
+                seed: seed.unwrap_or_else(|| fastrand::u64(..)),
+            })],
             None => vec![
                 Suite::Calls,
                 Suite::Interference,
@@ -134,6 +158,14 @@ fn seconds(text: &str) -> Result<f64, String> {
     match seconds {
         0.01..=3_600.0 => Ok(seconds),
         _ => Err("it may be from 0.01 to 3600".to_owned()),
+    }
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    match minutes {
+        1.0..=10_000.0 => Ok(minutes),
+        _ => Err("it may be from 1 to 10000".to_owned()),
     }
 }
 

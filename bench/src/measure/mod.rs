@@ -9,6 +9,7 @@ mod interference;
 mod results;
 mod running;
 mod scale;
+mod soak;
 
 pub(crate) use results::{Measured, Promise, Results, Spread, Table};
 
@@ -28,16 +29,18 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     let mut results = Results::new(Machine::before(program()));
     let ground = Ground::new(plan)?;
     for &suite in &plan.suites {
-        let measure = match suite {
-            Suite::Calls => calls::measure,
-            Suite::Interference => interference::measure,
-            Suite::Footprint => footprint::measure,
-            Suite::Hub => hub::measure,
-            Suite::Scale => scale::measure,
-            Suite::Faults => faults::measure,
+        let results = &mut results;
+        let measured = match suite {
+            Suite::Calls => calls::measure(plan, &ground, results),
+            Suite::Interference => interference::measure(plan, &ground, results),
+            Suite::Footprint => footprint::measure(plan, &ground, results),
+            Suite::Hub => hub::measure(plan, &ground, results),
+            Suite::Scale => scale::measure(plan, &ground, results),
+            Suite::Faults => faults::measure(plan, &ground, results),
+            Suite::Soak(soak) => soak::measure(soak, &ground, results),
         };
         // What was measured is worth having, whatever becomes of the rest.
-        if let Err(failure) = measure(plan, &ground, &mut results) {
+        if let Err(failure) = measured {
             results.failures.push(failure.to_string());
         }
     }

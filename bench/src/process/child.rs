@@ -118,6 +118,12 @@ impl Child {
         }
     }
 
+    /// What it printed beside the protocol; the last lines of it.
+    pub(crate) fn printed(&self) -> String {
+        let printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        Vec::from_iter(printed.iter().cloned()).join("\n")
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.process.try_wait(), Ok(None))
     }
@@ -206,12 +212,11 @@ impl Child {
     }
 
     fn silent(&self, expected: &'static str) -> Failure {
-        let printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
         Failure::Silent {
             label: self.label.clone(),
             expected,
             seconds: PATIENCE.as_secs(),
-            printed: Vec::from_iter(printed.iter().cloned()).join("\n"),
+            printed: self.printed(),
         }
     }
 

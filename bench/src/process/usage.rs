@@ -35,6 +35,15 @@ impl Usage {
         self.status("VmHWM:")
     }
 
+    pub(crate) fn threads(self) -> f64 {
+        self.status("Threads:")
+    }
+
+    /// File descriptors that are open.
+    pub(crate) fn descriptors(self) -> f64 {
+        fs::read_dir(format!("/proc/{}/fd", self.pid)).map_or(0.0, |open| open.count() as f64)
+    }
+
     pub(crate) fn forget_peak(self) {
         // Where it is not allowed, the peak is that of the whole run, which is more rather than less.
         let _ = fs::write(format!("/proc/{}/clear_refs", self.pid), "5");

@@ -1,7 +1,10 @@
 //! A member of the group that leaves it and comes back, and ends in good order.
 
-use rpc_load_balancer::Balancer;
-use tokio::signal::unix::{SignalKind, signal};
+use rpc_load_balancer::{Balancer, Node};
+use tokio::{
+    runtime::Handle,
+    signal::unix::{SignalKind, signal},
+};
 
 use super::{Place, answer, ready, text};
 use crate::{
@@ -12,7 +15,7 @@ use crate::{
     failure::Failure,
 };
 
-/// Commands: `leave` and `join` have it leave the group and come back. SIGTERM has it shut
+/// Commands: `leave` and `join` have it leave the group and come back, `stats` tells what it holds. SIGTERM has it shut
 /// down, and then end.
 pub(super) async fn run(
     caller: &str,
@@ -47,9 +50,23 @@ pub(super) async fn run(
                 }
                 Err(error) => Err(text(error)),
             },
+            "stats" => Ok(stats(&node)),
             _ => Err(format!("{line:?} is no command")),
         });
     }
     let ended = node.shutdown().await;
     ended.map_err(Failure::node("shutting down"))
+}
+
+/// What the node and its runtime hold.
+pub(super) fn stats(node: &Node) -> Vec<(&'static str, f64)> {
+    vec![
+        (
+            "tasks",
+            Handle::current().metrics().num_alive_tasks() as f64,
+        ),
+        ("peers", node.peers().len() as f64),
+        ("calling", node.calling() as f64),
+        ("serving", node.serving() as f64),
+    ]
 }

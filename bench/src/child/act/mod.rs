@@ -6,6 +6,7 @@ mod member;
 mod peers;
 mod scale;
 mod slots;
+mod soak;
 
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(crate) enum Part {
     Member,
     /// A node that calls the members, and keeps account of what becomes of the calls.
     Callers,
+    /// A node that calls members of all kinds in all ways, for long.
+    Soak,
 }
 
 /// How long anything may take that is waited for.
@@ -48,6 +51,7 @@ pub(super) async fn run(
         Part::Scale => scale::run(place, commands).await,
         Part::Member => member::run(whom, place, commands).await,
         Part::Callers => callers::run(place, commands).await,
+        Part::Soak => soak::run(place, commands).await,
     }
 }
 
