@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Call,
     /// It is not answered, and runs once at most.
     Cast,
+    /// It is answered, and may run more than once.
+    Idempotent,
 }
 
 /// A call, from its beginning to its end.
@@ -157,11 +159,11 @@ impl Ledger {
             calls, violations, ..
         } = &mut *book;
         for (id, call) in calls {
-            if call.runs.len() > 1 {
+            if call.runs.len() > 1 && call.kind != Kind::Idempotent {
                 violations.push(format!("call {id} ran {} times: {call:?}", call.runs.len()));
             }
             match &call.ended {
-                Some((_, End::Answered(_))) if call.runs.is_empty() && call.kind == Kind::Call => {
+                Some((_, End::Answered(_))) if call.runs.is_empty() && call.kind != Kind::Cast => {
                     violations.push(format!("call {id} was answered, but did not run: {call:?}"));
                 }
                 Some((_, End::Failed { may_have_run, .. }))

@@ -52,6 +52,10 @@ pub(crate) struct NodePlan {
     pub(crate) is_member: bool,
     pub(crate) visible: bool,
     pub(crate) algorithm: &'static str,
+    /// How many calls of its balancer may be in flight at a time, to all members and to each.
+    pub(crate) in_flight: Option<(usize, u32)>,
+    /// How long its calls wait for a member that has gone silent, if not as long as for any other.
+    pub(crate) grace: Option<Millis>,
     pub(crate) callers: Vec<CallerPlan>,
 }
 
@@ -71,6 +75,10 @@ pub(crate) struct CallerPlan {
     pub(crate) abandons: u32,
     /// One call in so many is a cast.
     pub(crate) casts: u32,
+    /// One call in so many of the others is idempotent.
+    pub(crate) idempotent: u32,
+    /// After so long those go to a second member.
+    pub(crate) hedged: Option<Millis>,
 }
 
 /// The longest that anything takes that is called.
@@ -191,6 +199,8 @@ impl NodePlan {
             is_member: rng.u32(0..5) > 0,
             visible: rng.u32(0..4) == 0,
             algorithm: choose(rng, &ALGORITHMS),
+            in_flight: choose(rng, &[None, None, None, Some((2, 1)), Some((3, 3))]),
+            grace: choose(rng, &[None, None, Some(0), Some(300)]),
             callers: (0..callers).map(|_| CallerPlan::new(rng)).collect(),
         }
     }
@@ -206,6 +216,8 @@ impl CallerPlan {
             large: choose(rng, &[20, 200, u32::MAX]),
             abandons: choose(rng, &[10, 100, u32::MAX]),
             casts: choose(rng, &[5, 50]),
+            idempotent: choose(rng, &[1, 4, u32::MAX]),
+            hedged: choose(rng, &[None, Some(5), Some(200)]),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use fastrand::Rng;
 use rpc_load_balancer::{
-    Atom, Balancer, Node, Retry, Term,
+    Atom, Balancer, CallLimits, Node, Retry, Term,
     beam_node::{Epmd, Listen, Membership},
     config::AlgorithmConfig,
 };
@@ -136,7 +136,8 @@ async fn try_to_start(
         .cookie("secret")
         .visible(own.visible)
         .net_ticktime(plan.net_ticktime)
-        .discovery_interval(Duration::from_secs(5));
+        .discovery_interval(Duration::from_secs(5))
+        .suspect_call_grace(own.grace.map(Duration::from_millis));
     builder = match plan.finding {
         Finding::AllByFixedPort => builder
             .epmd(Epmd::Off)
@@ -148,10 +149,15 @@ async fn try_to_start(
     let node = builder.peers(known.map(node_name)).start().await?;
     work::export(&node, life, ledger)?;
     let algorithm: AlgorithmConfig = own.algorithm.parse()?;
+    let mut limits = CallLimits::new();
+    if let Some((all, each)) = own.in_flight {
+        limits = limits.in_flight(all).per_member(each);
+    }
     let balancer = Balancer::builder(POOL)
         .algorithm_config(&algorithm)
         .join(own.is_member)
         .retry(Retry::times(2).pause(Duration::from_secs(1)))
+        .call_limits(limits)
         .start(&node)
         .await?;
     Ok((node, balancer))

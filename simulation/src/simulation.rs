@@ -24,7 +24,7 @@ use crate::{
 /// - once nobody calls any more, all counters and tables are as they were;
 /// - every node shuts down in good order;
 /// - every call ended once, by its deadline, with its own answer or with an error, and ran once at
-///   most; and not at all, where its error said so.
+///   most, unless it was idempotent; and not at all, where its error said so.
 pub struct Simulation {
     plan: Arc<Plan>,
     net: Net,
@@ -138,7 +138,7 @@ impl Simulation {
         }
         let (hash, packets) = self.net.trace();
         let is_answered = |call: &&Call| {
-            matches!(call.ended, Some((_, End::Answered(_)))) && call.kind == Kind::Call
+            matches!(call.ended, Some((_, End::Answered(_)))) && call.kind != Kind::Cast
         };
         Ok(Passed {
             hash,

@@ -12,8 +12,10 @@ pub struct Holdings {
     pub processes: usize,
     /// Links that are alive.
     pub links: usize,
-    /// Requests to all peers that were not answered: calls, monitors and probes.
+    /// Requests to all peers that were not answered: calls and monitors.
     pub requests: usize,
+    /// Requests that only prove peers alive.
+    pub probes: usize,
     /// Monitors of its scope on those of its peers.
     pub scope_monitors: usize,
     /// Names of nodes that it knows of.
@@ -25,11 +27,13 @@ impl Node {
     pub fn holdings(&self) -> Holdings {
         let state = self.state();
         let links = state.links.all();
+        let unanswered = || links.iter().map(|link| link.unanswered());
         Holdings {
             tasks: state.tasks(),
             processes: state.processes.all().len(),
             links: links.len(),
-            requests: links.iter().map(|link| link.unanswered()).sum(),
+            requests: unanswered().map(|(requests, _)| requests).sum(),
+            probes: unanswered().map(|(_, probes)| probes).sum(),
             scope_monitors: state.groups.monitors(),
             names: state.names(),
         }

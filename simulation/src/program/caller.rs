@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use fastrand::Rng;
-use rpc_load_balancer::{Balancer, Binary, Error, Node, Term};
+use rpc_load_balancer::{Balancer, Binary, Error, Hedge, Node, Term};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +48,7 @@ impl Caller {
         let timeout = self.rng.u64(1..=self.plan.timeout);
         let kind = match self.is_one_in(self.plan.casts) {
             true => Kind::Cast,
+            false if self.is_one_in(self.plan.idempotent) => Kind::Idempotent,
             false => Kind::Call,
         };
         let abandoned = match self.is_one_in(self.plan.abandons) {
@@ -81,7 +82,9 @@ impl Caller {
         let work = (id, self.rng.u64(0..=self.plan.work), self.size());
         let carried = Binary::from(vec![0; self.size()]);
         // Some know whom they want to call.
-        let direct = (self.rng.u32(0..6) == 0).then(|| node_name(self.rng.usize(0..self.hosts)));
+        let is_direct = kind != Kind::Idempotent && self.rng.u32(0..6) == 0;
+        let direct = is_direct.then(|| node_name(self.rng.usize(0..self.hosts)));
+        let hedged = self.plan.hedged.map(Duration::from_millis);
         let key = Term::from(self.rng.i64(0..KEYS));
         let (node, balancer) = (self.node.clone(), self.balancer.clone());
         async move {
@@ -93,6 +96,14 @@ impl Caller {
                 }
                 (Kind::Call, None) => {
                     let call = balancer.call(FUNCTION, arguments);
+                    call.key(key).timeout(timeout).send().await?
+                }
+                (Kind::Idempotent, _) => {
+                    let call = balancer.call(FUNCTION, arguments).idempotent();
+                    let call = match hedged {
+                        Some(after) => call.hedge(Hedge::after(after)),
+                        None => call,
+                    };
                     call.key(key).timeout(timeout).send().await?
                 }
                 (Kind::Cast, Some(peer)) => {

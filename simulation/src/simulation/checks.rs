@@ -53,6 +53,10 @@ impl Simulation {
                     node.name()
                 ));
             }
+            let suspects = node.suspects();
+            if !suspects.is_empty() {
+                disagreements.push(format!("{} suspects {suspects:?}", node.name()));
+            }
             let seen: BTreeMap<String, usize> = node
                 .members(&club())
                 .iter()
@@ -145,6 +149,8 @@ impl Simulation {
             let Holdings {
                 processes,
                 requests,
+                probes,
+                links,
                 scope_monitors,
                 ..
             } = node.holdings();
@@ -161,6 +167,9 @@ impl Simulation {
                 if count != expected {
                     left_over.push(format!("{name} has {count} {what}, not {expected}"));
                 }
+            }
+            if probes > links {
+                left_over.push(format!("{name} has {probes} probes over {links} links"));
             }
             for peer in node.peers() {
                 if peer.calling != 0 || peer.serving != 0 {

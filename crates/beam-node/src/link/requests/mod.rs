@@ -268,10 +268,10 @@ impl Link {
         next
     }
 
-    /// How many requests were not answered.
+    /// How many requests were not answered, and how many more there are that only prove the peer alive.
     #[cfg(rlb_simulation)]
-    pub(crate) fn unanswered(&self) -> usize {
-        self.requests().len()
+    pub(crate) fn unanswered(&self) -> (usize, usize) {
+        self.requests().count()
     }
 
     fn requests(&self) -> MutexGuard<'_, Requests> {

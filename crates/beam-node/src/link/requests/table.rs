@@ -84,9 +84,14 @@ impl Requests {
         }
     }
 
+    /// How many there are, and how many more that only prove the peer alive.
     #[cfg(rlb_simulation)]
-    pub(super) fn len(&mut self) -> usize {
-        self.pending.iter_mut().count()
+    pub(super) fn count(&mut self) -> (usize, usize) {
+        let is_probe =
+            |request: &&mut Request| matches!(request, Request::Probe(_) | Request::SignOfLife);
+        let all = self.pending.iter_mut().count();
+        let probes = self.pending.iter_mut().filter(is_probe).count();
+        (all - probes, probes)
     }
 
     pub(super) fn insert(&mut self, request: Request) -> RequestId {
