@@ -106,6 +106,9 @@ impl NodeBuilder {
     }
 
     /// Adds a peer that this node connects to, and reconnects to for as long as it runs.
+    ///
+    /// A peer that cannot be reached is tried again 0.1 s later, then less and less often, up to every
+    /// 2 s, or as soon as an attempt has timed out; after ten minutes every 5 s to 10 s.
     pub fn peer(mut self, name: impl Into<String>) -> Self {
         self.peers.push(name.into());
         self
@@ -120,7 +123,8 @@ impl NodeBuilder {
     /// Connects to every node that the EPMD of this host knows, and to those that come later.
     ///
     /// A node that cannot be reached is tried less and less often, and told of by
-    /// [`Event::Refused`](crate::Event::Refused) once.
+    /// [`Event::Refused`](crate::Event::Refused) once. One that refuses several times, or does not answer
+    /// for ten minutes, is given up until its EPMD tells of it again.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.hosts.push(host.into());
         self

@@ -10,16 +10,15 @@ use std::{
 use beam_dist::NodeName;
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::{LONGEST_PAUSE, SHORTEST_PAUSE};
-use crate::{
-    backoff::Backoff, deadline, peer::Slot, seldom::Seldom, settling::Question, state::NodeState,
-};
+use super::attempts::{Attempts, met_with_silence};
+use crate::{deadline, peer::Slot, seldom::Seldom, settling::Question, state::NodeState};
 
-/// After how many failed attempts in a row a name is given up.
+/// After how many refusals in a row a name is given up. Silence is no refusal: a name that meets with
+/// nothing else is given up after a [long outage](Attempts::is_long_outage).
 ///
 /// Nodes that live for one command show up in the lists of others, and are gone before anybody
 /// can connect to them.
-const ATTEMPTS: u32 = 6;
+const REFUSALS: u32 = 6;
 
 /// How long a name is left alone that was given up for the first time, however often it is told.
 const FIRST_REST: Duration = Duration::from_secs(10);
@@ -28,8 +27,12 @@ const FIRST_REST: Duration = Duration::from_secs(10);
 /// are connected to others.
 const LONGEST_REST: Duration = Duration::from_secs(160);
 
-/// How many attempts there are at a time. One answer may have thousands of names.
-const DIALS_AT_A_TIME: usize = 16;
+/// How many names are tried for the first time at a time. One answer may have thousands of them.
+const FIRST_DIALS_AT_A_TIME: usize = 16;
+
+/// How many are tried again at a time. In a cut these attempts take long, and those that can be
+/// reached again wait for those that cannot.
+const DIALS_AT_A_TIME: usize = 64;
 
 /// The names that others told.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub(super) struct Learned {
     names: Mutex<HashMap<NodeName, Found>>,
     /// They are connected without having been told.
     configured: HashSet<NodeName>,
+    first_dials: Semaphore,
     dials: Semaphore,
     warned: Seldom,
 }
@@ -57,6 +61,7 @@ impl Learned {
         Self {
             names: Mutex::default(),
             configured: configured.iter().cloned().collect(),
+            first_dials: Semaphore::new(FIRST_DIALS_AT_A_TIME),
             dials: Semaphore::new(DIALS_AT_A_TIME),
             warned: Seldom::default(),
         }
@@ -130,35 +135,38 @@ impl Learned {
     ) {
         let mut question = question;
         let name = slot.name();
-        let mut backoff = Backoff::new(SHORTEST_PAUSE, LONGEST_PAUSE);
-        let mut failures = 0;
+        let mut attempts = Attempts::new();
+        let mut dials = &self.first_dials;
+        let mut refusals = 0;
         loop {
             let attempt = {
                 // It is never closed.
-                let _turn = self.dials.acquire().await;
+                let _turn = dials.acquire().await;
+                attempts.begin();
                 slot.link(node, deadline::after(node.handshake_timeout()))
                     .await
             };
             drop(question.take());
+            dials = &self.dials;
             match attempt {
                 Ok(_link) => {
                     self.recovered(name);
-                    failures = 0;
+                    refusals = 0;
                     let since = Instant::now();
                     slot.await_loss().await;
-                    if since.elapsed() > LONGEST_PAUSE {
-                        backoff.reset();
-                    }
+                    attempts.lost(since.elapsed());
                 }
                 Err(error) => {
                     tracing::debug!(peer = %name, %error, "failed to connect to a learned node");
-                    failures += 1;
-                    if self.failed(name, failures) {
+                    attempts.failed();
+                    refusals += u32::from(!met_with_silence(&error));
+                    let is_enough = refusals >= REFUSALS || attempts.is_long_outage();
+                    if self.failed(name, is_enough) {
                         return;
                     }
                 }
             }
-            tokio::time::sleep(backoff.pause()).await;
+            attempts.pause().await;
         }
     }
 
@@ -174,22 +182,22 @@ impl Learned {
         }
     }
 
-    /// Notes so many failures in a row, and tells whether they are enough. A name that has rested
-    /// has one attempt.
-    fn failed(&self, name: &NodeName, failures: u32) -> bool {
+    /// Notes a failure, and tells whether the name is given up: it is after enough of them, or after
+    /// the first one since it has rested.
+    fn failed(&self, name: &NodeName, is_enough: bool) -> bool {
         let mut names = self.names();
         let Entry::Occupied(mut entry) = names.entry(name.clone()) else {
             return true;
         };
         let found = entry.get_mut();
         found.failed = true;
-        let is_enough = found.given_up > 0 || failures >= ATTEMPTS;
-        if is_enough {
+        let is_given_up = is_enough || found.given_up > 0;
+        if is_given_up {
             let rest = FIRST_REST.saturating_mul(1 << found.given_up.min(16));
             found.rests_until = Some(Instant::now() + rest.min(LONGEST_REST));
             found.given_up += 1;
         }
-        is_enough
+        is_given_up
     }
 
     /// Every critical section is some look-ups and one change.
@@ -225,8 +233,8 @@ mod tests {
         assert!(learned.begin(&name(1), 10));
         assert!(!learned.begin(&name(1), 10));
         assert!(!learned.has_failed(&name(1)));
-        assert!((1..ATTEMPTS).all(|failures| !learned.failed(&name(1), failures)));
-        assert!(learned.failed(&name(1), ATTEMPTS));
+        assert!(!learned.failed(&name(1), false));
+        assert!(learned.failed(&name(1), true));
         assert!(learned.has_failed(&name(1)));
 
         for rest in [10, 20, 40, 80, 160, 160] {
@@ -234,12 +242,12 @@ mod tests {
             assert!(!learned.begin(&name(1), 10), "{rest}");
             advance(Duration::from_millis(1)).await;
             assert!(learned.begin(&name(1), 10), "{rest}");
-            assert!(learned.failed(&name(1), 1));
+            assert!(learned.failed(&name(1), false));
         }
         learned.recovered(&name(1));
         assert!(!learned.has_failed(&name(1)));
         assert!(learned.begin(&name(1), 10));
-        assert!(!learned.failed(&name(1), 1));
+        assert!(!learned.failed(&name(1), false));
     }
 
     #[tokio::test(start_paused = true)]
@@ -247,11 +255,11 @@ mod tests {
         let learned = Learned::new(&[]);
         assert!(learned.begin(&name(1), 2) && learned.begin(&name(2), 2));
         assert!(!learned.begin(&name(3), 2));
-        assert!(learned.failed(&name(1), ATTEMPTS));
+        assert!(learned.failed(&name(1), true));
 
         assert!(learned.begin(&name(3), 2));
         assert!(!learned.begin(&name(4), 2));
-        assert!(learned.failed(&name(3), ATTEMPTS));
+        assert!(learned.failed(&name(3), true));
         assert!(learned.begin(&name(1), 2), "it is new again");
     }
 }

@@ -1,5 +1,6 @@
 //! Finding nodes: those that are configured, and those that others know.
 
+mod attempts;
 mod configured;
 mod hosts;
 mod learned;
@@ -14,13 +15,6 @@ use crate::{peer::Slot, settling::Question, state::NodeState};
 pub(crate) use configured::keep_connected;
 pub(crate) use hosts::Hosts;
 use learned::Learned;
-
-/// The shortest pause after a failed attempt to connect.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-
-/// The longest pause between attempts to reach a node. A connection that lasts no longer is no reason
-/// to begin with short pauses again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// How long somebody may take to say which nodes he knows.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,6 +49,15 @@ impl Discovery {
     pub(crate) fn ask(&self, node: &Arc<NodeState>, slot: Arc<Slot>, question: Question) {
         if self.asks_peers {
             peers::ask(node, slot, &self.learned, Some(question));
+        }
+    }
+
+    /// Takes a peer that has fallen silent for one to look for, whoever of the two made the
+    /// connection: in a cut both are told of its end, and neither knows who looks for the other.
+    pub(crate) fn fell_silent(&self, node: &Arc<NodeState>, name: &NodeName) {
+        if self.asks_peers {
+            self.learned
+                .learn(node, name.as_str(), &"its silence", None);
         }
     }
 

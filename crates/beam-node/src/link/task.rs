@@ -66,6 +66,9 @@ pub(crate) fn run(
         // A close of this node has given its reason already.
         let reason = wire.exchange().await.err().unwrap_or_else(|| link.reason());
         end.make(reason);
+        if matches!(link.reason(), DownReason::Silent(_)) {
+            node.discovery.fell_silent(&node, &link.peer);
+        }
         if is_in_order(&link.reason()) {
             let _ = timeout(FLUSH_PATIENCE, wire.finish()).await;
         }

@@ -82,10 +82,10 @@ async fn that_a_learned_node_cannot_be_reached_is_told_once() {
 }
 
 /// A node to which all other names stand for the one address of a listener.
-async fn all_at_one_address(cluster: &Cluster) -> (Node, TcpListener) {
+async fn all_at_one_address(cluster: &Cluster, handshake_ms: u64) -> (Node, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let limits = Limits {
-        handshake_ms: 1_000_000,
+        handshake_ms,
         ..Limits::default()
     };
     let builder = cluster
@@ -99,7 +99,7 @@ async fn all_at_one_address(cluster: &Cluster) -> (Node, TcpListener) {
 #[tokio::test(flavor = "multi_thread")]
 async fn few_of_many_learned_names_are_tried_at_a_time() {
     let cluster = Cluster::new();
-    let (a, listener) = all_at_one_address(&cluster).await;
+    let (a, listener) = all_at_one_address(&cluster, 1_000_000).await;
     let mut peer = cluster.raw_peer(&a, "raw").await;
 
     tell(&mut peer, 1_000).await;
@@ -114,4 +114,20 @@ async fn few_of_many_learned_names_are_tried_at_a_time() {
     }
     drop(open.pop());
     within(listener.accept()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_learned_node_that_does_not_answer_is_not_given_up_as_one_that_refuses_is() {
+    let cluster = Cluster::new();
+    // The peer is connected by then, or it is again.
+    let (a, listener) = all_at_one_address(&cluster, 1_000).await;
+    let mut peer = cluster.raw_peer(&a, "raw").await;
+
+    tell(&mut peer, 1).await;
+
+    // Nobody says anything to it, as in a network that is cut.
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(within(listener.accept()).await.unwrap());
+    }
 }
