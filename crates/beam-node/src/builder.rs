@@ -213,6 +213,9 @@ impl NodeBuilder {
 
     /// Sets after how long a silent peer is given up, in the way of OTP's setting of this name:
     /// a tick is sent every quarter of it. Default: 60 s. Less than 40 ms is refused.
+    ///
+    /// A peer that has been suspect for three quarters of it is connected to anew as soon as it answers
+    /// a handshake, as it does after a cut; see [`suspect_after`](Self::suspect_after).
     pub fn net_ticktime(mut self, net_ticktime: Duration) -> Self {
         self.net_ticktime = net_ticktime;
         self
@@ -411,6 +414,7 @@ impl NodeBuilder {
         if let Some(listener) = listener {
             node.spawn(connect::serve(Arc::clone(&node), listener));
         }
+        node.spawn(discovery::renew_silent_links(Arc::clone(&node)));
         let question = node.settling.question();
         node.spawn(Discovery::run(Arc::clone(&node), question));
         for peer in peers {

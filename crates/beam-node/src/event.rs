@@ -61,7 +61,8 @@ pub enum DownReason {
     /// The peer closed the connection, or died.
     #[error("the peer closed the connection")]
     Closed,
-    /// Nothing came from the peer for this long.
+    /// Nothing came from the peer for this long. Where an [`Event::Up`] follows at once, this node has
+    /// connected anew.
     #[error("nothing was received for {0:?}")]
     Silent(Duration),
     /// The peer connected anew, for example after a restart.

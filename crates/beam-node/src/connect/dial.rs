@@ -11,7 +11,8 @@ use crate::{deadline, link::Link, peer::Slot, state::NodeState};
 /// How long to wait for the attempt of a peer that has precedence, before the own one is made anew.
 const PRECEDENCE: Duration = Duration::from_millis(500);
 
-/// Connects to a peer and starts the link.
+/// Connects to a peer and starts the link: where there is none, or in the place of one on which nothing
+/// comes.
 ///
 /// The peer may connect at the same time: a link that it makes serves as well. An attempt is given
 /// up for a link that is there, and never for less, as whoever connects in the name of the peer may
@@ -19,22 +20,58 @@ const PRECEDENCE: Duration = Duration::from_millis(500);
 pub(crate) async fn dial(
     node: &Arc<NodeState>,
     slot: &Arc<Slot>,
+    instead_of: Option<&Link>,
 ) -> Result<Arc<Link>, ConnectError> {
+    let wanted = Wanted { slot, instead_of };
     tokio::select! {
         biased;
         () = node.stop.cancelled() => Err(ConnectError::ShutDown),
-        result = attempts(node, slot) => result,
+        result = attempts(node, slot, wanted) => result,
     }
 }
 
-async fn attempts(node: &Arc<NodeState>, slot: &Arc<Slot>) -> Result<Arc<Link>, ConnectError> {
+/// The link that an attempt is for.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    slot: &'a Slot,
+    /// It counts as none, for as long as nothing comes over it.
+    instead_of: Option<&'a Link>,
+}
+
+impl Wanted<'_> {
+    fn live(self) -> Option<Arc<Link>> {
+        let is_none = |live: &Link| {
+            self.instead_of
+                .is_some_and(|silent| silent.id == live.id && live.is_suspect())
+        };
+        self.slot.live().filter(|live| !is_none(live))
+    }
+
+    /// Does a part of an attempt, or gives the attempt up for a link that the peer makes meanwhile.
+    async fn unless_made<T>(
+        self,
+        part: impl Future<Output = Result<T, ConnectError>>,
+    ) -> Result<T, ConnectError> {
+        tokio::select! {
+            biased;
+            _link = self.slot.await_link_besides(self.instead_of) => Err(linked(self.slot)),
+            done = part => done,
+        }
+    }
+}
+
+async fn attempts(
+    node: &Arc<NodeState>,
+    slot: &Arc<Slot>,
+    wanted: Wanted<'_>,
+) -> Result<Arc<Link>, ConnectError> {
     let deadline = deadline::after(node.handshake_timeout());
     loop {
         let changes = slot.changes();
-        if let Some(link) = slot.live() {
+        if let Some(link) = wanted.live() {
             return Ok(link);
         }
-        let error = match attempt(node, slot, deadline).await {
+        let error = match attempt(node, wanted, deadline).await {
             Ok((handshaken, socket)) => match node.establish(slot, handshaken) {
                 Some(link) => {
                     socket.run(node, slot, &link);
@@ -63,10 +100,10 @@ async fn attempts(node: &Arc<NodeState>, slot: &Arc<Slot>) -> Result<Arc<Link>, 
 
 async fn attempt(
     node: &NodeState,
-    slot: &Slot,
+    wanted: Wanted<'_>,
     deadline: Instant,
 ) -> Result<(Handshaken, Socket), ConnectError> {
-    let peer = slot.name();
+    let peer = wanted.slot.name();
     if peer.is_long() != node.name().is_long() {
         return Err(ConnectError::NameForm {
             own: node.name().clone(),
@@ -77,22 +114,24 @@ async fn attempt(
         return Err(ConnectError::PeerNotAllowed(peer.clone()));
     }
     let connecting = node.resolver.connect(peer, &node.allowed, deadline);
-    let stream = unless_linked(slot, connecting).await?;
-    let stream = unless_linked(slot, node.transport.connect(stream, peer, deadline)).await?;
+    let stream = wanted.unless_made(connecting).await?;
+    let secured = node.transport.connect(stream, peer, deadline);
+    let stream = wanted.unless_made(secured).await?;
     let timed_out = |_elapsed| ConnectError::TimedOut {
         node: peer.clone(),
         after: node.handshake_timeout(),
     };
-    timeout_at(deadline, handshake(node, slot, stream))
+    timeout_at(deadline, handshake(node, wanted, stream))
         .await
         .map_err(timed_out)?
 }
 
 async fn handshake(
     node: &NodeState,
-    slot: &Slot,
+    wanted: Wanted<'_>,
     stream: Stream,
 ) -> Result<(Handshaken, Socket), ConnectError> {
+    let slot = wanted.slot;
     let challenge =
         Challenge::random().map_err(|error| ConnectError::Entropy(error.to_string()))?;
     let mut initiator = Initiator::new(
@@ -102,7 +141,7 @@ async fn handshake(
         challenge,
     );
     let mut exchange = Exchange::new(stream, slot.name());
-    let _handshake = unless_linked(slot, async { Ok(slot.begin().await) }).await?;
+    let _handshake = wanted.unless_made(async { Ok(slot.begin().await) }).await?;
     exchange.send(initiator.outgoing()).await?;
     // The peer has a link from when it sees the proof of the cookie. Up to then the attempt can be
     // given up; after that, which of two links stays is for `establish` to say, as it is there.
@@ -110,7 +149,7 @@ async fn handshake(
     loop {
         let received = match proved {
             true => exchange.receive().await?,
-            false => unless_linked(slot, exchange.receive()).await?,
+            false => wanted.unless_made(exchange.receive()).await?,
         };
         let Some(packet) = received else {
             return Err(initiator.eof().into());
@@ -118,13 +157,13 @@ async fn handshake(
         let step = match initiator.receive(&packet) {
             Ok(InitiatorEvent::Continue) => Ok(()),
             // A link that the peer still has to this name is one that this node knows nothing of,
-            // from before a restart or a cut.
-            Ok(InitiatorEvent::Alive) => initiator.confirm(!slot.is_live()),
+            // from before a restart or a cut, or one on which nothing comes.
+            Ok(InitiatorEvent::Alive) => initiator.confirm(wanted.live().is_none()),
             Ok(InitiatorEvent::Established(established)) => {
                 let handshaken = Handshaken {
                     established,
                     made_by: Side::ThisNode,
-                    disowned: None,
+                    disowned: wanted.instead_of.map(|silent| silent.id),
                 };
                 return Ok((handshaken, exchange.into_socket(initiator.outgoing())));
             }
@@ -137,18 +176,6 @@ async fn handshake(
         // What there is to say to the peer is said before the connection goes.
         step?;
         sent?;
-    }
-}
-
-/// Does a part of an attempt, or gives the attempt up for a link that the peer makes meanwhile.
-async fn unless_linked<T>(
-    slot: &Slot,
-    part: impl Future<Output = Result<T, ConnectError>>,
-) -> Result<T, ConnectError> {
-    tokio::select! {
-        biased;
-        _link = slot.await_link() => Err(linked(slot)),
-        done = part => done,
     }
 }
 

@@ -10,7 +10,8 @@ use beam_dist::{
 pub(crate) struct Handshaken {
     pub(crate) established: Established,
     pub(crate) made_by: Side,
-    /// The live link that the peer said it knew nothing of, so that this connection replaces it.
+    /// The live link that this connection replaces: the peer said that it knew nothing of it, or this
+    /// node connected anew because nothing came over it.
     pub(crate) disowned: Option<u64>,
 }
 

@@ -5,6 +5,7 @@ mod configured;
 mod hosts;
 mod learned;
 mod peers;
+mod renewal;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,6 +16,7 @@ use crate::{peer::Slot, settling::Question, state::NodeState};
 pub(crate) use configured::keep_connected;
 pub(crate) use hosts::Hosts;
 use learned::Learned;
+pub(crate) use renewal::renew_silent_links;
 
 /// How long somebody may take to say which nodes he knows.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);

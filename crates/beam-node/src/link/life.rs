@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Link;
 use crate::{
-    connect::Handshaken,
+    connect::{Handshaken, Side},
     event::{DownReason, Event},
     peer::{Slot, Turn},
     state::NodeState,
@@ -41,7 +41,7 @@ impl NodeState {
         ));
         if let Some(old) = old {
             // What the old link announced must be gone before the new one announces.
-            old.close(DownReason::Replaced);
+            old.close(self.replaced_because(&old, link.made_by));
             self.withdraw_in(&turn, &old);
         }
         // Logging runs code of users. What that does if it fails must not leave a link behind that
@@ -60,6 +60,15 @@ impl NodeState {
             link.close(DownReason::ShutDown);
         }
         Some(link)
+    }
+
+    /// Why a link is replaced: the peer connected anew, or this node did as nothing came over it.
+    fn replaced_because(&self, old: &Link, made_by: Side) -> DownReason {
+        let suspects = self.suspects.all();
+        match suspects.get(&old.peer) {
+            Some(since) if made_by == Side::ThisNode => DownReason::Silent(since.elapsed()),
+            _ => DownReason::Replaced,
+        }
     }
 
     /// Whether a live link stays when another connection with its peer came through the handshake.

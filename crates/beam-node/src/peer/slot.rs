@@ -103,7 +103,7 @@ impl Slot {
         let started = Instant::now();
         let link = async {
             loop {
-                let mut outcome = self.dial(node)?;
+                let mut outcome = self.dial(node, None)?;
                 let link = tokio::select! {
                     biased;
                     outcome = outcome.wait_for(Option::is_some) => match outcome.as_deref() {
@@ -189,12 +189,25 @@ impl Slot {
         Changes(self.changed.subscribe())
     }
 
+    /// Tries to make another link in the place of this one, on which nothing comes. It lives on if that
+    /// fails, or if something comes meanwhile. An attempt that is under way serves.
+    pub(crate) fn renew(self: &Arc<Self>, node: &Arc<NodeState>, link: &Arc<Link>) {
+        // The outcome is seen by the link that is live.
+        let _ = self.dial(node, Some(Arc::clone(link)));
+    }
+
     /// Waits until the peer has a live link.
     pub(crate) async fn await_link(&self) -> Arc<Link> {
+        self.await_link_besides(None).await
+    }
+
+    /// Waits until the peer has a live link which is not this one.
+    pub(crate) async fn await_link_besides(&self, other: Option<&Link>) -> Arc<Link> {
         let mut changed = self.changed.subscribe();
         loop {
             changed.mark_unchanged();
-            if let Some(link) = self.live() {
+            let is_other = |link: &Arc<Link>| other.is_some_and(|other| other.id == link.id);
+            if let Some(link) = self.live().filter(|link| !is_other(link)) {
                 return link;
             }
             if changed.changed().await.is_err() {
@@ -218,6 +231,7 @@ impl Slot {
     fn dial(
         self: &Arc<Self>,
         node: &Arc<NodeState>,
+        instead_of: Option<Arc<Link>>,
     ) -> Result<watch::Receiver<Outcome>, ConnectError> {
         let mut dialling = self.dialling();
         if let Some(outcome) = &*dialling {
@@ -233,9 +247,11 @@ impl Slot {
             let node = Arc::clone(&node);
             async move {
                 let attempt = Attempt(&slot);
-                let result = connect::dial(&node, &slot).await;
+                let result = connect::dial(&node, &slot, instead_of.as_deref()).await;
                 drop(attempt);
-                if let Err(reason) = &result {
+                if let Err(reason) = &result
+                    && instead_of.is_none()
+                {
                     node.refused(&slot.name, reason);
                 }
                 done.send_replace(Some(result));
