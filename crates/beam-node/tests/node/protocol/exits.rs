@@ -1,6 +1,6 @@
 //! Exit signals of a peer to processes of a node.
 
-use beam_dist::control::{Control, Demonitor, Exit, Exit2, Link, Recipient, Target};
+use beam_dist::control::{Control, Demonitor, Exit, Exit2, Link, Recipient, Target, Unlink};
 use beam_node::{CallContext, Node};
 use beam_term::{Pid, Term};
 use tokio::sync::mpsc;
@@ -136,6 +136,71 @@ async fn a_process_that_was_linked_takes_a_served_call_with_it() {
     peer.settle().await;
     dropped(&mut seen).await;
     eventually(|| a.serving() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_for_a_process_of_an_old_incarnation_reaches_one_of_the_same_number() {
+    let cluster = Cluster::new();
+    let a = cluster.start("a").await;
+    let mut mailbox = a.mailbox(None).unwrap();
+    let mut seen = export_wait(&a);
+    let mut peer = cluster.raw_peer(&a, "raw").await;
+    let process = call(&mut peer, 1).await;
+    assert_eq!(within(seen.recv()).await, Some("started"));
+    let of_old = |pid: &Pid| Pid {
+        creation: pid.creation - 1,
+        ..pid.clone()
+    };
+    let linked = peer.pid(5);
+    let (from, to) = (linked.clone(), process.clone());
+    peer.send(Control::Link(Link { from, to })).await;
+
+    let old = of_old(&process);
+    peer.send_with(exit2(&peer, &old), &Term::atom("kill"))
+        .await;
+    let exit = Control::Exit(Exit {
+        from: linked.clone(),
+        to: old.clone(),
+        token: None,
+    });
+    peer.send_with(exit, &Term::atom("crash")).await;
+    let demonitor = Control::Demonitor(Demonitor {
+        from: peer.pid(1),
+        to: Target::Pid(old.clone()),
+        reference: peer.reference(1),
+    });
+    peer.send(demonitor).await;
+    let unlink = Control::Unlink(Unlink {
+        id: None,
+        from: linked.clone(),
+        to: old,
+    });
+    peer.send(unlink).await;
+    for (pid, text) in [
+        (of_old(mailbox.pid()), "old"),
+        (mailbox.pid().clone(), "new"),
+    ] {
+        let message = peer.message(Recipient::Pid(pid));
+        peer.send_with(message, &Term::atom(text)).await;
+    }
+    peer.settle().await;
+
+    let delivery = within(mailbox.recv()).await.unwrap();
+    assert_eq!(delivery.message.decode().unwrap(), Term::atom("new"));
+    assert_eq!(a.serving(), 1);
+    assert!(seen.try_recv().is_err());
+    // It is monitored and linked as before.
+    peer.send_with(exit2(&peer, &process), &Term::atom("kill"))
+        .await;
+    let (exit, reason) = peer.monitor_exit().await;
+    assert_eq!(
+        (exit.from, reason),
+        (Target::Pid(process.clone()), Term::atom("killed"))
+    );
+    match peer.next().await.control {
+        Control::Exit(exit) => assert_eq!((exit.from, exit.to), (process, linked)),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
