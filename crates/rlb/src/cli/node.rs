@@ -188,18 +188,27 @@ fn export_demo(node: &BeamNode) -> Result<(), Error> {
     }))
 }
 
-/// Says why the given peers cannot be connected to, and says it again when the reason is another.
+/// Says why the given peers cannot be connected to, and says it again when the reason is another than
+/// all since the peer was connected last: in a cut, several alternate.
 async fn warn_of_refusals(mut events: Events, peers: Vec<NodeName>) {
-    let mut warned = HashMap::new();
+    /// What is said of one peer at most.
+    const REASONS: usize = 8;
+
+    let mut warned = HashMap::<NodeName, Vec<String>>::new();
     while let Some(event) = events.next().await {
-        if let Event::Refused { peer, reason } = event
-            && peers.contains(&peer)
-        {
-            let reason = reason.to_string();
-            if warned.get(&peer) != Some(&reason) {
-                tracing::warn!(%peer, "no connection: {reason}");
-                warned.insert(peer, reason);
+        match event {
+            Event::Refused { peer, reason } if peers.contains(&peer) => {
+                let reason = reason.to_string();
+                let reasons = warned.entry(peer.clone()).or_default();
+                if reasons.len() < REASONS && !reasons.contains(&reason) {
+                    tracing::warn!(%peer, "no connection: {reason}");
+                    reasons.push(reason);
+                }
             }
+            Event::Up { peer, .. } => {
+                warned.remove(&peer);
+            }
+            _ => {}
         }
     }
 }
