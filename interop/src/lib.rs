@@ -4,8 +4,9 @@
 //! Erlang there with [`Beam::eval`], or Elixir with [`Beam::elixir`]. Requests travel over a pair of
 //! pipes, never over the distribution protocol: what the tests look at stays out of the way they
 //! look. Nodes register with an [`Epmd`] of the test's own, so that tests run side by side, and a
-//! [`Network`] gives them namespaces whose cables can be pulled. A [`Program`] is run as a user runs it
-//! from a shell.
+//! [`Network`] gives them namespaces whose cables can be pulled, or made bad ones. A [`Rust`] is a node
+//! of this project in a process of its own, to be killed or put into such a namespace. A [`Program`] is
+//! run as a user runs it from a shell.
 //!
 //! Releases live under `target/otp/<release>`, or where `RLB_OTP_DIR` says; the machine's own
 //! installation serves for the release that it is. `./test` at the root of the repository installs
@@ -29,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod beam;
+mod cable;
 mod channel;
 mod directory;
 mod epmd;
@@ -38,10 +40,12 @@ mod network;
 mod otp;
 mod program;
 mod releases;
+mod rust;
 mod supervised;
 mod wait;
 
 pub use beam::{Beam, BeamBuilder};
+pub use cable::{Cable, Conditions, Passed};
 pub use directory::Directory;
 pub use epmd::{Epmd, EpmdBuilder};
 pub use error::{Error, Exception, Result};
@@ -49,4 +53,5 @@ pub use expression::{Expression, Running, Session};
 pub use network::{Host, Network};
 pub use otp::Otp;
 pub use program::{Program, ProgramBuilder};
+pub use rust::{Rust, RustBuilder};
 pub use wait::{Condition, eventually, free_port, unique_name};

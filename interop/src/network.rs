@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::process::Command;
 
 use crate::supervised::run;
-use crate::{Error, Result};
+use crate::{Cable, Error, Result};
 
 /// The first two bytes of every address; the third is the network's number, the fourth the host's.
 const PREFIX: [u8; 2] = [10, 213];
@@ -58,38 +58,41 @@ impl Network {
 
     /// Adds a host: a namespace with an address of its own.
     pub fn host(&self) -> Result<Host> {
-        let number = self.hosts.fetch_add(1, Ordering::Relaxed) + 1;
-        let address = self.bridge.address(number);
-        let namespace = Namespace {
-            name: format!("{}-{number}", self.bridge.name),
-            bridge: Arc::clone(&self.bridge),
-        };
-        let (name, bridge) = (&namespace.name, &self.bridge.name);
-
-        ip(&["netns", "add", name])?;
+        let (namespace, address) = self.namespace()?;
+        let name = &namespace.name;
         ip(&[
             "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name,
         ])?;
-        ip(&["link", "set", name, "master", bridge, "up"])?;
-        ip(&["-n", name, "link", "set", "lo", "up"])?;
-        ip(&[
-            "-n",
-            name,
-            "address",
-            "add",
-            &format!("{address}/24"),
-            "dev",
-            "eth0",
-        ])?;
-        ip(&["-n", name, "link", "set", "eth0", "up"])?;
-        // Packets from an address without a way back are dropped: a cut is then one in both
-        // directions.
-        let strict = "echo 1 > /proc/sys/net/ipv4/conf/eth0/rp_filter";
-        ip(&["netns", "exec", name, "sh", "-c", strict])?;
+        namespace.join(address)?;
         Ok(Host {
             namespace: Arc::new(namespace),
             address,
         })
+    }
+
+    /// Adds a host with a cable that can be made a bad one.
+    pub fn host_with_cable(&self) -> Result<(Host, Cable)> {
+        let (namespace, address) = self.namespace()?;
+        let name = &namespace.name;
+        let far_end = format!("{name}h");
+        let cable = Cable::connect(name, &far_end)?;
+        ip(&["link", "set", &far_end, "netns", name, "name", "eth0"])?;
+        namespace.join(address)?;
+        let host = Host {
+            namespace: Arc::new(namespace),
+            address,
+        };
+        Ok((host, cable))
+    }
+
+    fn namespace(&self) -> Result<(Namespace, Ipv4Addr)> {
+        let number = self.hosts.fetch_add(1, Ordering::Relaxed) + 1;
+        let namespace = Namespace {
+            name: format!("{}-{number}", self.bridge.name),
+            bridge: Arc::clone(&self.bridge),
+        };
+        ip(&["netns", "add", &namespace.name])?;
+        Ok((namespace, self.bridge.address(number)))
     }
 }
 
@@ -106,6 +109,26 @@ impl Host {
     /// Its address.
     pub fn address(&self) -> Ipv4Addr {
         self.address
+    }
+
+    /// Gives the host an address of IPv6 as well, by which the others that have one reach it.
+    pub fn add_ipv6(&self) -> Result<Ipv6Addr> {
+        let [_, _, network, host] = self.address.octets().map(u16::from);
+        let address = Ipv6Addr::new(0xfd00, 213, network, 0, 0, 0, 0, host);
+        let name = &self.namespace.name;
+        let with_prefix = format!("{address}/64");
+        // Nobody else has it: it need not be asked for first.
+        ip(&[
+            "-n",
+            name,
+            "address",
+            "add",
+            &with_prefix,
+            "dev",
+            "eth0",
+            "nodad",
+        ])?;
+        Ok(address)
     }
 
     /// A program to be run in the namespace.
@@ -234,8 +257,30 @@ impl Drop for Bridge {
 struct Namespace {
     name: String,
     /// Goes after the last of its namespaces.
-    #[expect(dead_code, reason = "held for its drop")]
     bridge: Arc<Bridge>,
+}
+
+impl Namespace {
+    /// Joins a new namespace, with both ends of its cable in their places, to the network.
+    fn join(&self, address: Ipv4Addr) -> Result<()> {
+        let name = &self.name;
+        ip(&["link", "set", name, "master", &self.bridge.name, "up"])?;
+        ip(&["-n", name, "link", "set", "lo", "up"])?;
+        ip(&[
+            "-n",
+            name,
+            "address",
+            "add",
+            &format!("{address}/24"),
+            "dev",
+            "eth0",
+        ])?;
+        ip(&["-n", name, "link", "set", "eth0", "up"])?;
+        // Packets from an address without a way back are dropped: a cut is then one in both
+        // directions.
+        let strict = "echo 1 > /proc/sys/net/ipv4/conf/eth0/rp_filter";
+        ip(&["netns", "exec", name, "sh", "-c", strict])
+    }
 }
 
 impl Drop for Namespace {
