@@ -60,7 +60,9 @@ async fn welcome(
     address: SocketAddr,
     unauthenticated: Place,
 ) {
-    let handshake = timeout(node.handshake_timeout(), handshake(&node, stream, address));
+    // What waits for it would hold it several times over otherwise.
+    let handshake = Box::pin(handshake(&node, stream, address));
+    let handshake = timeout(node.handshake_timeout(), handshake);
     let result = tokio::select! {
         biased;
         () = node.stop.cancelled() => return,

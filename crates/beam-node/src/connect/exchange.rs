@@ -52,7 +52,7 @@ impl Exchange {
         // With TLS 1.3, a node that connects learns only now whether its certificate is taken, and
         // may meet a closed connection before it reads why not.
         if self.stream.is_tls()
-            && let Err(refused @ ConnectError::Tls { .. }) = self.receive().await
+            && let Err(refused @ ConnectError::Tls { .. }) = Box::pin(self.receive()).await
         {
             return Err(refused);
         }
@@ -107,7 +107,8 @@ impl Exchange {
 
     /// Ends a connection whose peer was told why.
     pub(super) async fn close(self) {
-        close_in_order(self.stream).await;
+        // It is rare, and every handshake would have room for it otherwise.
+        Box::pin(close_in_order(self.stream)).await;
     }
 
     /// The socket for a link, with the last packet of the handshake, which is still to be sent.

@@ -50,7 +50,8 @@ impl Transport {
                 Ok(Stream::Plain(tcp))
             }
             #[cfg(feature = "tls")]
-            Self::Tls(endpoint) => endpoint.accept(tcp, address).await,
+            // A box, as the task would have room for it to its end otherwise.
+            Self::Tls(endpoint) => Box::pin(endpoint.accept(tcp, address)).await,
         }
     }
 
