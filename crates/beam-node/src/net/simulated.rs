@@ -15,7 +15,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, split};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A simulated network, as the host sees it that runs at the moment.
 pub trait Network: Send + Sync {
@@ -84,15 +84,6 @@ impl TcpStream {
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.0.address())
-    }
-
-    pub(crate) fn split(
-        &mut self,
-    ) -> (
-        impl AsyncRead + Unpin + use<'_>,
-        impl AsyncWrite + Unpin + use<'_>,
-    ) {
-        split(&mut self.0)
     }
 
     pub(crate) fn set_nodelay(&self, _nodelay: bool) -> io::Result<()> {
