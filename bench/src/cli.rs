@@ -61,6 +61,9 @@ enum Command {
         /// What the choices of who comes and goes follow from. Default: another one each time, which is printed.
         #[arg(long, value_name = "N")]
         seed: Option<u64>,
+        /// Nobody is killed or hangs; then no call may fail.
+        #[arg(long)]
+        gentle: bool,
     },
     #[command(flatten)]
     Child(#[command(subcommand)] HiddenRole),
@@ -115,6 +118,8 @@ pub(crate) struct Soak {
     pub(crate) duration: Duration,
     /// What the random choices follow from.
     pub(crate) seed: u64,
+    /// Whether members only stop in good order, and leave.
+    pub(crate) gentle: bool,
 }
 
 impl Cli {
@@ -127,9 +132,14 @@ impl Cli {
             Some(Command::Hub) => vec![Suite::Hub],
             Some(Command::Scale) => vec![Suite::Scale],
             Some(Command::Faults) => vec![Suite::Faults],
-            Some(Command::Soak { minutes, seed }) => vec![Suite::Soak(Soak {
+            Some(Command::Soak {
+                minutes,
+                seed,
+                gentle,
+            }) => vec![Suite::Soak(Soak {
                 duration: Duration::from_secs_f64(minutes * 60.0),
                 seed: seed.unwrap_or_else(|| fastrand::u64(..)),
+                gentle,
             })],
             None => vec![
                 Suite::Calls,

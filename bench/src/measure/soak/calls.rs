@@ -28,10 +28,11 @@ impl Calls {
         })
     }
 
-    pub(super) fn verdicts(self) -> [Promise; 2] {
+    pub(super) fn verdicts(self, gentle: bool) -> [Promise; 2] {
         let Self {
             expected, wrong, ..
         } = self;
+        let failed = self.unavailable + self.timed_out;
         [
             Promise {
                 subject: "calls".to_owned(),
@@ -41,9 +42,15 @@ impl Calls {
             },
             Promise {
                 subject: "calls".to_owned(),
-                promised: "99 % end as they are meant to".to_owned(),
+                promised: match gentle {
+                    true => "all end as they are meant to".to_owned(),
+                    false => "99 % end as they are meant to".to_owned(),
+                },
                 found: self.to_string(),
-                kept: expected >= 0.99 * (expected + self.unavailable + self.timed_out),
+                kept: match gentle {
+                    true => failed == 0.0,
+                    false => failed <= 0.01 * (expected + failed),
+                },
             },
         ]
     }

@@ -9,6 +9,7 @@ use fastrand::Rng;
 use rustix::process::Signal;
 
 use crate::{
+    cli::Soak,
     failure::Failure,
     measure::ground::{Ground, Member},
     process::Child,
@@ -30,6 +31,8 @@ const LONGEST_STOP: Duration = Duration::from_secs(30);
 pub(super) struct Churn<'a> {
     ground: &'a Ground,
     hub: String,
+    /// Nobody is killed or hangs.
+    gentle: bool,
     rng: Rng,
     places: Vec<Place>,
     next: Instant,
@@ -62,7 +65,7 @@ struct Counts {
 }
 
 impl<'a> Churn<'a> {
-    pub(super) fn new(ground: &'a Ground, hub: &str, seed: u64) -> Self {
+    pub(super) fn new(ground: &'a Ground, hub: &str, soak: Soak) -> Self {
         let place = || Place {
             name: ground.name("churn"),
             state: State::Empty,
@@ -70,7 +73,8 @@ impl<'a> Churn<'a> {
         Self {
             ground,
             hub: hub.to_owned(),
-            rng: Rng::with_seed(seed),
+            gentle: soak.gentle,
+            rng: Rng::with_seed(soak.seed),
             places: std::iter::repeat_with(place).take(PLACES).collect(),
             next: Instant::now(),
             counts: Counts::default(),
@@ -109,7 +113,7 @@ impl<'a> Churn<'a> {
                 State::Member(member)
             }
             State::Member(mut member) => match self.rng.u32(..4) {
-                0 => {
+                choice if choice == 0 || self.gentle && choice == 1 => {
                     self.counts.stopped += 1;
                     member.signal(Signal::TERM);
                     State::Stopping(member, Instant::now())
@@ -119,7 +123,7 @@ impl<'a> Churn<'a> {
                     member.signal(Signal::KILL);
                     State::Empty
                 }
-                2 => {
+                2 if !self.gentle => {
                     self.counts.hung += 1;
                     member.signal(Signal::STOP);
                     let hangs = Duration::from_millis(self.rng.u64(HANGS_MS));

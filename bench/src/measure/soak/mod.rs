@@ -45,7 +45,7 @@ pub(super) fn measure(soak: Soak, ground: &Ground, results: &mut Results) -> Res
     // Else it takes long until each has had one of the largest calls.
     hub.ask("fill")?;
     watched.insert(0, Watched::new("caller", hub, Kind::Node));
-    let mut churn = Churn::new(ground, &hub_name, soak.seed);
+    let mut churn = Churn::new(ground, &hub_name, soak);
 
     let others = watched.len() - 1;
     for process in &mut watched {
@@ -78,7 +78,7 @@ pub(super) fn measure(soak: Soak, ground: &Ground, results: &mut Results) -> Res
     for process in &watched {
         results.promises.extend(process.verdicts());
     }
-    results.promises.extend(calls.verdicts());
+    results.promises.extend(calls.verdicts(soak.gentle));
     // It tells what it did not expect.
     let unexpected = watched[0].child.printed();
     if !unexpected.is_empty() {
