@@ -32,3 +32,19 @@ fn most_calls_are_answered_all_the_same() {
     let answered: usize = passed.iter().map(|passed| passed.answered).sum();
     assert!(2 * answered > calls, "{answered} of {calls}");
 }
+
+/// A call that may run twice was sent again and again to a suspect that nobody could stand in for, until
+/// the budget of the balancer was used up, all in the same instant.
+#[test]
+fn a_call_is_sent_to_a_suspect_once_more_and_not_a_hundred_times() {
+    for seed in [271, 328, 428, 459, 497, 752] {
+        passes(seed);
+    }
+}
+
+/// The first attempt failed by the deadline without having reached anybody; that the second one had was
+/// forgotten.
+#[test]
+fn a_hedged_call_may_have_run_where_either_attempt_may() {
+    passes(3058);
+}

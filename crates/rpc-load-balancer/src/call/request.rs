@@ -182,6 +182,7 @@ impl<A: Arguments> Request<A> {
             self.target.deposit();
         }
         let mut asked: Vec<NodeName> = Vec::new();
+        let mut asks_again = false;
         let mut waiting: Option<Box<Waiting>> = None;
         let mut doubtful: Option<Box<(NodeName, Error)>> = None;
         let mut begun = clock.begun;
@@ -213,9 +214,13 @@ impl<A: Arguments> Request<A> {
             if !clock.is_over() && (goes_elsewhere(&error) || self.goes_again(&error)) {
                 asked.extend(node.clone());
                 let other = self.alternative(&selection, &asked);
-                // A suspect that nobody can stand in for is asked again, and waited for.
+                // A suspect that nobody can stand in for is asked again, and waited for; but once, as
+                // it may be given up at once.
                 let other = match error.cause() {
-                    Cause::Silent(_) => other.or_else(|| self.pick(&selection).ok()),
+                    Cause::Silent(_) if other.is_none() && !asks_again => {
+                        asks_again = true;
+                        self.pick(&selection).ok()
+                    }
                     _ => other,
                 };
                 if let Some(other) = other {
@@ -354,9 +359,17 @@ impl<A: Arguments> Request<A> {
             return (node, result);
         }
         asked.push(other_node.clone());
-        match left {
+        let failed = (node, result);
+        let last = match left {
             Left::First(node) => (node, first.await),
             Left::Second => (other_node, second.await),
+        };
+        // That the last one did not run it does not mean that the other did not.
+        let may_have_run =
+            |(_, result): &(_, Result<_, Error>)| result.as_ref().is_err_and(Error::may_have_run);
+        match last.1.is_err() && !may_have_run(&last) && may_have_run(&failed) {
+            true => failed,
+            false => last,
         }
     }
 
