@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::{
+    collections::BTreeMap,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
@@ -107,7 +108,11 @@ struct Totals {
     simulated: Duration,
     settled_after: Vec<u64>,
     slowest: (Duration, u64),
+    running: BTreeMap<u64, Instant>,
 }
+
+/// A simulation that takes longer goes round in a circle: nothing in it can wait for real time.
+const LONGEST: Duration = Duration::from_secs(900);
 
 impl Runner {
     fn new(cli: Cli) -> Self {
@@ -167,9 +172,11 @@ impl Runner {
                 return;
             }
             let begun = Instant::now();
+            self.totals().running.insert(seed, begun);
             let outcome = tried(seed, self.cli.twice);
             let took = begun.elapsed();
             let mut totals = self.totals();
+            totals.running.remove(&seed);
             totals.slowest = totals.slowest.max((took, seed));
             match outcome {
                 Ok(passed) => {
@@ -200,7 +207,18 @@ impl Runner {
             thread::sleep(Duration::from_millis(100));
             let totals = self.totals();
             let done = totals.passed + totals.failed.len() as u64;
-            if done >= count || self.next.load(Ordering::Relaxed) >= self.cli.seeds.end {
+            let stuck = totals
+                .running
+                .iter()
+                .find(|(_, since)| since.elapsed() > LONGEST);
+            if let Some((seed, _)) = stuck {
+                println!("seed {seed} FAILED: it has not ended after {LONGEST:?}");
+                std::process::exit(1);
+            }
+            if done >= count
+                || (totals.running.is_empty()
+                    && self.next.load(Ordering::Relaxed) >= self.cli.seeds.end)
+            {
                 return;
             }
             if told.elapsed() >= Duration::from_secs(10) {

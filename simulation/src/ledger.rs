@@ -69,9 +69,9 @@ pub(crate) struct Book {
 /// How much later than its deadline a call may end: the clock of timers shows whole milliseconds.
 const GRANULARITY: Millis = 2;
 
-/// How often a call may run that may run twice: where many members die or fall silent within it, it
-/// goes from one to the next.
-const MOST_RUNS: usize = 6;
+/// How often a call that may run twice may run at one node: where all members die or fall silent within
+/// it, it goes from one to the next, and to one of them again, each time that somebody comes back.
+const MOST_RUNS: usize = 3;
 
 impl Book {
     /// When a call must have ended: a caller that hangs finds out when it goes on.
@@ -163,11 +163,12 @@ impl Ledger {
             calls, violations, ..
         } = &mut *book;
         for (id, call) in calls {
-            let most = match call.kind {
-                Kind::Call | Kind::Cast => 1,
-                Kind::Idempotent => MOST_RUNS,
+            let at_one = |life: &Life| call.runs.iter().filter(|(at, _)| at == life).count();
+            let too_often = match call.kind {
+                Kind::Call | Kind::Cast => call.runs.len() > 1,
+                Kind::Idempotent => call.runs.iter().any(|(life, _)| at_one(life) > MOST_RUNS),
             };
-            if call.runs.len() > most {
+            if too_often {
                 violations.push(format!("call {id} ran {} times: {call:?}", call.runs.len()));
             }
             match &call.ended {

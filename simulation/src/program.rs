@@ -28,6 +28,11 @@ use caller::Caller;
 /// The group of the balancers.
 pub(crate) const POOL: &str = "pool";
 
+/// The same, as a term.
+pub(crate) fn pool_group() -> Term {
+    Atom::from_static(POOL).into()
+}
+
 /// The group that nodes join and leave.
 pub(crate) fn club() -> Term {
     Atom::from_static("club").into()

@@ -9,7 +9,7 @@ use crate::{
     clock::Millis,
     network::Net,
     plan::{LONGEST_TIMEOUT, LONGEST_WORK},
-    program::{club, node_name},
+    program::{club, node_name, pool_group},
 };
 
 /// How long a node may take to shut down: it drains for 15 s, and ends its tasks within 10 s.
@@ -57,16 +57,20 @@ impl Simulation {
             if !suspects.is_empty() {
                 disagreements.push(format!("{} suspects {suspects:?}", node.name()));
             }
-            let seen: BTreeMap<String, usize> = node
-                .members(&club())
-                .iter()
-                .map(|member| (member.node().to_string(), member.pids().len()))
-                .collect();
-            if seen != members {
-                disagreements.push(format!(
-                    "{} sees the group as {seen:?}, not {members:?}",
-                    node.name()
-                ));
+            let once: BTreeMap<_, _> = pool.iter().map(|name| (name.clone(), 1)).collect();
+            for (group, members) in [(pool_group(), &once), (club(), &members)] {
+                let seen: BTreeMap<String, usize> = node
+                    .members(&group)
+                    .iter()
+                    .map(|member| (member.node().to_string(), member.pids().len()))
+                    .collect();
+                // The processes of an earlier life of a node would be counted as well.
+                if seen != *members {
+                    disagreements.push(format!(
+                        "{} sees the group {group} as {seen:?}, not {members:?}",
+                        node.name()
+                    ));
+                }
             }
         }
         disagreements
