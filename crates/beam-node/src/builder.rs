@@ -143,7 +143,8 @@ impl NodeBuilder {
     /// with [`ConnectError::PeerNotAllowed`](crate::ConnectError::PeerNotAllowed), and none is
     /// connected to because others know it. Peers that are configured have to be among the allowed.
     ///
-    /// A name is what a node says of itself: whoever knows the cookie can take any that is free.
+    /// A name is what a node says of itself: whoever knows the cookie can take any, also that
+    /// of a node that is connected, whose connection then ends.
     pub fn allow_peers(mut self, patterns: impl IntoIterator<Item: Into<String>>) -> Self {
         let patterns = patterns.into_iter().map(Into::into);
         self.allowed_peers.get_or_insert_default().extend(patterns);

@@ -214,7 +214,6 @@ impl NodeState {
         slot
     }
 
-    /// A number that no link of this node has had.
     #[cfg(rlb_simulation)]
     pub(crate) fn tasks(&self) -> usize {
         self.tasks.len()
@@ -225,6 +224,7 @@ impl NodeState {
         lock(&self.slots).len()
     }
 
+    /// A number that no link of this node has had.
     pub(crate) fn fresh_link_id(&self) -> u64 {
         self.next_link.fetch_add(1, Ordering::Relaxed)
     }

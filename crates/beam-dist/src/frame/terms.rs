@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// Takes a whole message apart. `versioned`: each term begins with its version. The limits are those
-/// of the payload; control messages are short and flat.
+/// of the payload; control messages are short and flat. What they name is often kept for long, so they
+/// never hold on to the buffer that they came in.
 ///
 /// The payload is checked here, by passing over it, and not when someone decodes it: a peer that
 /// sends what is no term is found out at once, and whoever decodes a payload can rely on its form.
@@ -25,6 +26,9 @@ pub(super) fn decode(
     } else {
         (Reader::new(terms).with_atoms(atoms), None)
     };
+    reader = reader
+        .with_limits(control_limits())
+        .with_detached_atoms(true);
     let head = Head::decode(&mut reader)?;
     let reason_inside = head.has_reason_inside();
     let control = Control::decode(head, &mut reader)?;
@@ -50,7 +54,11 @@ pub(super) fn decode(
             reader = after_version(terms.slice(terms.len() - reader.remaining()..))?;
         }
     }
-    match reader.with_limits(limits).into_raw() {
+    match reader
+        .with_limits(limits)
+        .with_detached_atoms(false)
+        .into_raw()
+    {
         Ok(payload) => Ok(Event::Message(Message {
             control,
             payload: Some(payload),
@@ -65,6 +73,14 @@ pub(super) fn decode(
             _ => Err(FrameDecodeError::Payload(error)),
         },
     }
+}
+
+/// More than any control message needs: its own elements, a few options of a spawn request, a trace token.
+fn control_limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.depth = 64;
+    limits.elements = 4_096;
+    limits
 }
 
 /// A reader of what follows a version byte.

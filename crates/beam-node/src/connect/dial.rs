@@ -65,6 +65,7 @@ async fn attempts(
     slot: &Arc<Slot>,
     wanted: Wanted<'_>,
 ) -> Result<Arc<Link>, ConnectError> {
+    let instead_of = wanted.instead_of;
     let deadline = deadline::after(node.handshake_timeout());
     loop {
         let changes = slot.changes();
@@ -88,7 +89,7 @@ async fn attempts(
         if is_lost {
             // The attempt of the peer may come to nothing, while its own node can be reached.
             let patience = PRECEDENCE.min(deadline.saturating_duration_since(Instant::now()));
-            let _ = timeout(patience, slot.await_link()).await;
+            let _ = timeout(patience, slot.await_link_besides(instead_of)).await;
         }
         // An attempt that met with another link says nothing of the peer, even if that is gone.
         let is_inconclusive = is_lost || changes.happened();

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use beam_dist::tick::TickPolicy;
 use tokio::time::sleep;
 
 use crate::state::NodeState;
@@ -19,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// only. A peer that is stopped or hung does not answer a handshake, and keeps its link for as long as
 /// ever.
 pub(crate) async fn renew_silent_links(node: Arc<NodeState>) {
-    let patience = node.net_ticktime * 3 / 4;
+    let patience = node.net_ticktime.min(TickPolicy::MAX_NET_TICKTIME) * 3 / 4;
     let mut suspects = node.suspects.watch();
     let renew = async {
         while suspects

@@ -71,7 +71,7 @@ impl Message {
             ("join", 4) => {
                 let scope = parser.pid(reader)?;
                 let mut groups = Groups::default();
-                parser.group(reader, &mut groups)?;
+                parser.group(reader, &scope, &mut groups)?;
                 Ok(Self::Join { scope, groups })
             }
             ("leave", 4) => Ok(Self::Leave {
@@ -101,7 +101,7 @@ impl Parser<'_> {
                 let scope = self.pid(reader)?;
                 reader.for_each(|reader| {
                     reader.tuple_of(2)?;
-                    self.group(reader, &mut groups)
+                    self.group(reader, &scope, &mut groups)
                 })?;
                 Ok(Message::Sync { scope, groups })
             }
@@ -109,7 +109,7 @@ impl Parser<'_> {
                 let scope = self.pid(reader)?;
                 reader.skip()?;
                 for _ in 0..reader.map()? {
-                    self.group(reader, &mut groups)?;
+                    self.group(reader, &scope, &mut groups)?;
                 }
                 Ok(Message::Sync { scope, groups })
             }
@@ -118,12 +118,17 @@ impl Parser<'_> {
     }
 
     /// The name of a group, and after it its processes.
-    fn group(&mut self, reader: &mut Reader, groups: &mut Groups) -> Result<(), DecodeError> {
+    fn group(
+        &mut self,
+        reader: &mut Reader,
+        scope: &Pid,
+        groups: &mut Groups,
+    ) -> Result<(), DecodeError> {
         let name = name(reader)?;
         if let Some(features) = name.as_ref().and_then(Features::read) {
-            // Whoever it is that says so.
-            self.pids(reader, &mut 0)?;
-            groups.features = groups.features.or(features);
+            if self.is_alone(reader, scope)? {
+                groups.features = groups.features.or(features);
+            }
             return Ok(());
         }
         let pids = self.pids(reader, &mut groups.dropped)?;
@@ -154,6 +159,22 @@ impl Parser<'_> {
             _ => reader.for_each(one)?,
         }
         Ok(pids)
+    }
+
+    /// Whether a process, or a list of them, is this one alone: what is said of a node is said by its scope
+    /// and by nobody else.
+    fn is_alone(&self, reader: &mut Reader, scope: &Pid) -> Result<bool, DecodeError> {
+        let (mut is_it, mut count) = (true, 0_usize);
+        let mut one = |reader: &mut Reader| {
+            is_it &= self.pid(reader)? == *scope;
+            count += 1;
+            Ok(())
+        };
+        match reader.peek_kind()? {
+            Kind::Pid => one(reader)?,
+            _ => reader.for_each(one)?,
+        }
+        Ok(is_it && count == 1)
     }
 
     /// A process of the peer.

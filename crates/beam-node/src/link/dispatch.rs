@@ -171,7 +171,12 @@ fn signal(node: &Arc<NodeState>, to: &Recipient, reason: &RawTerm) {
     let Some(served) = process.served() else {
         return;
     };
-    let Ok(reason) = reason.decode() else { return };
+    // A long one would be kept as terms until the call ends and can say so.
+    let reason = match reason.encoded_len() {
+        ..=REASON_BYTES => reason.decode(),
+        _ => Ok(Term::atom("kill")),
+    };
+    let Ok(reason) = reason else { return };
     if reason == Term::Atom(atoms::NORMAL) {
         return;
     }
@@ -182,6 +187,10 @@ fn signal(node: &Arc<NodeState>, to: &Recipient, reason: &RawTerm) {
     };
     served.end(Ended::Killed(reason));
 }
+
+/// How long the reason of an exit signal may be to be told on; those that are longer are told as
+/// `killed`.
+const REASON_BYTES: usize = 1024;
 
 fn monitor_exit(link: &Arc<Link>, target: Target, to: Pid, reference: Reference, reason: &Term) {
     let control = Control::MonitorExit(MonitorExit {

@@ -38,6 +38,9 @@ impl Default for SilencePolicy {
 /// A peer is given at least so many of its usual round trips to answer a probe.
 const ROUND_TRIPS: u32 = 4;
 
+/// Longer than this is never, and still an instant that clocks can tell.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// How much a new round trip counts for the usual one: one part in so many, as in TCP (RFC 6298).
 const SMOOTHING: u32 = 8;
 
@@ -58,6 +61,9 @@ pub(super) struct Silence {
     /// The usual round trip, once one is known.
     round_trip: Option<Duration>,
     is_suspect: bool,
+    /// The most that the round trip of the probe under way counts for, where the peer became suspect
+    /// meanwhile.
+    most: Option<Duration>,
 }
 
 /// What is to be done about a silent peer.
@@ -78,12 +84,13 @@ impl Silence {
     /// A link that is open since `now`.
     pub(super) fn new(policy: SilencePolicy, now: Instant) -> Self {
         Self {
-            suspect_after: policy.suspect_after,
+            suspect_after: policy.suspect_after.map(|silence| silence.min(LONGEST)),
             heard: now,
             waiting_since: None,
             asked: None,
             round_trip: None,
             is_suspect: false,
+            most: None,
         }
     }
 
@@ -111,6 +118,9 @@ impl Silence {
             return;
         };
         let took = now.saturating_duration_since(asked);
+        // That the peer was stopped says nothing of the way to it. A way that is as long as that is
+        // learned all the same, in a few steps.
+        let took = self.most.take().map_or(took, |most| took.min(most));
         self.round_trip = Some(match self.round_trip {
             None => took,
             Some(usual) => (usual * (SMOOTHING - 1) + took) / SMOOTHING,
@@ -124,6 +134,7 @@ impl Silence {
         }
         if self.waiting_since.is_some() {
             self.is_suspect = true;
+            self.most = self.suspect_after.map(|after| self.patience(after) / 2);
             return Step::Suspect { since: self.heard };
         }
         if self.is_asked() {
@@ -224,6 +235,39 @@ mod tests {
         assert_eq!(silence.poll(start + 500 * MS), Step::Probe);
         silence.asked(start + 500 * MS);
         assert_eq!(silence.deadline(), Some(start + 1_500 * MS));
+    }
+
+    #[test]
+    fn that_a_peer_was_stopped_does_not_make_the_way_to_it_long() {
+        let (mut silence, start) = usual(MS);
+        silence.asked(start + 500 * MS);
+        let suspect = Step::Suspect { since: start };
+        assert_eq!(silence.poll(start + 1_000 * MS), suspect);
+        let resumed = start + 60_000 * MS;
+        assert!(silence.heard(resumed));
+        silence.answered(resumed);
+        silence.asked(resumed + 500 * MS);
+        assert_eq!(silence.deadline(), Some(resumed + 1_000 * MS));
+    }
+
+    #[test]
+    fn a_way_that_is_always_long_is_learned() {
+        let start = Instant::now();
+        let (mut silence, mut now, mut suspected) = (Silence::new(policy(), start), start, 0);
+        for _ in 0..30 {
+            silence.asked(now);
+            let answered = now + 3_000 * MS;
+            if let Some(deadline) = silence.deadline()
+                && deadline < answered
+            {
+                assert!(matches!(silence.poll(deadline), Step::Suspect { .. }));
+                suspected += 1;
+            }
+            silence.heard(answered);
+            silence.answered(answered);
+            now = answered + 500 * MS;
+        }
+        assert!((1..10).contains(&suspected), "{suspected}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How a process came to its end, for those who are told of it when there is room.
 
-use beam_term::{EncodeError, Term, Writer};
+use beam_term::{EncodeError, RawTerm, Term, Writer};
 
 use super::{Serving, Shape};
 use crate::{
@@ -17,6 +17,8 @@ pub(super) struct Late {
 
 enum End {
     Ran(Outcome),
+    /// With a reason that is encoded already.
+    Encoded(RawTerm),
     Killed(Term),
 }
 
@@ -28,6 +30,10 @@ impl Late {
 
     pub(super) fn returned(told: Told, outcome: Outcome) -> Option<Self> {
         Self::new(told, End::Ran(outcome))
+    }
+
+    pub(super) fn ended(told: Told, reason: RawTerm) -> Option<Self> {
+        Self::new(told, End::Encoded(reason))
     }
 
     pub(super) fn killed(told: Told, reason: Term) -> Option<Self> {
@@ -69,6 +75,7 @@ impl End {
             }
             Self::Ran(Outcome::Raised(exception)) => shape.write_raised(exception, writer),
             Self::Ran(Outcome::Refused(reason)) => shape.write_refused(reason, writer),
+            Self::Encoded(reason) => writer.raw(reason),
             Self::Killed(reason) => writer.term(reason),
         }
     }

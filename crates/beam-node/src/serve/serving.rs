@@ -154,8 +154,21 @@ impl Serving {
         }
     }
 
+    /// What a call raised is kept encoded until it can be sent, and counts as a result does: as terms it
+    /// may take many times as much as what the caller sent.
     fn raised(&self, told: Told, failure: Failure) -> Option<Late> {
-        Late::returned(told, self.outcome(failure)?)
+        let exception = match self.outcome(failure)? {
+            Outcome::Raised(exception) => exception,
+            outcome => return Late::returned(told, outcome),
+        };
+        let reason = match self.shape.raised(&exception) {
+            Ok(reason) => reason,
+            Err(error) => return Late::returned(told, self.outcome(Failure::BadReturn(error))?),
+        };
+        match self.make_room(reason.encoded_len()) {
+            Ok(()) => Late::ended(told, reason),
+            Err(refused) => Late::returned(told, refused),
+        }
     }
 
     fn outcome(&self, failure: Failure) -> Option<Outcome> {
@@ -176,20 +189,26 @@ impl Serving {
     /// A peer that reads nothing could have it all kept otherwise: results do not count for what
     /// waits to be sent until they are queued.
     fn hold(&self, value: RawTerm) -> Outcome {
-        let Some(served) = self.held.served() else {
-            return Outcome::Returned(value);
-        };
-        match served.admitted.hold(self.shape.returned_bytes(&value)) {
+        match self.make_room(self.shape.returned_bytes(&value)) {
             Ok(()) => Outcome::Returned(value),
-            Err(limit) => {
-                if let Some(left_out) = self.node.warnings.results.now() {
-                    tracing::warn!(peer = %served.caller(), left_out, "dropped a result: the limit `{limit}` is reached");
-                }
-                Outcome::system_limit(format!(
-                    "no room for the result: the limit `{limit}` is reached"
-                ))
-            }
+            Err(refused) => refused,
         }
+    }
+
+    /// Counts what waits to be sent in the place of the arguments; gives what is told instead where
+    /// there is no room for it.
+    fn make_room(&self, bytes: usize) -> Result<(), Outcome> {
+        let Some(served) = self.held.served() else {
+            return Ok(());
+        };
+        served.admitted.hold(bytes).map_err(|limit| {
+            if let Some(left_out) = self.node.warnings.results.now() {
+                tracing::warn!(peer = %served.caller(), left_out, "dropped a result: the limit `{limit}` is reached");
+            }
+            Outcome::system_limit(format!(
+                "no room for the result: the limit `{limit}` is reached"
+            ))
+        })
     }
 
     /// Ends the process, and gives those who are to be told.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use beam_dist::control::SpawnRequest;
 use beam_term::{Atom, DecodeError, EncodeError, Kind, RawTerm, Reader, Reference, Token, Writer};
+use bytes::BytesMut;
 
 use crate::{
     atoms,
@@ -178,6 +179,13 @@ impl Shape {
         writer.atom(&atoms::ERPC);
         writer.atom(reason);
         Ok(())
+    }
+
+    /// The exit reason of a process whose function raised, encoded.
+    pub(super) fn raised(&self, exception: &Exception) -> Result<RawTerm, EncodeError> {
+        let mut buffer = BytesMut::new();
+        self.write_raised(exception, &mut Writer::new(&mut buffer))?;
+        Ok(Reader::new(buffer).raw()?)
     }
 
     /// Writes the exit reason of a process whose function raised.

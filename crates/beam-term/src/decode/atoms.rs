@@ -2,6 +2,8 @@
 
 use std::{ops::Range, str};
 
+use bytes::Bytes;
+
 use super::{common, input::malformed};
 use crate::{Atom, DecodeError, DecodeErrorKind, Reader, tag};
 
@@ -80,7 +82,10 @@ impl Reader {
         } else {
             let text = str::from_utf8(bytes)
                 .map_err(|_| malformed("an atom that is not UTF-8", range.start))?;
-            Atom::from_checked(text, || self.shared(&range))
+            Atom::from_checked(text, || match self.detaches_atoms {
+                true => Bytes::copy_from_slice(bytes),
+                false => self.shared(&range),
+            })
         };
         atom.ok_or_else(|| malformed("an atom of more than 255 characters", range.start))
     }

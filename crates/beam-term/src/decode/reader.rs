@@ -35,6 +35,8 @@ pub struct Reader {
     pub(super) elements_left: usize,
     /// Whether there was a native record.
     pub(super) records: bool,
+    /// Whether atoms are copied.
+    pub(super) detaches_atoms: bool,
 }
 
 impl Reader {
@@ -49,6 +51,7 @@ impl Reader {
             limits,
             elements_left: limits.elements,
             records: false,
+            detaches_atoms: false,
         }
     }
 
@@ -62,6 +65,14 @@ impl Reader {
     #[inline]
     pub fn with_atoms(mut self, atoms: AtomRefs) -> Self {
         self.atoms = atoms;
+        self
+    }
+
+    /// Sets whether long atoms are copied rather than be slices of the input, as for what outlives it by
+    /// far and is small; `false` otherwise.
+    #[inline]
+    pub fn with_detached_atoms(mut self, detached: bool) -> Self {
+        self.detaches_atoms = detached;
         self
     }
 

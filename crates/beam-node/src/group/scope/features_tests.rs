@@ -90,6 +90,8 @@ fn what_a_stranger_says_is_not_learned() {
     setup.join(3, &Features::OWN.name(), 3);
     assert_eq!(learned(&mut setup), []);
     setup.join(1, &Features::OWN.name(), 7);
+    assert_eq!(learned(&mut setup), []);
+    setup.join(1, &Features::OWN.name(), 1);
     assert_eq!(learned(&mut setup), [Features::OWN]);
 }
 

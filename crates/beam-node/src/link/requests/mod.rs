@@ -188,7 +188,8 @@ impl Link {
 
     /// Ends a monitor of [`Link::monitor_for_scope`].
     pub(crate) fn demonitor_for_scope(&self, request: RequestId) {
-        if let Some(Request::Scope { target, .. }) = self.requests().remove(request) {
+        let removed = self.requests().remove(request);
+        if let Some(Request::Scope { target, .. }) = removed {
             self.demonitor(self.reference(request), target);
         }
     }

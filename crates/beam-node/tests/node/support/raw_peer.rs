@@ -395,10 +395,11 @@ impl RawPeer {
 
     /// Tells that this peer has one process in one group, and nothing else.
     pub(crate) async fn announce(&mut self, group: &Term) {
-        let memberships = Term::list([Term::tuple([
-            group.clone(),
-            Term::list([self.pid(101).into()]),
-        ])]);
+        self.announce_by(group, self.pid(101)).await;
+    }
+
+    async fn announce_by(&mut self, group: &Term, process: Pid) {
+        let memberships = Term::list([Term::tuple([group.clone(), Term::list([process.into()])])]);
         let sync = Term::tuple([Term::atom("sync"), self.scope().into(), memberships]);
         let cast = Term::tuple([Term::atom("$gen_cast"), sync]);
         self.tell_scope(&cast).await;
@@ -407,7 +408,8 @@ impl RawPeer {
     /// Says that this peer takes deadlines, and has no groups.
     pub(crate) async fn take_deadlines(&mut self) {
         let introduction = "{'$published', rpc_load_balancer, 1, #{features => [deadline_ms]}}";
-        self.announce(&introduction.parse().unwrap()).await;
+        self.announce_by(&introduction.parse().unwrap(), self.scope())
+            .await;
     }
 
     /// What an `erpc` server makes of a result.
