@@ -179,15 +179,18 @@ impl Sources {
             next,
         } = observed;
         self.next = next;
-        let candidates = match pool.is_local() {
-            true => vec![Candidate::from(self.node.name().clone())],
-            false => candidates,
-        };
         // What the algorithm does with them is code of the user. Should it panic, the members stay
         // what they were until the next change.
-        if catch_unwind(AssertUnwindSafe(|| pool.update(candidates))).is_err() {
+        let update = || {
+            pool.update(match pool.is_local() {
+                true => vec![Candidate::from(self.node.name().clone())],
+                false => candidates,
+            });
+        };
+        if catch_unwind(AssertUnwindSafe(update)).is_err() {
             tracing::error!("the algorithm of a balancer panicked when members changed");
         }
+        self.reports.made_room();
         (View { members, former }, events)
     }
 }

@@ -111,7 +111,8 @@ impl<T: DeserializeOwned + Send, A: Arguments> Call<'_, T, A> {
     ///
     /// A call whose connection is lost, whose node falls silent or whose process is killed is then sent
     /// again, to another node, within the timeout and the balancer's
-    /// [`RetryBudget`](crate::RetryBudget).
+    /// [`RetryBudget`](crate::RetryBudget). Calls of random nodes have no budget, and are sent once all the
+    /// same.
     pub fn idempotent(mut self) -> Self {
         self.request.options.idempotent = true;
         self

@@ -170,7 +170,7 @@ impl<A: Arguments> Request<A> {
         };
         let terms = Terms {
             clock: Clock::start(self.options.timeout, self.options.until),
-            idempotent: self.options.idempotent,
+            idempotent: self.options.idempotent && self.target.has_budget(),
         };
         let clock = terms.clock;
         let selection = self
@@ -205,13 +205,20 @@ impl<A: Arguments> Request<A> {
                         }
                     };
                     match result {
-                        Ok(output) => return (Some(node), Ok(output)),
+                        Ok(output) => {
+                            if let Some(permit) = &mut permit {
+                                permit.answered();
+                            }
+                            return (Some(node), Ok(output));
+                        }
                         Err(error) => (Some(node), error),
                     }
                 }
                 Err(error) => (None, error),
             };
-            if !clock.is_over() && (goes_elsewhere(&error) || self.goes_again(&error)) {
+            let is_certain = goes_elsewhere(&error);
+            let is_doubtful = terms.idempotent && may_be_better_elsewhere(&error);
+            if !clock.is_over() && (is_certain || is_doubtful) {
                 asked.extend(node.clone());
                 let other = self.alternative(&selection, &asked);
                 // A suspect that nobody can stand in for is asked again, and waited for; but once, as
@@ -223,7 +230,7 @@ impl<A: Arguments> Request<A> {
                     }
                     _ => other,
                 };
-                if let Some(other) = other {
+                if let Some(other) = other.filter(|_| is_certain || self.target.withdraw()) {
                     if error.may_have_run()
                         && let Some(node) = node
                     {
@@ -373,11 +380,6 @@ impl<A: Arguments> Request<A> {
         }
     }
 
-    /// Whether a request that may have run is sent once more.
-    fn goes_again(&self, error: &Error) -> bool {
-        self.options.idempotent && may_be_better_elsewhere(error) && self.target.withdraw()
-    }
-
     /// The node to ask first.
     fn pick(&self, selection: &Selection<'_>) -> Result<Route, Error> {
         let route = self.target.route(selection, self.options.directly)?;
@@ -386,10 +388,10 @@ impl<A: Arguments> Request<A> {
 
     /// This node, unless it is not connected and another one is.
     fn connected(&self, route: Route, selection: &Selection<'_>) -> Result<Route, Error> {
-        // A member whose connection was lost this moment is about to leave the pool; to connect to
-        // it would most likely be in vain.
+        // A member whose connection was lost this moment, or that has just become suspect, is about to
+        // leave the pool; to call it would most likely be in vain.
         if !self.options.directly
-            && !route.peer(self.target.node()).is_ok_and(Peer::is_connected)
+            && !route.peer(self.target.node()).is_ok_and(is_well)
             && let Some(other) = self.alternative(selection, &[])
         {
             return Ok(other);
@@ -477,8 +479,18 @@ fn goes_elsewhere(error: &Error) -> bool {
         error.cause(),
         Cause::NotConnected(_)
             | Cause::Refused(_)
-            | Cause::Limit("calls_per_peer" | "outgoing_bytes_per_peer")
+            | Cause::Limit(
+                "calls_per_peer"
+                    | "outgoing_bytes_per_peer"
+                    | "served_per_node"
+                    | "served_bytes_per_node"
+            )
     )
+}
+
+/// Whether a node is connected, and says something.
+pub(super) fn is_well(peer: &Peer) -> bool {
+    peer.is_connected() && !peer.is_suspect()
 }
 
 /// Whether another node may do what this one did not, though it may have begun to.

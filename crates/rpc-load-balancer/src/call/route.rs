@@ -58,7 +58,12 @@ fn kind<T>(call: Kind, result: &Result<T, Error>) -> Option<OutcomeKind> {
         // The member has answered; that the caller wanted another type is not its fault.
         Cause::Decode(_) => Some(OutcomeKind::Success),
         Cause::Raised(_) | Cause::Killed(_) | Cause::Undefined => Some(OutcomeKind::Raised),
+        // Nothing was sent, or it came to its turn when its time was over.
+        Cause::Timeout(after) if after.is_zero() => None,
+        Cause::Refused(reason) if reason.as_str() == "timeout" => None,
         Cause::Timeout(_) | Cause::Silent(_) => Some(OutcomeKind::TimedOut),
+        // The own node is a member that serves too many.
+        Cause::Limit("served_per_node" | "served_bytes_per_node") => Some(OutcomeKind::Refused),
         Cause::NotConnected(_) | Cause::ConnectionLost => Some(OutcomeKind::Unreachable),
         // Its list of callers says nothing of how it fares.
         Cause::Refused(reason) if reason.as_str() == "not_allowed" => None,

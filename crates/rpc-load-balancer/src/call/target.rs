@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Latencies, Route};
+use super::{Latencies, Route, request::is_well};
 use crate::{
     algorithm::Selection,
     balancer::{Balancer, Changes},
@@ -69,7 +69,8 @@ impl Target {
         }
     }
 
-    /// The best of those that may be called instead, which are connected if any of them is.
+    /// The best of those that may be called instead, which are connected and no suspects if any of them
+    /// is so.
     pub(super) fn alternative(
         &self,
         selection: &Selection<'_>,
@@ -79,7 +80,7 @@ impl Target {
             Self::Members(balancer) => {
                 let node = balancer.node();
                 let is_connected = |name: &NodeName| {
-                    may_be(name) && node.peer(name).is_ok_and(|peer| peer.is_connected())
+                    may_be(name) && node.peer(name).is_ok_and(|peer| is_well(&peer))
                 };
                 balancer
                     .select_where(selection, &is_connected)
@@ -126,7 +127,12 @@ impl Target {
         }
     }
 
-    /// An idempotent call is made.
+    /// Whether a call can be sent again: only a balancer keeps the budget for it.
+    pub(super) fn has_budget(&self) -> bool {
+        matches!(self, Self::Members(_))
+    }
+
+    /// An idempotent call is made, of which the budget is a part.
     pub(super) fn deposit(&self) {
         if let Self::Members(balancer) = self {
             balancer.budget().deposit();

@@ -327,12 +327,12 @@ impl Entry {
 
     /// The member refused a call, as it serves too many.
     fn back_off(&mut self, now: Instant) {
-        let back_off = SlowStart::new(now, BACK_OFF);
+        // Not anew with each refusal, which would be a change of the members each time.
         if self
             .slow_start
-            .is_none_or(|start| start.end() < now + BACK_OFF)
+            .is_none_or(|start| start.end() < now + BACK_OFF / 2)
         {
-            self.slow_start = back_off;
+            self.slow_start = SlowStart::new(now, BACK_OFF);
         }
     }
 

@@ -8,7 +8,8 @@ use beam_node::Error;
 ///
 /// A call has failed if there was no connection to the member or it was lost, if no answer came in
 /// time, or if the member refused it. That the called function raised is no failure of the member,
-/// unless it is [said to be](Self::raised_counts).
+/// unless it is [said to be](Self::raised_counts). So a member that refuses many calls in a row is ejected, one
+/// that refuses a few is only used less for a second.
 ///
 /// The defaults are those of Envoy's outlier detection where it has one:
 ///
@@ -55,7 +56,7 @@ impl Ejection {
         self
     }
 
-    /// Sets how often members are compared with each other. Default: 10 s; at least 10 ms.
+    /// Sets how often members are compared with each other. Default: 10 s; from 10 ms to 1 h.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
@@ -112,8 +113,8 @@ impl Ejection {
         let wrong = |option: &str, expected: &str| {
             Err(Error::bad_request(format!("{option}: expected {expected}")))
         };
-        if self.interval < SHORTEST_INTERVAL {
-            return wrong("interval", "at least 10ms between two comparisons");
+        if self.interval < SHORTEST_INTERVAL || self.interval > LONGEST_INTERVAL {
+            return wrong("interval", "from 10ms to 1h between two comparisons");
         }
         if self.least_calls == 0 {
             return wrong("least_calls", "at least one call to compare members by");
@@ -130,6 +131,9 @@ impl Ejection {
         Ok(())
     }
 }
+
+/// What happens in a longer time is not counted exactly.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// More often than this would be a load without a use.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
@@ -156,6 +160,7 @@ mod tests {
     fn senseless_settings_are_refused_by_their_names() {
         for (ejection, name) in [
             (Ejection::new().interval(Duration::ZERO), "interval"),
+            (Ejection::new().interval(Duration::MAX), "interval"),
             (Ejection::new().least_calls(0), "least_calls"),
             (Ejection::new().latency_factor(0.5), "latency_factor"),
             (Ejection::new().latency_factor(f64::NAN), "latency_factor"),

@@ -102,6 +102,8 @@ mod tests {
         }
     }
 
+    const NOBODY: [usize; 0] = [];
+
     fn found(windows: &[Window]) -> Vec<usize> {
         let found = outliers(windows, &Ejection::new());
         found.into_iter().map(|(index, _)| index).collect()
@@ -111,7 +113,7 @@ mod tests {
     fn one_that_fails_far_more_often_than_the_others_is_found() {
         for members in [3, 4, 10] {
             let mut windows = vec![window(1_000, 10, 1); members];
-            assert_eq!(found(&windows), []);
+            assert_eq!(found(&windows), NOBODY);
             windows[1] = window(700, 300, 1);
             assert_eq!(found(&windows), [1], "{members} members");
         }
@@ -119,22 +121,22 @@ mod tests {
 
     #[test]
     fn where_all_fail_alike_nobody_is_to_blame() {
-        assert_eq!(found(&[window(500, 500, 1); 5]), []);
+        assert_eq!(found(&[window(500, 500, 1); 5]), NOBODY);
         let nearly = [470, 480, 500, 490, 485].map(|failed| window(1_000 - failed, failed, 1));
-        assert_eq!(found(&nearly), []);
+        assert_eq!(found(&nearly), NOBODY);
     }
 
     #[test]
     fn one_that_is_far_slower_than_the_median_is_found() {
         let mut windows = [window(200, 0, 20); 4];
         windows[3] = window(200, 0, 90);
-        assert_eq!(found(&windows), []);
+        assert_eq!(found(&windows), NOBODY);
         windows[3] = window(200, 0, 101);
         assert_eq!(found(&windows), [3]);
         // Fifty times as slow, and yet nothing that matters.
         let mut fast = [window(200, 0, 1); 4];
         fast[0] = window(200, 0, 50);
-        assert_eq!(found(&fast), []);
+        assert_eq!(found(&fast), NOBODY);
     }
 
     #[test]
@@ -147,8 +149,8 @@ mod tests {
     #[test]
     fn too_few_calls_or_members_say_nothing() {
         let few_calls = [window(1_000, 0, 1), window(1_000, 0, 1), window(0, 99, 1)];
-        assert_eq!(found(&few_calls), []);
-        assert_eq!(found(&[window(1_000, 0, 1), window(0, 1_000, 1)]), []);
-        assert_eq!(found(&[]), []);
+        assert_eq!(found(&few_calls), NOBODY);
+        assert_eq!(found(&[window(1_000, 0, 1), window(0, 1_000, 1)]), NOBODY);
+        assert_eq!(found(&[]), NOBODY);
     }
 }

@@ -136,8 +136,8 @@ impl Reports {
         let _ = self.gate.set(Arc::clone(gate));
     }
 
-    /// A selection has ended.
-    pub(crate) fn selection_ended(&self) {
+    /// A selection has ended, or the members have changed: there may be room for a call.
+    pub(crate) fn made_room(&self) {
         if let Some(gate) = self.gate.get() {
             gate.made_room();
         }

@@ -167,8 +167,9 @@ impl<A: Algorithm> Held for Member<A> {
         let Identity {
             algorithm, reports, ..
         } = &*self.identity;
+        // Before the algorithm, which may panic.
+        reports.made_room();
         algorithm.on_release(self);
-        reports.selection_ended();
     }
 }
 

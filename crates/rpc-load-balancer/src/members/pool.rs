@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use beam_dist::NodeName;
 use tokio::time::Instant;
 
-use super::{Candidate, Lease, Snapshot, lane::lanes, roster::Roster};
+use super::{Candidate, Lease, SlowStart, Snapshot, lane::lanes, roster::Roster};
 use crate::{
     algorithm::{Algorithm, Selection},
     health::{Record, Reports},
@@ -74,10 +74,8 @@ impl<A: Algorithm> Pool<A> {
         chosen: usize,
         selection: &Selection<'_>,
     ) -> Option<Lease> {
-        let now = Instant::now();
         let slow_start = |index: usize| snapshot.slow_starts().get(index).copied().flatten();
-        let passes =
-            |index| slow_start(index).is_none_or(|start| fastrand::f64() < start.share(now));
+        let passes = |index| slow_start(index).is_none_or(passes);
         if passes(chosen) {
             return snapshot.lease(chosen);
         }
@@ -94,8 +92,11 @@ impl<A: Algorithm> Pool<A> {
     pub(crate) fn select_within(&self, selection: &Selection<'_>, most: u32) -> Option<Lease> {
         {
             let snapshot = self.current.load();
-            let chosen = self.algorithm.choose(&snapshot, selection);
-            if let Some(lease) = chosen.and_then(|chosen| snapshot.lease_within(chosen, most)) {
+            let chosen = self.algorithm.choose(&snapshot, selection)?;
+            let slow_start = snapshot.slow_starts().get(chosen).copied().flatten();
+            if slow_start.is_none_or(passes)
+                && let Some(lease) = snapshot.lease_within(chosen, most)
+            {
                 return Some(lease);
             }
         }
@@ -213,6 +214,11 @@ impl<A: Algorithm> Pool<A> {
     fn roster(&self) -> MutexGuard<'_, Roster<A>> {
         self.roster.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether it is the turn of a member in a slow start, as often as its share says.
+fn passes(slow_start: SlowStart) -> bool {
+    fastrand::f64() < slow_start.share(Instant::now())
 }
 
 impl<A: Algorithm> fmt::Debug for Pool<A> {

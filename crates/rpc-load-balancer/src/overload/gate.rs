@@ -42,6 +42,9 @@ type Place = (Instant, u64);
 pub(crate) struct Permit<'a> {
     gate: &'a Gate,
     begun: Instant,
+    is_answered: bool,
+    /// The place of the one that looks for what else it needs: it need not look again for this.
+    place: Option<Place>,
 }
 
 impl Gate {
@@ -105,17 +108,16 @@ impl Gate {
             state.running += 1;
         }
         // From here on the drop of the permit undoes what was done.
-        let permit = Permit {
+        let mut permit = Permit {
             gate: self,
             begun: Instant::now(),
+            is_answered: false,
+            place,
         };
-        match find()? {
-            Some(found) => Ok(Some((permit, found))),
-            None => {
-                permit.give_back();
-                Ok(None)
-            }
-        }
+        Ok(find()?.map(|found| {
+            permit.place = None;
+            (permit, found)
+        }))
     }
 
     fn queue_up(&self, deadline: Instant) -> Result<Waiter<'_>, Error> {
@@ -135,10 +137,16 @@ impl Gate {
         })
     }
 
-    /// Something ended: lets the most urgent of those who wait look again.
+    /// Something ended, or there are other members: lets the most urgent of those who wait look again.
     pub(crate) fn made_room(&self) {
+        self.make_room_for_others(None);
+    }
+
+    /// The same, but for the one in this place.
+    fn make_room_for_others(&self, place: Option<Place>) {
         if self.waiting.load(Ordering::SeqCst) > 0
-            && let Some((_, turn)) = self.state().queue.first_key_value()
+            && let Some((first, turn)) = self.state().queue.first_key_value()
+            && place != Some(*first)
         {
             turn.notify_one();
         }
@@ -165,10 +173,10 @@ impl Gate {
 }
 
 impl Permit<'_> {
-    /// There was no call after all.
-    fn give_back(self) {
-        self.gate.state().running -= 1;
-        std::mem::forget(self);
+    /// A member has answered the call, which tells how busy the members are. What was refused, or came to
+    /// nothing, tells nothing.
+    pub(crate) fn answered(&mut self) {
+        self.is_answered = true;
     }
 }
 
@@ -177,12 +185,14 @@ impl Drop for Permit<'_> {
         {
             let mut state = self.gate.state();
             let running = state.running;
-            if let Some(adapting) = &mut state.adapting {
+            if self.is_answered
+                && let Some(adapting) = &mut state.adapting
+            {
                 adapting.ended(self.begun.elapsed(), running);
             }
             state.running -= 1;
         }
-        self.gate.made_room();
+        self.gate.make_room_for_others(self.place);
     }
 }
 
@@ -303,8 +313,9 @@ mod tests {
         let limits = CallLimits::new().adaptive(super::super::Gradient::new(1, 1, 2));
         let gate = gate(limits);
         for _ in 0..20 {
-            let permit = enter(&gate, later(9)).await.unwrap();
+            let mut permit = enter(&gate, later(9)).await.unwrap();
             tokio::time::advance(Duration::from_millis(10)).await;
+            permit.answered();
             drop(permit);
         }
         let _one = enter(&gate, later(9)).await.unwrap();

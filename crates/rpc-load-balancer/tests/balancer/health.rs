@@ -184,6 +184,30 @@ async fn a_member_whose_calls_fail_again_and_again_is_ejected() {
 }
 
 #[tokio::test]
+async fn calls_for_which_no_time_is_left_are_not_held_against_anybody() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let w1 = cluster.node("w1", &[&app]).await;
+    let w2 = cluster.node("w2", &[&app]).await;
+    let _members = (member(&w1).await, member(&w2).await);
+    let ejection = Ejection::new().consecutive_failures(1).first(LONG);
+    let balancer = Balancer::builder(GROUP)
+        .join(false)
+        .health(Health::new().ejection(ejection))
+        .start(&app)
+        .await
+        .unwrap();
+    members_become(&balancer, &[&w1, &w2]).await;
+    for _ in 0..10 {
+        let call = balancer.call::<String, _>(("demo", "node"), ());
+        let error = call.timeout(Duration::ZERO).await.unwrap_err();
+        assert!(!error.may_have_run());
+    }
+    answers(&balancer, 10).await;
+    assert!(balancer.member_statuses().iter().all(|it| it.takes_calls));
+}
+
+#[tokio::test]
 async fn those_who_left_are_shown_for_a_while_with_the_reason() {
     let cluster = Cluster::new();
     let app = cluster.node("app", &[]).await;

@@ -109,6 +109,32 @@ async fn a_call_that_waits_for_room_ends_with_its_timeout_and_did_not_run() {
 }
 
 #[tokio::test]
+async fn a_call_that_waits_for_room_gets_it_at_a_member_that_joins() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let (w1, w2) = (
+        cluster.node("w1", &[&app]).await,
+        cluster.node("w2", &[&app]).await,
+    );
+    let _first = member(&w1).await;
+    let turn = export_work(&[&w1, &w2]);
+    let balancer = limited(&app, &[&w1], CallLimits::new().per_member(1)).await;
+    let mut calls = JoinSet::new();
+    call(&mut calls, &balancer);
+    until(|| w1.serving() == 1).await;
+    call(&mut calls, &balancer);
+    tokio::task::yield_now().await;
+
+    let _second = member(&w2).await;
+
+    until(|| w2.serving() == 1).await;
+    turn.add_permits(2);
+    while let Some(answer) = within(calls.join_next()).await {
+        answer.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_call_waits_for_members_as_without_limits() {
     let cluster = Cluster::new();
     let app = cluster.node("app", &[]).await;
