@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use beam_node::{Cause, Code, Limits, Node};
+use beam_node::{Cause, Code, Export, Limits, Node};
 use beam_term::{Atom, Term};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -141,5 +141,51 @@ async fn results_that_wait_for_a_peer_are_limited_in_bytes() {
         }
     }
     assert!(returned > 0 && refused > 0, "{returned} and {refused}");
+    eventually(|| a.serving() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exceptions_that_wait_for_a_peer_are_limited_in_bytes() {
+    const CALLS: u32 = 40;
+    let cluster = Cluster::new();
+    let limits = Limits {
+        outgoing_bytes_per_peer: 1_000_000,
+        served_bytes_per_peer: 4_000_000,
+        ..Limits::default()
+    };
+    let (a, _gate) = start(&cluster, limits).await;
+    let raise = async |count: usize| Err::<(), _>(Bytes::from(vec![7; count]));
+    a.register(Export::raising("large", "error", raise))
+        .unwrap();
+    let mut peer = cluster.raw_peer(&a, "raw").await;
+    for id in 0..CALLS {
+        let request = peer.reference(id);
+        let size = Term::from(2_000_000);
+        peer.call(&request, ("large", "error"), [size]).await;
+    }
+    eventually(|| a.served() == u64::from(CALLS) && a.serving() <= 2).await;
+
+    let (mut raised, mut refused) = (0, 0);
+    while raised + refused < CALLS {
+        let message = peer.next().await;
+        let Some(payload) = message.payload else {
+            continue;
+        };
+        match payload.decode().unwrap().as_tuple().unwrap() {
+            [_, Term::Atom(kind), reason, _] if *kind == "error" => match reason {
+                Term::Binary(bytes) => {
+                    assert_eq!(bytes.len(), 2_000_000);
+                    raised += 1;
+                }
+                other => {
+                    let reason = other.to_string();
+                    assert!(reason.starts_with("{system_limit,"), "{reason}");
+                    refused += 1;
+                }
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(raised > 0 && refused > 0, "{raised} and {refused}");
     eventually(|| a.serving() == 0).await;
 }
