@@ -246,8 +246,10 @@ async fn a_frozen_otp_node_is_given_up(otp: Otp) {
         assert!(matches!(reason, DownReason::Silent(_)), "{reason}");
     }
     beam.resume().unwrap();
-    for node in &nodes {
-        sees(&beam, node.name(), false).await;
+    for (node, events) in nodes.iter().zip(&mut events) {
+        // It was lost by silence, so it is looked for.
+        up(events, &beam).await;
+        sees(&beam, node.name(), true).await;
         node.ping(beam.name()).await.unwrap();
     }
 }
