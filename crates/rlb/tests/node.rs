@@ -256,3 +256,21 @@ fn it_takes_its_settings_from_a_file() {
     let arguments = ["node", "--name", W1, "--config", "/nowhere.toml"];
     cluster.run(&arguments).failed(2, &["/nowhere.toml"]);
 }
+
+#[test]
+fn a_hangup_does_not_end_a_node_without_files_to_read_again() {
+    let cluster = Cluster::new();
+    let node = cluster.node(W1, &[]);
+    node.signal(Signal::HUP);
+    let answer = cluster.run(&["call", W1, "demo", "add", "[1, 2]"]);
+    assert_eq!(answer.line(), "3");
+    node.signal(Signal::TERM);
+    assert_eq!(node.ended().code, 0);
+}
+
+#[test]
+fn a_silence_that_is_too_short_is_refused() {
+    let cluster = Cluster::new();
+    let command = ["node", "--name", W1, "--suspect-after", "1ms"];
+    cluster.run(&command).failed(2, &["suspect_after", "20ms"]);
+}

@@ -33,8 +33,8 @@ use crate::{
 /// an error.
 ///
 /// It prints its name when others can call it. SIGINT (Ctrl-C) and SIGTERM make it leave its
-/// balancers and end when its calls have run out; the second one ends it at once. With TLS, SIGHUP makes
-/// it read the files of --tls-ca, --tls-cert and --tls-key again, for connections to come.
+/// balancers and end when its calls have run out; the second one ends it at once. SIGHUP makes it read the
+/// files of --tls-ca, --tls-cert and --tls-key again, for connections to come, if there are any.
 #[derive(clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(crate) struct Node {
@@ -71,6 +71,11 @@ pub(crate) struct Node {
     #[arg(long = "allow-network", value_name = "NETWORK")]
     allow_networks: Option<Vec<String>>,
 
+    /// How long a peer may say nothing before balancers leave it out, until it does; 0s: for ever
+    /// [default: 1s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    suspect_after: Option<Duration>,
+
     /// Neither use an EPMD nor serve one; others need --address, or the same port for all nodes
     #[arg(long)]
     no_epmd: bool,
@@ -98,11 +103,13 @@ impl Node {
         }
         // From here on a signal ends the node in good order.
         let mut signals = Signals::listen()?;
+        let hangup = Hangup::listen()?;
 
         let Ok(started) = signals.until(self.start()).await else {
             return Ok(());
         };
         let (node, joined) = started?;
+        tokio::spawn(reload_on_hangup(hangup, node.clone()));
         let balancers = joined.iter().map(Balancer::name).collect();
         // Others can call it, whether or not somebody reads its name.
         printer.announce(
@@ -127,6 +134,7 @@ impl Node {
         let mut settings = config.node();
         settings.allow_peers = self.allow_peers.or(settings.allow_peers);
         settings.allow_networks = self.allow_networks.or(settings.allow_networks);
+        settings.suspect_after = self.suspect_after.or(settings.suspect_after);
         let builder = self.node.builder(None, config.tls().clone()).await?;
         let mut builder = settings
             .apply(builder)
@@ -139,9 +147,6 @@ impl Node {
             builder = builder.epmd(Epmd::Off);
         }
         let node = start(builder).await?;
-        if node.has_tls() {
-            tokio::spawn(reload_on_hangup(Hangup::listen()?, node.clone()));
-        }
         tokio::spawn(warn_of_refusals(node.events(), self.node.peers));
         export_demo(&node)?;
         for name in config.balancers() {
@@ -217,6 +222,10 @@ async fn warn_of_refusals(mut events: Events, peers: Vec<NodeName>) {
 async fn reload_on_hangup(mut hangup: Hangup, node: BeamNode) {
     loop {
         hangup.next().await;
+        if !node.has_tls() {
+            tracing::info!("there are no files to be read again, as this node does not speak TLS");
+            continue;
+        }
         match node.reload_tls() {
             Ok(()) => tracing::info!("new connections use the files of TLS as they are now"),
             Err(error) => {

@@ -236,6 +236,10 @@ mod tests {
                 "[balancers.b]\nretry_budget = \"much\"",
                 ["retry_budget", "a number"],
             ),
+            (
+                "[node]\nsuspect_after = \"soon\"",
+                ["suspect_after", "500ms"],
+            ),
             ("[balancer.b]", ["balancer", "unknown field"]),
             ("[node]\nallow_peer = []", ["allow_peer", "unknown field"]),
             (

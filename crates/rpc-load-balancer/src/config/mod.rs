@@ -12,6 +12,7 @@
 //! [node]
 //! allow_peers = ["*@10.0.0.7", "/^app[0-9]+@/"]
 //! allow_networks = ["10.0.0.0/8", "fd00::/8"]
+//! suspect_after = "2s"
 //!
 //! [limits]                                # of the node
 //! calls_per_peer = 1024

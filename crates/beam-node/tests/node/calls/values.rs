@@ -142,17 +142,16 @@ async fn a_handler_is_told_who_called_it_and_by_which_name() {
             context.caller().to_string(),
             context.function().to_string(),
             context.arity(),
-            context.deadline().is_some(),
             n,
         )
     })
     .unwrap();
 
-    let told: (String, String, usize, bool, u8) = within(a.call(b.name(), ("who", "calls"), (7,)))
+    let told: (String, String, usize, u8) = within(a.call(b.name(), ("who", "calls"), (7,)))
         .await
         .unwrap();
 
-    let expected = (a.name().to_string(), "who:calls".to_owned(), 1, false, 7);
+    let expected = (a.name().to_string(), "who:calls".to_owned(), 1, 7);
     assert_eq!(told, expected);
 }
 
