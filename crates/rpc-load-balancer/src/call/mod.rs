@@ -6,6 +6,8 @@ mod multicall;
 mod request;
 mod route;
 mod target;
+mod verdict;
+mod waiting;
 
 pub use builder::{Call, Cast};
 pub use hedge::Hedge;

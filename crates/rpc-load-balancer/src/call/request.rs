@@ -9,11 +9,15 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
-use super::{Hedge, Route, Target, target::TargetChanges};
+use super::{
+    Hedge, Route, Target,
+    verdict::{goes_elsewhere, is_well, may_be_better_elsewhere},
+    waiting::{Clock, Waiting},
+};
 use crate::{
     algorithm::Selection,
     overload::Permit,
-    retry::{Retry, Tries, is_no_route},
+    retry::{Retry, is_no_route},
     telemetry::Kind,
 };
 
@@ -424,11 +428,8 @@ impl<A: Arguments> Request<A> {
                 if tries.are_used_up() || clock.is_over() {
                     return false;
                 }
-                let waiting = waiting.insert(Box::new(Waiting {
-                    tries,
-                    changes: self.target.changes(),
-                    due: None,
-                }));
+                let begun = Waiting::new(tries, self.target.changes());
+                let waiting = waiting.insert(Box::new(begun));
                 // Somebody may have come before changes were noticed.
                 if found_nobody && self.target.has_candidates() {
                     return true;
@@ -440,31 +441,6 @@ impl<A: Arguments> Request<A> {
     }
 }
 
-/// A request that nobody has taken yet.
-struct Waiting {
-    tries: Tries,
-    changes: TargetChanges,
-    /// The end of the pause that goes on, however often it is interrupted in vain.
-    due: Option<Instant>,
-}
-
-impl Waiting {
-    /// Waits for a change of who may be called, or for the end of the pause, which costs a try;
-    /// `false` where no time or no try is left.
-    async fn next(&mut self, clock: &Clock) -> bool {
-        if self.tries.are_used_up() || clock.is_over() {
-            return false;
-        }
-        let pause = || self.tries.pause().unwrap_or(clock.deadline);
-        let end = *self.due.get_or_insert_with(pause);
-        if !self.changes.next(end.min(clock.deadline)).await {
-            self.tries.take();
-            self.due = None;
-        }
-        !clock.is_over()
-    }
-}
-
 pub(super) fn status<T>(result: &Result<T, Error>) -> &'static str {
     match result {
         Ok(_) => "ok",
@@ -472,65 +448,8 @@ pub(super) fn status<T>(result: &Result<T, Error>) -> &'static str {
     }
 }
 
-/// Whether another node may be asked at once: the one that was is certain not to have run it, and
-/// the reason lies with that node.
-fn goes_elsewhere(error: &Error) -> bool {
-    matches!(
-        error.cause(),
-        Cause::NotConnected(_)
-            | Cause::Refused(_)
-            | Cause::Limit(
-                "calls_per_peer"
-                    | "outgoing_bytes_per_peer"
-                    | "served_per_node"
-                    | "served_bytes_per_node"
-            )
-    )
-}
-
-/// Whether a node is connected, and says something.
-pub(super) fn is_well(peer: &Peer) -> bool {
-    peer.is_connected() && !peer.is_suspect()
-}
-
-/// Whether another node may do what this one did not, though it may have begun to.
-fn may_be_better_elsewhere(error: &Error) -> bool {
-    matches!(
-        error.cause(),
-        Cause::ConnectionLost | Cause::Silent(_) | Cause::Killed(_)
-    )
-}
-
 /// Which of two calls is still on its way.
 enum Left {
     First(NodeName),
     Second,
-}
-
-/// The time that a call has.
-#[derive(Clone, Copy)]
-pub(super) struct Clock {
-    begun: Instant,
-    timeout: Duration,
-    until: Option<Instant>,
-    deadline: Instant,
-}
-
-impl Clock {
-    fn start(timeout: Duration, until: Option<Instant>) -> Self {
-        // What no clock can tell is as good as never.
-        let longest = Duration::from_secs(30 * 365 * 24 * 60 * 60);
-        let begun = Instant::now();
-        let deadline = begun + timeout.min(longest);
-        Self {
-            begun,
-            timeout,
-            until,
-            deadline: until.map_or(deadline, |until| until.min(deadline)),
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        Instant::now() >= self.deadline
-    }
 }

@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Latencies, Route, request::is_well};
+use super::{Latencies, Route, verdict::is_well};
 use crate::{
     algorithm::Selection,
     balancer::{Balancer, Changes},

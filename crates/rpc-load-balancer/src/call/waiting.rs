@@ -1,0 +1,70 @@
+//! The time that a call has, and how it waits for somebody to call.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::target::TargetChanges;
+use crate::retry::Tries;
+
+/// The time that a call has.
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    pub(super) begun: Instant,
+    pub(super) timeout: Duration,
+    pub(super) until: Option<Instant>,
+    pub(super) deadline: Instant,
+}
+
+impl Clock {
+    pub(super) fn start(timeout: Duration, until: Option<Instant>) -> Self {
+        // What no clock can tell is as good as never.
+        let longest = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+        let begun = Instant::now();
+        let deadline = begun + timeout.min(longest);
+        Self {
+            begun,
+            timeout,
+            until,
+            deadline: until.map_or(deadline, |until| until.min(deadline)),
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+}
+
+/// A request that nobody has taken yet.
+pub(super) struct Waiting {
+    tries: Tries,
+    changes: TargetChanges,
+    /// The end of the pause that goes on, however often it is interrupted in vain.
+    due: Option<Instant>,
+}
+
+impl Waiting {
+    /// From here on, changes of who may be called are noticed.
+    pub(super) fn new(tries: Tries, changes: TargetChanges) -> Self {
+        Self {
+            tries,
+            changes,
+            due: None,
+        }
+    }
+
+    /// Waits for a change of who may be called, or for the end of the pause, which costs a try;
+    /// `false` where no time or no try is left.
+    pub(super) async fn next(&mut self, clock: &Clock) -> bool {
+        if self.tries.are_used_up() || clock.is_over() {
+            return false;
+        }
+        let pause = || self.tries.pause().unwrap_or(clock.deadline);
+        let end = *self.due.get_or_insert_with(pause);
+        if !self.changes.next(end.min(clock.deadline)).await {
+            self.tries.take();
+            self.due = None;
+        }
+        !clock.is_over()
+    }
+}
