@@ -225,7 +225,8 @@ impl NodeBuilder {
     /// Sets after how long a connected peer that says nothing is suspect. Default: 1 s. `None`: never.
     ///
     /// A connection on which nothing comes for half of this time is probed; any byte counts as an
-    /// answer, for which a peer has at least four times as long as it usually takes. A suspect gets no
+    /// answer, for which a peer has at least four times as long as it usually takes, and all of this time
+    /// where it has not answered a probe yet. A suspect gets no
     /// new calls through balancers until something comes from it; calls to it by name are sent all the
     /// same, and the connection is kept until [`net_ticktime`](Self::net_ticktime) ends it. Times below
     /// 20 ms are refused.

@@ -274,3 +274,18 @@ fn a_silence_that_is_too_short_is_refused() {
     let command = ["node", "--name", W1, "--suspect-after", "1ms"];
     cluster.run(&command).failed(2, &["suspect_after", "20ms"]);
 }
+
+#[test]
+fn a_node_whose_name_may_not_join_says_so() {
+    let cluster = Cluster::new();
+    let directory = Directory::new("no-member");
+    let settings = "[balancers.pool]\nnode_match = [\"worker\"]\n";
+    let file = directory.file("rlb.toml", settings);
+    let mut node = cluster.node(
+        W1,
+        &["--join", "pool", "--config", &file, "--suspect-after", "0s"],
+    );
+    let mut line = String::new();
+    node.stderr().read_line(&mut line).unwrap();
+    assert!(line.contains("no member of the balancer pool"), "{line}");
+}

@@ -73,7 +73,7 @@ pub(crate) struct Node {
 
     /// How long a peer may say nothing before balancers leave it out, until it does; 0s: for ever
     /// [default: 1s]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = silence)]
     suspect_after: Option<Duration>,
 
     /// Neither use an EPMD nor serve one; others need --address, or the same port for all nodes
@@ -163,9 +163,23 @@ impl Node {
             if let Some(weight) = self.weight {
                 builder = builder.own_weight(weight);
             }
-            joined.push(builder.start(&node).await?);
+            let balancer = builder.start(&node).await?;
+            if !balancer.is_member() {
+                tracing::warn!(
+                    "this node is no member of the balancer {name}: its name is not one that `node_match` and `node_exclude` of the settings let join"
+                );
+            }
+            joined.push(balancer);
         }
         Ok((node, joined))
+    }
+}
+
+/// Reads a time that may be none.
+fn silence(text: &str) -> Result<Duration, String> {
+    match text.trim() {
+        "0" | "0s" | "0ms" => Ok(Duration::ZERO),
+        _ => duration(text),
     }
 }
 

@@ -408,6 +408,12 @@ impl Balancer {
         self.presence().take().is_some()
     }
 
+    /// Whether this node is a member itself: not if it was told not to [join](BalancerBuilder::join), if
+    /// its name does not [match](BalancerBuilder::node_match), or once it has left.
+    pub fn is_member(&self) -> bool {
+        self.presence().is_some()
+    }
+
     /// The own node, whoever the members are.
     pub(crate) fn own_route(&self) -> Route {
         Route::Node {
