@@ -11,12 +11,15 @@ use crate::support::{Cluster, RawPeer, eventually, within};
 
 const SIZE: usize = 400_000;
 
+/// More than may wait to be sent.
+const LARGE: usize = 2_000_000;
+
 fn bytes(count: usize) -> Term {
     Term::binary(vec![7; count])
 }
 
 /// A node that holds two calls of `SIZE` bytes at most, and exports `slow:take/1`, which ends when
-/// it is let, and `large:result/1`.
+/// it is let, and `large:result/1` and `large:error/1`, which return and raise so many bytes.
 async fn start(cluster: &Cluster, limits: Limits) -> (Node, Arc<Semaphore>) {
     let a = within(cluster.builder("a").limits(limits).start())
         .await
@@ -37,6 +40,9 @@ async fn start(cluster: &Cluster, limits: Limits) -> (Node, Arc<Semaphore>) {
         Bytes::from(vec![7; count])
     })
     .unwrap();
+    let raise = async |count: usize| Err::<(), _>(Bytes::from(vec![7; count]));
+    a.register(Export::raising("large", "error", raise))
+        .unwrap();
     (a, gate)
 }
 
@@ -104,9 +110,10 @@ async fn arguments_of_the_calls_of_all_are_limited_in_bytes() {
     eventually(|| a.serving() == 0).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn results_that_wait_for_a_peer_are_limited_in_bytes() {
-    const CALLS: u32 = 40;
+/// Makes more calls of a function of `large` than there is room for what comes of them, reads nothing
+/// meanwhile, and gives the reasons with which they ended, but for those that say that there was no room.
+async fn ends_beyond_the_limit(function: &'static str) -> Vec<Term> {
+    const CALLS: usize = 40;
     let cluster = Cluster::new();
     let limits = Limits {
         outgoing_bytes_per_peer: 1_000_000,
@@ -116,76 +123,58 @@ async fn results_that_wait_for_a_peer_are_limited_in_bytes() {
     let (a, _gate) = start(&cluster, limits).await;
     let mut peer = cluster.raw_peer(&a, "raw").await;
     for id in 0..CALLS {
-        let request = peer.reference(id);
-        let size = Term::from(2_000_000);
-        peer.call(&request, ("large", "result"), [size]).await;
+        let request = peer.reference(id as u32);
+        let size = Term::from(LARGE);
+        peer.call(&request, ("large", function), [size]).await;
     }
     // Those that nothing is left of but an exception have ended, as that waits for no room.
-    eventually(|| a.served() == u64::from(CALLS) && a.serving() <= 2).await;
+    eventually(|| a.served() == CALLS as u64 && a.serving() <= 2).await;
 
-    let (mut returned, mut refused) = (0, 0);
-    while returned + refused < CALLS {
-        let message = peer.next().await;
-        let Some(payload) = message.payload else {
+    let (mut kept, mut refused) = (Vec::new(), 0);
+    while kept.len() + refused < CALLS {
+        let Some(payload) = peer.next().await.payload else {
             continue;
         };
-        match payload.decode().unwrap().as_tuple().unwrap() {
-            [_, Term::Atom(kind), _] if *kind == "return" => returned += 1,
-            [_, Term::Atom(kind), reason, _] if *kind == "error" => {
-                let reason = reason.to_string();
+        let end = payload.decode().unwrap();
+        match end.as_tuple().unwrap() {
+            [_, Term::Atom(kind), Term::Tuple(_), _] if *kind == "error" => {
+                let reason = end.as_tuple().unwrap()[2].to_string();
                 assert!(reason.starts_with("{system_limit,"), "{reason}");
                 assert!(reason.contains("served_bytes_per_peer"), "{reason}");
                 refused += 1;
             }
+            _ => kept.push(end),
+        }
+    }
+    assert!(
+        !kept.is_empty() && refused > 0,
+        "{} and {refused}",
+        kept.len()
+    );
+    eventually(|| a.serving() == 0).await;
+    kept
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_wait_for_a_peer_are_limited_in_bytes() {
+    for end in ends_beyond_the_limit("result").await {
+        match end.as_tuple().unwrap() {
+            [_, Term::Atom(kind), Term::Binary(bytes)] if *kind == "return" => {
+                assert_eq!(bytes.len(), LARGE);
+            }
             other => panic!("{other:?}"),
         }
     }
-    assert!(returned > 0 && refused > 0, "{returned} and {refused}");
-    eventually(|| a.serving() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exceptions_that_wait_for_a_peer_are_limited_in_bytes() {
-    const CALLS: u32 = 40;
-    let cluster = Cluster::new();
-    let limits = Limits {
-        outgoing_bytes_per_peer: 1_000_000,
-        served_bytes_per_peer: 4_000_000,
-        ..Limits::default()
-    };
-    let (a, _gate) = start(&cluster, limits).await;
-    let raise = async |count: usize| Err::<(), _>(Bytes::from(vec![7; count]));
-    a.register(Export::raising("large", "error", raise))
-        .unwrap();
-    let mut peer = cluster.raw_peer(&a, "raw").await;
-    for id in 0..CALLS {
-        let request = peer.reference(id);
-        let size = Term::from(2_000_000);
-        peer.call(&request, ("large", "error"), [size]).await;
-    }
-    eventually(|| a.served() == u64::from(CALLS) && a.serving() <= 2).await;
-
-    let (mut raised, mut refused) = (0, 0);
-    while raised + refused < CALLS {
-        let message = peer.next().await;
-        let Some(payload) = message.payload else {
-            continue;
-        };
-        match payload.decode().unwrap().as_tuple().unwrap() {
-            [_, Term::Atom(kind), reason, _] if *kind == "error" => match reason {
-                Term::Binary(bytes) => {
-                    assert_eq!(bytes.len(), 2_000_000);
-                    raised += 1;
-                }
-                other => {
-                    let reason = other.to_string();
-                    assert!(reason.starts_with("{system_limit,"), "{reason}");
-                    refused += 1;
-                }
-            },
+    for end in ends_beyond_the_limit("error").await {
+        match end.as_tuple().unwrap() {
+            [_, Term::Atom(kind), Term::Binary(bytes), _] if *kind == "error" => {
+                assert_eq!(bytes.len(), LARGE);
+            }
             other => panic!("{other:?}"),
         }
     }
-    assert!(raised > 0 && refused > 0, "{raised} and {refused}");
-    eventually(|| a.serving() == 0).await;
 }
