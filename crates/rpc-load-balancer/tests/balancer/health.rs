@@ -186,10 +186,7 @@ async fn a_member_whose_calls_fail_again_and_again_is_ejected() {
 #[tokio::test]
 async fn calls_for_which_no_time_is_left_are_not_held_against_anybody() {
     let cluster = Cluster::new();
-    let app = cluster.node("app", &[]).await;
-    let w1 = cluster.node("w1", &[&app]).await;
-    let w2 = cluster.node("w2", &[&app]).await;
-    let _members = (member(&w1).await, member(&w2).await);
+    let (app, [w1, w2], _members) = cluster.with_two_members().await;
     let ejection = Ejection::new().consecutive_failures(1).first(LONG);
     let balancer = Balancer::builder(GROUP)
         .join(false)

@@ -66,12 +66,7 @@ async fn balancer(app: &Node, members: &[&Node], budget: RetryBudget) -> Balance
 #[tokio::test]
 async fn a_call_whose_connection_is_lost_goes_to_another_member() {
     let cluster = Cluster::new();
-    let app = cluster.node("app", &[]).await;
-    let (w1, w2) = (
-        cluster.node("w1", &[&app]).await,
-        cluster.node("w2", &[&app]).await,
-    );
-    let _members = (member(&w1).await, member(&w2).await);
+    let (app, [w1, w2], _members) = cluster.with_two_members().await;
     let (mut calls, _abandons) = export_work(&[&w1, &w2]);
     let balancer = balancer(&app, &[&w1, &w2], RetryBudget::default()).await;
 
@@ -91,12 +86,7 @@ async fn a_call_whose_connection_is_lost_goes_to_another_member() {
 #[tokio::test]
 async fn a_call_that_is_not_said_to_be_idempotent_is_sent_once() {
     let cluster = Cluster::new();
-    let app = cluster.node("app", &[]).await;
-    let (w1, w2) = (
-        cluster.node("w1", &[&app]).await,
-        cluster.node("w2", &[&app]).await,
-    );
-    let _members = (member(&w1).await, member(&w2).await);
+    let (app, [w1, w2], _members) = cluster.with_two_members().await;
     let (mut calls, _abandons) = export_work(&[&w1, &w2]);
     let balancer = balancer(&app, &[&w1, &w2], RetryBudget::default()).await;
 
@@ -114,12 +104,7 @@ async fn a_call_that_is_not_said_to_be_idempotent_is_sent_once() {
 #[tokio::test]
 async fn a_call_is_not_sent_again_once_the_budget_is_used_up() {
     let cluster = Cluster::new();
-    let app = cluster.node("app", &[]).await;
-    let (w1, w2) = (
-        cluster.node("w1", &[&app]).await,
-        cluster.node("w2", &[&app]).await,
-    );
-    let _members = (member(&w1).await, member(&w2).await);
+    let (app, [w1, w2], _members) = cluster.with_two_members().await;
     let (mut calls, _abandons) = export_work(&[&w1, &w2]);
     let balancer = balancer(&app, &[&w1, &w2], RetryBudget::new(0.0, 0)).await;
 
@@ -161,12 +146,7 @@ async fn an_error_says_that_a_call_may_have_run_though_the_last_member_refused_i
 #[tokio::test]
 async fn a_slow_call_is_hedged_and_the_loser_is_abandoned() {
     let cluster = Cluster::new();
-    let app = cluster.node("app", &[]).await;
-    let (w1, w2) = (
-        cluster.node("w1", &[&app]).await,
-        cluster.node("w2", &[&app]).await,
-    );
-    let _members = (member(&w1).await, member(&w2).await);
+    let (app, [w1, w2], _members) = cluster.with_two_members().await;
     let (mut calls, mut abandons) = export_work(&[&w1, &w2]);
     let balancer = balancer(&app, &[&w1, &w2], RetryBudget::default()).await;
 

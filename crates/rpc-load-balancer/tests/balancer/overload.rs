@@ -48,12 +48,7 @@ fn call(calls: &mut JoinSet<Result<String, rpc_load_balancer::Error>>, balancer:
 #[tokio::test]
 async fn no_member_has_more_calls_than_its_limit_and_the_rest_waits() {
     let cluster = Cluster::new();
-    let app = cluster.node("app", &[]).await;
-    let (w1, w2) = (
-        cluster.node("w1", &[&app]).await,
-        cluster.node("w2", &[&app]).await,
-    );
-    let _members = (member(&w1).await, member(&w2).await);
+    let (app, [w1, w2], _members) = cluster.with_two_members().await;
     let turn = export_work(&[&w1, &w2]);
     let limits = CallLimits::new().per_member(2).waiting(3);
     let balancer = limited(&app, &[&w1, &w2], limits).await;

@@ -26,6 +26,17 @@ impl Cluster {
         self.limited_node(alive, peers, Limits::default()).await
     }
 
+    /// A node that is no member, two members that know it, `w1` and `w2`, and what they are members by.
+    pub(crate) async fn with_two_members(&self) -> (Node, [Node; 2], [Balancer; 2]) {
+        let app = self.node("app", &[]).await;
+        let [w1, w2] = [
+            self.node("w1", &[&app]).await,
+            self.node("w2", &[&app]).await,
+        ];
+        let members = [member(&w1).await, member(&w2).await];
+        (app, [w1, w2], members)
+    }
+
     /// A node that refuses to serve any call.
     pub(crate) async fn full_node(&self, alive: &str, peers: &[&Node]) -> Node {
         let limits = Limits {
