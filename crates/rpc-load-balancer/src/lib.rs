@@ -31,6 +31,7 @@ pub mod members;
 pub mod overload;
 pub mod telemetry;
 
+mod deadline;
 mod node_cpu;
 mod node_filter;
 mod random_node;

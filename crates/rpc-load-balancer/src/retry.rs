@@ -5,6 +5,8 @@ use std::time::Duration;
 use beam_node::{Cause, Error};
 use tokio::time::Instant;
 
+use crate::deadline;
+
 /// How often, and how patiently, to try again when there is no route: no member, or none that can be
 /// reached. A call that may have reached anybody is never sent again.
 ///
@@ -84,9 +86,7 @@ impl Tries {
 
     /// When the next pause ends, if there is still a try after it.
     pub(crate) fn pause(&self) -> Option<Instant> {
-        // A pause that no clock can tell is as good as one of years.
-        let longest = Duration::from_secs(365 * 24 * 60 * 60);
-        (!self.are_used_up()).then(|| Instant::now() + self.pause.min(longest))
+        (!self.are_used_up()).then(|| deadline::after(Instant::now(), self.pause))
     }
 
     /// A pause was sat out: the next try counts.

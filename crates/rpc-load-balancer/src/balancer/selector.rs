@@ -7,7 +7,7 @@ use beam_node::Node;
 
 use crate::{
     algorithm::{Algorithm, Background, BackgroundTask, Selection},
-    health::{Record, Records, Reports},
+    health::Records,
     members::{Candidate, Lease, Pool},
 };
 
@@ -44,16 +44,6 @@ pub(crate) trait Selector: Records + Send + Sync {
 
     /// What the algorithm does beside the selections.
     fn background(self: Arc<Self>, node: &Node) -> Option<BackgroundTask>;
-}
-
-impl<A: Algorithm> Records for Pool<A> {
-    fn each_record(&self, look: &mut dyn FnMut(&NodeName, &Record)) {
-        self.each_record(look);
-    }
-
-    fn reports(&self) -> &Arc<Reports> {
-        self.reports()
-    }
 }
 
 impl<A: Algorithm> Selector for Pool<A> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::target::TargetChanges;
-use crate::retry::Tries;
+use crate::{deadline, retry::Tries};
 
 /// The time that a call has.
 #[derive(Clone, Copy)]
@@ -18,10 +18,8 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn start(timeout: Duration, until: Option<Instant>) -> Self {
-        // What no clock can tell is as good as never.
-        let longest = Duration::from_secs(30 * 365 * 24 * 60 * 60);
         let begun = Instant::now();
-        let deadline = begun + timeout.min(longest);
+        let deadline = deadline::after(begun, timeout);
         Self {
             begun,
             timeout,

@@ -10,7 +10,10 @@ use tokio::time::Instant;
 use super::{
     Health, MemberEvent, MemberState, MemberStatus, Record, Reports, StateReason, outliers,
 };
-use crate::members::{Candidate, SlowStart};
+use crate::{
+    deadline,
+    members::{Candidate, SlowStart},
+};
 
 /// The states of the members of a balancer. It has no time of its own; it is told.
 #[derive(Debug)]
@@ -273,7 +276,7 @@ impl Book {
 
     fn plan_comparison(&mut self, now: Instant) {
         if let Some(ejection) = &self.health.ejection {
-            self.next_comparison = now + ejection.interval.min(LONGEST_INTERVAL);
+            self.next_comparison = deadline::after(now, ejection.interval);
         }
     }
 
@@ -292,9 +295,6 @@ impl Book {
             .min()
     }
 }
-
-/// As good as never, and still an instant that clocks can tell.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Entry {
     /// A member that is not up yet; [`settle`](Self::settle) says so.
@@ -320,7 +320,7 @@ impl Entry {
         self.slow_start = None;
         self.ejected = Some(Ejected {
             since: now,
-            until: now + duration.min(LONGEST_INTERVAL),
+            until: deadline::after(now, duration),
             reason,
         });
     }

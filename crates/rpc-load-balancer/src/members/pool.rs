@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Candidate, Lease, SlowStart, Snapshot, lane::lanes, roster::Roster};
 use crate::{
     algorithm::{Algorithm, Selection},
-    health::{Record, Reports},
+    health::{Record, Records, Reports},
 };
 
 /// Members to select from, by one algorithm: the core of a balancer, without the network.
@@ -199,20 +199,20 @@ impl<A: Algorithm> Pool<A> {
         present.chain(roster.departed()).map(|n| n as usize).sum()
     }
 
-    /// Has a look at the record of each member.
-    pub(crate) fn each_record(&self, look: &mut dyn FnMut(&NodeName, &Record)) {
+    fn roster(&self) -> MutexGuard<'_, Roster<A>> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<A: Algorithm> Records for Pool<A> {
+    fn each_record(&self, look: &mut dyn FnMut(&NodeName, &Record)) {
         for member in self.current.load_full().members() {
             look(member.node(), member.record());
         }
     }
 
-    /// What the records report at once.
-    pub(crate) fn reports(&self) -> &Arc<Reports> {
+    fn reports(&self) -> &Arc<Reports> {
         &self.reports
-    }
-
-    fn roster(&self) -> MutexGuard<'_, Roster<A>> {
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::deadline;
+
 /// For how long a member gets less than its share of the calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlowStart {
@@ -29,12 +31,9 @@ impl SlowStart {
 
     /// When it is over.
     pub fn end(&self) -> Instant {
-        self.since + self.duration.min(LONGEST)
+        deadline::after(self.since, self.duration)
     }
 }
-
-/// As good as never, and still an instant that clocks can tell.
-const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
