@@ -1,6 +1,6 @@
 //! What a peer can make this node hold, each with a bound.
 
-use beam_dist::frame::FrameLimits;
+use beam_dist::frame::{FrameLimits, SpareMemory};
 use serde::Deserialize;
 
 use crate::Error;
@@ -51,6 +51,10 @@ pub struct Limits {
     pub sequences_per_link: usize,
     /// Bytes of fragmented messages under assembly, per link, at least 4,096. Default: 512 MiB.
     pub assembly_bytes_per_link: usize,
+    /// Bytes that all links together keep of the memory of large messages, to receive the next ones
+    /// in it, until a link has had none for a while: half of the net tick time at the most. Fresh
+    /// memory halves the rate of messages of 64 MiB. With 0 none is kept. Default: 256 MiB.
+    pub spare_bytes_per_node: usize,
     /// How deeply the terms of a message may nest, at least 16, and at most 1,024, as some of what
     /// reads them takes up stack for each level: more counts as that. Default: 512.
     pub term_depth: usize,
@@ -91,6 +95,7 @@ impl Default for Limits {
             message_bytes: 256 * 1024 * 1024,
             sequences_per_link: FrameLimits::DEFAULT_SEQUENCES,
             assembly_bytes_per_link: 512 * 1024 * 1024,
+            spare_bytes_per_node: SpareMemory::DEFAULT_BYTES,
             term_depth: 512,
             unauthenticated_connections: 64,
             handshake_ms: 5_000,

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use beam_dist::{Cookie, Flags, NodeName, handshake};
+use beam_dist::{Cookie, Flags, NodeName, frame::SpareMemory, handshake};
 use beam_term::Term;
 use tokio::{sync::broadcast, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -64,6 +64,8 @@ pub(crate) struct NodeState {
     pub(crate) discovery: Discovery,
     pub(crate) settling: Settling,
     pub(crate) links: Links,
+    /// What the links keep of the memory of large messages.
+    pub(crate) spare: SpareMemory,
     pub(crate) suspects: SuspectBook,
     pub(crate) warnings: Warnings,
     /// Connections that have not shown the cookie.
@@ -142,6 +144,7 @@ impl NodeState {
             tasks: TaskTracker::new(),
             slots: Mutex::default(),
             links: Links::default(),
+            spare: SpareMemory::new(identity.limits.spare_bytes_per_node),
             suspects: SuspectBook::default(),
             next_link: AtomicU64::new(1),
             identity,

@@ -8,7 +8,10 @@ use std::{
 use beam_term::AtomRefs;
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{FRAGMENT_BYTES, FrameDecodeError, FrameLimits, spare::Spare};
+use super::{
+    FRAGMENT_BYTES, FrameDecodeError, FrameLimits,
+    spare::{Spare, SpareMemory},
+};
 
 /// The messages of which some but not all fragments have arrived. Their fragments may alternate.
 ///
@@ -61,6 +64,11 @@ impl Assembly {
             spare: Spare::default(),
             limits,
         }
+    }
+
+    /// Shares what is kept of memory for large messages with others.
+    pub(super) fn share(&mut self, memory: SpareMemory) {
+        self.spare = Spare::new(memory);
     }
 
     /// Begins a message of so many fragments, after a header of so many bytes. The first has

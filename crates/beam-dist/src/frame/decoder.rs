@@ -10,6 +10,7 @@ use super::{
     form::Form,
     header::Header,
     layout::LENGTH_BYTES,
+    spare::SpareMemory,
     terms,
 };
 use crate::{Flags, Message, control::Control};
@@ -68,6 +69,13 @@ impl FrameDecoder {
     /// the default ones otherwise. What is beyond them comes as an [`Event::Refused`].
     pub fn with_term_limits(mut self, limits: Limits) -> Self {
         self.term_limits = limits;
+        self
+    }
+
+    /// Shares a bound on the memory that is kept for large messages with other links, which keeps up
+    /// to [`SpareMemory::DEFAULT_BYTES`] by itself otherwise.
+    pub fn with_spare_memory(mut self, memory: SpareMemory) -> Self {
+        self.assembly.share(memory);
         self
     }
 

@@ -65,4 +65,5 @@ pub use self::{
     error::{FrameDecodeError, FrameEncodeError},
     fragments::{FRAGMENT_BYTES, Fragment, Fragments},
     limits::FrameLimits,
+    spare::SpareMemory,
 };

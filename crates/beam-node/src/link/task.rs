@@ -148,7 +148,8 @@ impl<'a> Wire<'a> {
             link,
             stream,
             decoder: FrameDecoder::new(link.flags, FrameLimits::from(limits))
-                .with_term_limits(limits.into()),
+                .with_term_limits(limits.into())
+                .with_spare_memory(node.spare.clone()),
             received,
             queue: Queue {
                 batch: unsent.into(),

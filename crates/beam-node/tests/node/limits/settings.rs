@@ -20,6 +20,7 @@ fn all(size: usize, ms: u64) -> Limits {
         message_bytes: size,
         sequences_per_link: size,
         assembly_bytes_per_link: size,
+        spare_bytes_per_node: size,
         term_depth: size,
         unauthenticated_connections: size,
         handshake_ms: ms,
