@@ -2,18 +2,17 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
 use beam_dist::{Creation, NodeName};
-use beam_term::{Atom, Pid, Reference};
-use tokio::sync::Notify;
+use beam_term::{Atom, Pid};
 
 use crate::{
     Limits, atoms,
-    call::stray_reference,
     process::{Processes, Role},
-    serve::Load,
+    quota::Quota,
+    serve::NodeLoad,
 };
 
 /// Who this node is.
@@ -31,11 +30,9 @@ pub(crate) struct Identity {
     pub(crate) scope: Pid,
     pub(crate) limits: Limits,
     /// Calls sent to all peers and not answered.
-    pub(crate) calling: Gauge,
-    /// Calls received from all peers and not answered.
-    pub(crate) serving: Load,
-    /// Calls received from all peers in all, but for those of functions that every node exports.
-    pub(crate) served: AtomicU64,
+    pub(crate) calling: Arc<Quota>,
+    /// Calls received from all peers.
+    pub(crate) serving: NodeLoad,
 }
 
 impl Identity {
@@ -61,30 +58,24 @@ impl Identity {
             caller: service(Role::Caller, &[]),
             group_leader: service(Role::GroupLeader, &[]),
             scope: service(Role::Scope, &[atoms::SCOPE]),
+            calling: Arc::new(Quota::new(limits.calls_per_node, CALLS_AHEAD)),
+            serving: NodeLoad::new(&limits),
             limits,
-            calling: Gauge::default(),
-            serving: Load::default(),
-            served: AtomicU64::new(0),
         })
     }
-
-    /// A reference that stands for no request of any link.
-    pub(crate) fn stray_reference(&self) -> Reference {
-        stray_reference(&self.atom, self.creation.get())
-    }
 }
 
-/// A count with a bound, and with those who wait for it to become zero.
+/// How many calls a link counts ahead.
+pub(crate) const CALLS_AHEAD: usize = 64;
+
+/// A count with a bound.
 #[derive(Debug, Default)]
-pub(crate) struct Gauge {
-    count: AtomicUsize,
-    emptied: Notify,
-}
+pub(crate) struct Gauge(AtomicUsize);
 
 impl Gauge {
     /// Adds one, unless `limit` is reached.
     pub(crate) fn enter(&self, limit: usize) -> bool {
-        if self.count.fetch_add(1, Ordering::Relaxed) < limit {
+        if self.0.fetch_add(1, Ordering::Relaxed) < limit {
             return true;
         }
         self.leave();
@@ -93,28 +84,8 @@ impl Gauge {
 
     /// Takes one away.
     pub(crate) fn leave(&self) {
-        let before = self.count.fetch_sub(1, Ordering::AcqRel);
+        let before = self.0.fetch_sub(1, Ordering::Relaxed);
         debug_assert!(before > 0, "a gauge was left more often than entered");
-        if before == 1 {
-            self.emptied.notify_waiters();
-        }
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.count.load(Ordering::Acquire)
-    }
-
-    /// Waits until the count is zero.
-    pub(crate) async fn emptied(&self) {
-        loop {
-            let emptied = self.emptied.notified();
-            tokio::pin!(emptied);
-            emptied.as_mut().enable();
-            if self.count() == 0 {
-                return;
-            }
-            emptied.await;
-        }
     }
 }
 
@@ -128,7 +99,6 @@ mod tests {
         assert!(gauge.enter(2));
         assert!(gauge.enter(2));
         assert!(!gauge.enter(2));
-        assert_eq!(gauge.count(), 2);
         gauge.leave();
         assert!(gauge.enter(2));
     }

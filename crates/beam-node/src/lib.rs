@@ -30,6 +30,7 @@ mod net;
 mod node;
 mod peer;
 mod process;
+mod quota;
 mod resolve;
 mod seldom;
 mod serve;

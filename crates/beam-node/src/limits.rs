@@ -11,6 +11,10 @@ use crate::Error;
 /// clear error at once (`too_many_requests` for a call); memory does not grow. A node does not start
 /// with a bound that it could not work with.
 ///
+/// Of calls that count to a bound for all peers, the connection to each peer counts up to 64 ahead, no
+/// more than it has in use and no more than a thousandth of the bound, so that connections seldom have
+/// to look at what others do.
+///
 /// ```
 /// use beam_node::Limits;
 ///

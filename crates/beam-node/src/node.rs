@@ -6,7 +6,6 @@ use beam_dist::{Creation, NodeName};
 use beam_term::{Atom, Term, Writer};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{sync::watch, time::Instant};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     Arguments, Function, NodeBuilder, Peer,
@@ -48,11 +47,11 @@ pub struct Node {
 
 /// Stops the tasks of a node that nobody holds any more.
 #[derive(Debug)]
-struct StopOnDrop(CancellationToken);
+struct StopOnDrop(Arc<NodeState>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        self.0.cancel();
+        self.0.close();
     }
 }
 
@@ -84,7 +83,7 @@ impl Node {
     }
 
     pub(crate) fn new(state: Arc<NodeState>) -> Self {
-        let stop = Arc::new(StopOnDrop(state.stop.clone()));
+        let stop = Arc::new(StopOnDrop(Arc::clone(&state)));
         Self { state, _stop: stop }
     }
 
@@ -527,12 +526,12 @@ impl Node {
 
     /// Calls of this node that wait for an answer.
     pub fn calling(&self) -> usize {
-        self.state.identity.calling.count()
+        self.state.calling()
     }
 
     /// Calls of peers that this node has not answered.
     pub fn serving(&self) -> usize {
-        self.state.identity.serving.calls.count()
+        self.state.serving()
     }
 
     /// Waits until the node is stopped: by [`Node::shutdown`], once its drain is over, or by the

@@ -1,6 +1,7 @@
 //! Calls that peers make of this node's exports.
 
 mod admission;
+mod host;
 mod report;
 mod serving;
 mod work;
@@ -20,17 +21,14 @@ use crate::{
     state::NodeState,
 };
 
-pub(crate) use admission::{Admitted, Caller, Held, Load};
+pub(crate) use admission::{Admitted, Caller, Held, Load, NodeLoad};
+pub(crate) use host::Host;
 pub(crate) use serving::Serving;
 use work::{Called, Shape, Work};
 
 /// Starts what a spawn request asks for, or refuses it.
-pub(crate) fn spawn(
-    node: &Arc<NodeState>,
-    link: &Arc<Link>,
-    request: SpawnRequest,
-    arguments: RawTerm,
-) {
+pub(crate) fn spawn(host: &Arc<Host>, link: &Arc<Link>, request: SpawnRequest, arguments: RawTerm) {
+    let node = &host.node;
     if !request.options.others.iter().all(is_known) {
         return reply(link, &request, Err(atoms::BADOPT));
     }
@@ -55,7 +53,7 @@ pub(crate) fn spawn(
         return reply(link, &request, Err(atoms::NOT_ALLOWED));
     }
     let caller = Caller::Peer(Arc::clone(link));
-    let admitted = match Admitted::new(caller, bytes) {
+    let admitted = match Admitted::new(caller, bytes, entry.is_work) {
         Ok(admitted) if !node.is_closed() => admitted,
         _ => return reply(link, &request, Err(atoms::SYSTEM_LIMIT)),
     };
@@ -66,11 +64,12 @@ pub(crate) fn spawn(
         request.options.monitor || request.options.link,
         deadline,
     );
+    let watchers = watchers(link, &request);
     let process = node
         .processes
-        .spawn(Role::Served(served), watchers(link, &request));
+        .spawn_as(host.fresh_pid(), Role::Served(served), watchers);
     reply(link, &request, Ok(process.pid.clone()));
-    entry.serve(node, Serving::begin(node, process, shape), called.arguments);
+    entry.serve(Serving::begin(host, process, shape), called.arguments);
 }
 
 /// A call of this node to itself: its process, and the task that tells its outcome, or what ended it
@@ -85,28 +84,30 @@ pub(crate) fn spawn_local(
     deadline: Option<Instant>,
 ) -> Result<Local, Error> {
     node.check_running()?;
-    let caller = Caller::Own(Arc::clone(&node.identity));
-    let admitted = Admitted::new(caller, arguments.encoded_len()).map_err(|limit| {
-        Error::new(
-            Code::TooManyRequests,
-            format!(
-                "{} calls are being served already; call again later, or raise the limit `{limit}`",
-                node.identity.serving.calls.count()
-            ),
-            Cause::Limit(limit),
-        )
-    })?;
     let called = Called {
         module: function.module,
         function: function.name,
         arguments,
     };
     let entry = called.entry(&node.exports);
+    let caller = Caller::Own(Arc::clone(&node.identity));
+    let bytes = called.arguments.encoded_len();
+    let admitted = Admitted::new(caller, bytes, entry.is_work).map_err(|limit| {
+        Error::new(
+            Code::TooManyRequests,
+            format!(
+                "{} calls are being served already; call again later, or raise the limit `{limit}`",
+                node.serving()
+            ),
+            Cause::Limit(limit),
+        )
+    })?;
     // A cast has none.
     let is_awaited = deadline.is_some();
     let served = Served::new(admitted, None, Arc::clone(&entry), is_awaited, deadline);
     let process = node.processes.spawn(Role::Served(served), []);
-    let mut serving = Serving::begin(node, Arc::clone(&process), Shape::Process);
+    let host = Host::new(Arc::clone(node));
+    let mut serving = Serving::begin(&host, Arc::clone(&process), Shape::Process);
     let task = node.spawn(async move {
         let mut call = pin!(entry.run(called.arguments, serving.context()));
         let outcome = poll_fn(|task| serving.poll(call.as_mut(), task)).await;

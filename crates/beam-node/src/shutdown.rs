@@ -35,7 +35,7 @@ impl Shutdown {
             tokio::spawn(async move {
                 // A node that is dropped meanwhile stops abruptly.
                 let drained = node.stop.run_until_cancelled(drain(&node)).await;
-                node.stop.cancel();
+                node.close();
                 node.ended.cancelled().await;
                 done.send_replace(Some(drained.unwrap_or(Ok(()))));
             });
@@ -64,7 +64,7 @@ async fn drain(node: &Arc<NodeState>) -> Result<(), Error> {
         loop {
             calling.emptied().await;
             serving.emptied().await;
-            if calling.count() > 0 || serving.count() > 0 {
+            if calling.drawn() > 0 || serving.drawn() > 0 {
                 continue;
             }
             // Peers that have not seen the leave may still call.
@@ -78,7 +78,7 @@ async fn drain(node: &Arc<NodeState>) -> Result<(), Error> {
     };
     // Whether time was left to wait for late calls does not matter, if there are none.
     let _ = timeout_at(deadline, run_out).await;
-    match (calling.count(), serving.count()) {
+    match (node.calling(), node.serving()) {
         (0, 0) => Ok(()),
         (calling, serving) => Err(Error::new(
             Code::RequestTimeout,

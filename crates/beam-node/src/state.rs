@@ -5,7 +5,7 @@ use std::{
     future::Future,
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -13,7 +13,10 @@ use std::{
 use beam_dist::{Cookie, Flags, NodeName, frame::SpareMemory, handshake};
 use beam_term::Term;
 use tokio::{sync::broadcast, task::JoinHandle};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 
 use crate::{
     Peer,
@@ -70,8 +73,10 @@ pub(crate) struct NodeState {
     pub(crate) warnings: Warnings,
     /// Connections that have not shown the cookie.
     pub(crate) unauthenticated: Arc<Strangers>,
-    /// Ends every task of the node.
+    /// Ends every task of the node; by [`NodeState::close`] only.
     pub(crate) stop: CancellationToken,
+    /// The same for those who ask at every call: the token takes a lock to tell.
+    is_closed: AtomicBool,
     /// Set when the node takes no new calls.
     pub(crate) draining: CancellationToken,
     /// Set when the node has ended: nothing happens any more.
@@ -141,6 +146,7 @@ impl NodeState {
             warnings: Warnings::default(),
             draining: stop.child_token(),
             ended: CancellationToken::new(),
+            is_closed: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             slots: Mutex::default(),
             links: Links::default(),
@@ -169,12 +175,31 @@ impl NodeState {
 
     /// How many calls of peers there were; see [`Node::served`](crate::Node::served).
     pub(crate) fn served(&self) -> u64 {
-        self.identity.served.load(Ordering::Relaxed)
+        self.identity.serving.served(&self.links.all())
+    }
+
+    /// How many calls of this node wait for an answer.
+    pub(crate) fn calling(&self) -> usize {
+        let links = self.links.all();
+        let ahead: usize = links.iter().map(|link| link.calling_ahead()).sum();
+        self.identity.calling.drawn().saturating_sub(ahead)
+    }
+
+    /// How many calls of peers, and of this node to itself, have no answer.
+    pub(crate) fn serving(&self) -> usize {
+        self.identity.serving.count(&self.links.all())
     }
 
     /// Whether the node takes no new calls any more.
     pub(crate) fn is_closed(&self) -> bool {
-        self.stop.is_cancelled()
+        self.is_closed.load(Ordering::SeqCst)
+    }
+
+    /// Takes no new calls from here on, and ends every task.
+    pub(crate) fn close(&self) {
+        // Before those who wait for the end look for what is left to be ended.
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.stop.cancel();
     }
 
     /// Fails once the node is stopped.
@@ -192,6 +217,11 @@ impl NodeState {
         F::Output: Send + 'static,
     {
         self.tasks.spawn(task)
+    }
+
+    /// What the node waits for when it ends, as it does for its tasks.
+    pub(crate) fn running(&self) -> TaskTrackerToken {
+        self.tasks.token()
     }
 
     /// The handle of a peer.

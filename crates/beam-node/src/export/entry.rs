@@ -21,7 +21,6 @@ use crate::{
     allow::Names,
     export::outcome::{Failure, Outcome},
     serve::Serving,
-    state::NodeState,
 };
 
 /// A function that others may call.
@@ -43,7 +42,7 @@ pub(crate) struct Entry {
 /// handler runs on.
 pub(super) trait Runner: Send + Sync {
     /// In a task of its own, which needs no memory but its own.
-    fn serve(&self, node: &NodeState, serving: Serving, arguments: RawTerm);
+    fn serve(&self, serving: Serving, arguments: RawTerm);
 
     /// In the task of the caller.
     fn run(&self, arguments: RawTerm, context: CallContext) -> Running;
@@ -61,9 +60,9 @@ where
     C: Future<Output = Result<T, Failure>> + Send + 'static,
     T: Serialize + 'static,
 {
-    fn serve(&self, node: &NodeState, serving: Serving, arguments: RawTerm) {
+    fn serve(&self, serving: Serving, arguments: RawTerm) {
         let call = (self.0)(arguments, serving.context());
-        serving.spawn(node, Caught { call });
+        serving.spawn(Caught { call });
     }
 
     fn run(&self, arguments: RawTerm, context: CallContext) -> Running {
@@ -135,8 +134,8 @@ impl Entry {
     }
 
     /// Calls the function in a task of its own, which reports what comes of it.
-    pub(crate) fn serve(&self, node: &NodeState, serving: Serving, arguments: RawTerm) {
-        self.runner.serve(node, serving, arguments);
+    pub(crate) fn serve(&self, serving: Serving, arguments: RawTerm) {
+        self.runner.serve(serving, arguments);
     }
 
     /// Calls the function with an argument list of its arity. A panic of the handler becomes an

@@ -35,7 +35,7 @@ fn process(entry: &Arc<Entry>, deadline: Option<Instant>) -> Arc<Process> {
     let creation = Creation::new(7);
     let processes = Processes::new(name.as_atom().clone(), creation.get());
     let node = Identity::new(name, creation, &processes, Limits::default());
-    let admitted = Admitted::new(Caller::Own(node), 0).unwrap();
+    let admitted = Admitted::new(Caller::Own(node), 0, true).unwrap();
     let is_awaited = true;
     let served = Served::new(admitted, None, Arc::clone(entry), is_awaited, deadline);
     processes.spawn(Role::Served(served), [])

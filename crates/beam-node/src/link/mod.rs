@@ -19,7 +19,7 @@ use beam_dist::{
     control::{Control, Recipient, SendTo},
     frame::{Encoded, FrameEncodeError, FrameEncoder, FrameLimits},
 };
-use beam_term::{EncodeError, Pid, Writer};
+use beam_term::{Atom, EncodeError, Pid, Writer};
 use bytes::{Bytes, BytesMut};
 
 use crate::{
@@ -55,17 +55,42 @@ pub(crate) struct Link {
     /// Whether the peer is known to take deadlines with calls.
     takes_deadlines: AtomicBool,
     identity: Arc<Identity>,
+    own: Own,
     outbox: Outbox,
     encoder: FrameEncoder,
     requests: Mutex<Requests>,
-    /// Calls sent over this link and not answered.
-    calling: Gauge,
     /// Calls received over this link and not answered.
     pub(crate) serving: Load,
     /// Monitors and links that the peer holds on our processes.
     watched: Gauge,
     is_suspect: AtomicBool,
     reason: OnceLock<DownReason>,
+}
+
+/// This node in what the link sends. Each request counts the holders of its name, so links have copies
+/// that they do not share.
+#[derive(Debug)]
+struct Own {
+    name: Atom,
+    /// The process in whose name calls are made.
+    caller: Pid,
+    /// The group leader of the functions that are called.
+    group_leader: Pid,
+}
+
+impl Own {
+    fn new(node: &Identity) -> Self {
+        let name = node.atom.detached();
+        let copy = |pid: &Pid| Pid {
+            node: name.clone(),
+            ..pid.clone()
+        };
+        Self {
+            caller: copy(&node.caller),
+            group_leader: copy(&node.group_leader),
+            name,
+        }
+    }
 }
 
 /// Why a message was not sent.
@@ -110,12 +135,15 @@ impl Link {
             takes_deadlines: AtomicBool::new(false),
             outbox: Outbox::new(identity.limits.outgoing_bytes_per_peer),
             encoder: FrameEncoder::new(established.flags, limits),
-            requests: Mutex::new(Requests::new(fastrand::u64(..))),
-            calling: Gauge::default(),
+            requests: Mutex::new(Requests::new(
+                fastrand::u64(..),
+                Arc::clone(&identity.calling),
+            )),
             serving: Load::default(),
             watched: Gauge::default(),
             is_suspect: AtomicBool::new(false),
             reason: OnceLock::new(),
+            own: Own::new(&identity),
             identity,
         }
     }
@@ -268,7 +296,7 @@ impl Link {
 
     /// Sends a message to a process of the peer, as an answer to one of its own.
     pub(crate) fn answer_to(&self, to: &Recipient, message: &mut Written<'_>) {
-        let control = self.message_to(self.identity.caller.clone(), to);
+        let control = self.message_to(self.own.caller.clone(), to);
         self.answer(&control, Payload::Written(message));
     }
 
@@ -307,12 +335,17 @@ impl Link {
 
     /// How many calls of this node wait for an answer over this link.
     pub(crate) fn calling(&self) -> usize {
-        self.calling.count()
+        self.requests().calls().0
+    }
+
+    /// How many calls more than those are counted ahead; see [`quota`](crate::quota).
+    pub(crate) fn calling_ahead(&self) -> usize {
+        self.requests().calls().1
     }
 
     /// How many calls of the peer are being served.
     pub(crate) fn serving(&self) -> usize {
-        self.serving.calls.count()
+        self.serving.count()
     }
 
     /// Counts a watcher that comes with a new process.

@@ -33,6 +33,7 @@ use crate::{
     connect::{Socket, Stream},
     event::DownReason,
     peer::Slot,
+    serve::Host,
     state::NodeState,
 };
 
@@ -117,6 +118,8 @@ fn is_in_order(end: &DownReason) -> bool {
 /// The socket and the buffers on both sides of it.
 struct Wire<'a> {
     node: &'a Arc<NodeState>,
+    /// What the calls of the peer hold of the node.
+    host: Arc<Host>,
     slot: &'a Slot,
     link: &'a Arc<Link>,
     stream: Stream,
@@ -144,6 +147,7 @@ impl<'a> Wire<'a> {
         let now = Instant::now();
         Self {
             node,
+            host: Host::new(Arc::clone(node)),
             slot,
             link,
             stream,
@@ -322,7 +326,7 @@ impl<'a> Wire<'a> {
             left -= 1;
             match self.decoder.decode(&mut self.received) {
                 Ok(Some(FrameEvent::Message(message))) => {
-                    dispatch::dispatch(self.node, self.link, message)
+                    dispatch::dispatch(&self.host, self.link, message)
                 }
                 Ok(Some(FrameEvent::Refused { control, error })) => {
                     dispatch::refuse(self.node, self.link, control, error);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -95,14 +96,26 @@ impl Process {
 
 const SHARDS: usize = 16;
 
+/// How many numbers of processes are given at a time to a link that starts them, which then come to the
+/// same shard.
+const NUMBERS: u64 = 64;
+
+/// On a cache line of its own: a processor that takes it is not to take others with it.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Shard(Mutex<FxHashMap<u64, Arc<Process>>>);
+
 /// All processes of a node.
 #[derive(Debug)]
 pub(crate) struct Processes {
     node: Atom,
     creation: u32,
+    /// The next block of numbers.
     next: AtomicU64,
+    /// What is left of a block.
+    numbers: Mutex<Range<u64>>,
     /// By numbers that this node gave, not peers.
-    shards: [Mutex<FxHashMap<u64, Arc<Process>>>; SHARDS],
+    shards: [Shard; SHARDS],
     names: RwLock<HashMap<Atom, Arc<Process>>>,
 }
 
@@ -111,7 +124,9 @@ impl Processes {
         Self {
             node,
             creation,
+            // The number 0 is no process, in OTP.
             next: AtomicU64::new(1),
+            numbers: Mutex::default(),
             shards: Default::default(),
             names: RwLock::default(),
         }
@@ -119,12 +134,27 @@ impl Processes {
 
     /// A pid that no process of this node has had.
     pub(crate) fn fresh_pid(&self) -> Pid {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let number = self.fresh_number(&mut lock(&self.numbers));
+        Self::pid(self.node.clone(), number, self.creation)
+    }
+
+    /// A number that no process of this node has had: one of those that the caller was given before, or
+    /// of others, which it then has.
+    pub(crate) fn fresh_number(&self, given: &mut Range<u64>) -> u64 {
+        given.next().unwrap_or_else(|| {
+            let first = self.next.fetch_add(NUMBERS, Ordering::Relaxed);
+            *given = first + 1..first + NUMBERS;
+            first
+        })
+    }
+
+    /// The pid of the process of a node with this number.
+    pub(crate) fn pid(node: Atom, number: u64, creation: u32) -> Pid {
         Pid {
-            node: self.node.clone(),
+            node,
             id: (number & PID_ID_MASK) as u32,
             serial: (number >> PID_ID_BITS) as u32,
-            creation: self.creation,
+            creation,
         }
     }
 
@@ -134,8 +164,18 @@ impl Processes {
         role: Role,
         watchers: impl IntoIterator<Item = Watcher>,
     ) -> Arc<Process> {
+        self.spawn_as(self.fresh_pid(), role, watchers)
+    }
+
+    /// The same, under a pid that no process of this node has had.
+    pub(crate) fn spawn_as(
+        &self,
+        pid: Pid,
+        role: Role,
+        watchers: impl IntoIterator<Item = Watcher>,
+    ) -> Arc<Process> {
         let process = Arc::new(Process {
-            pid: self.fresh_pid(),
+            pid,
             role,
             watchers: Mutex::new(Some(watchers.into_iter().collect())),
         });
@@ -199,12 +239,12 @@ impl Processes {
     pub(crate) fn all(&self) -> Vec<Arc<Process>> {
         self.shards
             .iter()
-            .flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>())
+            .flat_map(|shard| lock(&shard.0).values().cloned().collect::<Vec<_>>())
             .collect()
     }
 
     fn shard(&self, number: u64) -> MutexGuard<'_, FxHashMap<u64, Arc<Process>>> {
-        lock(&self.shards[number as usize % SHARDS])
+        lock(&self.shards[(number.wrapping_sub(1) / NUMBERS) as usize % SHARDS].0)
     }
 }
 

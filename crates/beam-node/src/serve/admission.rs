@@ -1,26 +1,50 @@
 //! Room for the calls that are served, in number and in bytes.
 
 use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use beam_dist::NodeName;
 
 use crate::{
-    held_bytes::HeldBytes,
-    identity::{Gauge, Identity},
+    Limits,
+    identity::{CALLS_AHEAD, Identity},
     link::Link,
     process::{Process, Served},
+    quota::{Quota, Share},
 };
 
-/// The calls that are served, for one peer or for all.
-#[derive(Debug, Default)]
-pub(crate) struct Load {
-    pub(crate) calls: Gauge,
+/// The calls that a node serves.
+#[derive(Debug)]
+pub(crate) struct NodeLoad {
+    pub(crate) calls: Quota,
     /// Their arguments, and then their results until those are queued.
-    bytes: HeldBytes,
+    bytes: Quota,
+    /// How many calls of peers there were in all, but for those of functions that every node exports,
+    /// and for those that links have not told of.
+    served: AtomicU64,
+    /// Those of the node itself.
+    own: Load,
 }
+
+/// The calls that are served for one peer, or for the node itself.
+#[derive(Debug, Default)]
+pub(crate) struct Load(Mutex<Shares>);
+
+#[derive(Debug, Default)]
+struct Shares {
+    calls: Share,
+    bytes: Share,
+    /// How many calls there were that the node was not told of.
+    untold: u64,
+}
+
+/// How many bytes a link counts ahead.
+const BYTES_AHEAD: usize = 64 * 1024;
+
+/// How many calls a link keeps to itself, at the most, until it tells how many it has served.
+const MOST_UNTOLD: u64 = 64;
 
 /// A call that was let in. It counts as served for as long as somebody [holds](Held) it.
 #[derive(Debug)]
@@ -43,25 +67,11 @@ pub(crate) enum Caller {
 impl Admitted {
     /// Lets a call with so many bytes of arguments in, unless a limit is reached; then gives its
     /// name.
-    pub(crate) fn new(caller: Caller, bytes: usize) -> Result<Self, &'static str> {
+    pub(crate) fn new(caller: Caller, bytes: usize, is_work: bool) -> Result<Self, &'static str> {
         let node = caller.node();
-        let limits = &node.limits;
-        let (calls, held) = (limits.served_per_node, limits.served_bytes_per_node);
-        node.serving.enter(
-            bytes,
-            (calls, "served_per_node"),
-            (held, "served_bytes_per_node"),
-        )?;
-        if let Some(link) = caller.link() {
-            let (calls, held) = (limits.served_per_peer, limits.served_bytes_per_peer);
-            link.serving
-                .enter(
-                    bytes,
-                    (calls, "served_per_peer"),
-                    (held, "served_bytes_per_peer"),
-                )
-                .inspect_err(|_| node.serving.leave(bytes))?;
-        }
+        caller
+            .load()
+            .enter(node, bytes, caller.link().is_some(), is_work)?;
         Ok(Self {
             caller,
             bytes: AtomicUsize::new(bytes),
@@ -85,19 +95,10 @@ impl Admitted {
     /// Counts the bytes of the result in the place of those of the arguments, unless a limit is
     /// reached; then gives its name.
     pub(super) fn hold(&self, bytes: usize) -> Result<(), &'static str> {
-        let node = self.caller.node();
-        let limits = &node.limits;
         let before = self.bytes.load(Ordering::Relaxed);
-        let exchange = |load: &Load, limit| load.bytes.exchange(before, bytes, limit);
-        if !exchange(&node.serving, limits.served_bytes_per_node) {
-            return Err("served_bytes_per_node");
-        }
-        if let Some(link) = self.link()
-            && !exchange(&link.serving, limits.served_bytes_per_peer)
-        {
-            node.serving.bytes.exchange(bytes, before, usize::MAX);
-            return Err("served_bytes_per_peer");
-        }
+        let is_of_peer = self.link().is_some();
+        let load = self.caller.load();
+        load.exchange(self.caller.node(), before, bytes, is_of_peer)?;
         self.bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }
@@ -110,10 +111,7 @@ impl Admitted {
 
     fn leave(&self) {
         let bytes = self.bytes.load(Ordering::Relaxed);
-        if let Some(link) = self.link() {
-            link.serving.leave(bytes);
-        }
-        self.caller.node().serving.leave(bytes);
+        self.caller.load().leave(self.caller.node(), bytes);
     }
 }
 
@@ -131,6 +129,14 @@ impl Caller {
         match self {
             Self::Peer(link) => link.identity(),
             Self::Own(node) => node,
+        }
+    }
+
+    /// What its calls count to.
+    fn load(&self) -> &Load {
+        match self {
+            Self::Peer(link) => &link.serving,
+            Self::Own(node) => &node.serving.own,
         }
     }
 
@@ -181,23 +187,105 @@ impl Drop for Held {
     }
 }
 
-/// A limit, and its name.
-type Named = (usize, &'static str);
+impl NodeLoad {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            calls: Quota::new(limits.served_per_node, CALLS_AHEAD),
+            bytes: Quota::new(limits.served_bytes_per_node, BYTES_AHEAD),
+            served: AtomicU64::new(0),
+            own: Load::default(),
+        }
+    }
+
+    /// How many calls are served, given those that have come over the links there are.
+    pub(crate) fn count(&self, links: &[Arc<Link>]) -> usize {
+        let ahead = |load: &Load| load.shares().calls.ahead();
+        let links = links.iter().map(|link| ahead(&link.serving));
+        let ahead = ahead(&self.own) + links.sum::<usize>();
+        self.calls.drawn().saturating_sub(ahead)
+    }
+
+    /// How many calls there were, with those that have come over the links there are.
+    pub(crate) fn served(&self, links: &[Arc<Link>]) -> u64 {
+        let untold = links.iter().map(|link| link.serving.shares().untold);
+        untold.sum::<u64>() + self.served.load(Ordering::Relaxed)
+    }
+}
 
 impl Load {
-    fn enter(&self, bytes: usize, calls: Named, held: Named) -> Result<(), &'static str> {
-        if !self.calls.enter(calls.0) {
-            return Err(calls.1);
+    /// How many calls are served.
+    pub(crate) fn count(&self) -> usize {
+        self.shares().calls.used()
+    }
+
+    fn enter(
+        &self,
+        node: &Identity,
+        bytes: usize,
+        is_of_peer: bool,
+        is_work: bool,
+    ) -> Result<(), &'static str> {
+        let mut shares = self.shares();
+        if is_of_peer && shares.calls.used() >= node.limits.served_per_peer {
+            return Err("served_per_peer");
         }
-        if !self.bytes.add(bytes, held.0) {
-            self.calls.leave();
-            return Err(held.1);
+        if !shares.calls.take(1, &node.serving.calls) {
+            return Err("served_per_node");
         }
+        if let Err(limit) = shares.exchange_bytes(node, 0, bytes, is_of_peer) {
+            shares.calls.put_back(1, &node.serving.calls);
+            return Err(limit);
+        }
+        shares.untold += u64::from(is_of_peer && is_work);
         Ok(())
     }
 
-    fn leave(&self, bytes: usize) {
-        self.bytes.remove(bytes);
-        self.calls.leave();
+    fn exchange(
+        &self,
+        node: &Identity,
+        old: usize,
+        new: usize,
+        is_of_peer: bool,
+    ) -> Result<(), &'static str> {
+        self.shares().exchange_bytes(node, old, new, is_of_peer)
+    }
+
+    fn leave(&self, node: &Identity, bytes: usize) {
+        let mut shares = self.shares();
+        shares.bytes.put_back(bytes, &node.serving.bytes);
+        // Whoever finds no calls any more is to know of all that there were.
+        if shares.untold > 0 && (shares.calls.used() == 1 || shares.untold >= MOST_UNTOLD) {
+            let untold = std::mem::take(&mut shares.untold);
+            node.serving.served.fetch_add(untold, Ordering::Relaxed);
+        }
+        shares.calls.put_back(1, &node.serving.calls);
+    }
+
+    /// Every critical section is a change of the counts.
+    fn shares(&self) -> MutexGuard<'_, Shares> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shares {
+    /// Counts bytes in the place of others. What is alone has room, however large it is.
+    fn exchange_bytes(
+        &mut self,
+        node: &Identity,
+        old: usize,
+        new: usize,
+        is_of_peer: bool,
+    ) -> Result<(), &'static str> {
+        let others = self.bytes.used() - old;
+        let limit = node.limits.served_bytes_per_peer;
+        let is_over = others > 0 && new > old && others.saturating_add(new) > limit;
+        if is_of_peer && is_over {
+            return Err("served_bytes_per_peer");
+        }
+        let quota = &node.serving.bytes;
+        match self.bytes.replace_or_alone(old, new, quota) {
+            true => Ok(()),
+            false => Err("served_bytes_per_node"),
+        }
     }
 }

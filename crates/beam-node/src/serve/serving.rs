@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -13,18 +13,17 @@ use pin_project_lite::pin_project;
 use serde::Serialize;
 use tokio::time::{Sleep, sleep_until};
 
-use super::{Held, Shape, report::Late};
+use super::{Held, Host, Shape, report::Late};
 use crate::{
     atoms,
     export::{CallContext, Failure, Outcome, caught},
     link::SendError,
     process::{Ended, Process, Served, Told},
-    state::NodeState,
 };
 
 /// A call at work, which ends however its task does.
 pub(crate) struct Serving {
-    pub(super) node: Arc<NodeState>,
+    host: Arc<Host>,
     /// Until the answer is queued.
     held: Held,
     shape: Shape,
@@ -35,19 +34,16 @@ pub(crate) struct Serving {
 
 impl Serving {
     /// Begins to serve a call that was let in just now.
-    pub(super) fn begin(node: &Arc<NodeState>, process: Arc<Process>, shape: Shape) -> Self {
+    pub(super) fn begin(host: &Arc<Host>, process: Arc<Process>, shape: Shape) -> Self {
         let held = Held::first(process);
         if let Some(served) = held.served() {
-            if served.called.is_work && served.admitted.link().is_some() {
-                node.identity.served.fetch_add(1, Ordering::Relaxed);
-            }
             // Whoever stopped the node may have looked for processes before this one was there.
-            if node.is_closed() {
+            if host.node.is_closed() {
                 served.end(Ended::Stopped);
             }
         }
         Self {
-            node: Arc::clone(node),
+            host: Arc::clone(host),
             held,
             shape,
             timer: None,
@@ -65,12 +61,13 @@ impl Serving {
     }
 
     /// Runs a call in a task of its own, and reports its result to those who watch the process.
-    pub(crate) fn spawn<C, T>(self, node: &NodeState, call: C)
+    pub(crate) fn spawn<C, T>(self, call: C)
     where
         C: Future<Output = Result<T, Failure>> + Send + 'static,
         T: Serialize + 'static,
     {
-        node.spawn(Task::Running {
+        // Its host has the node wait for it.
+        tokio::spawn(Task::Running {
             call,
             serving: Some(self),
         });
@@ -202,7 +199,7 @@ impl Serving {
             return Ok(());
         };
         served.admitted.hold(bytes).map_err(|limit| {
-            if let Some(left_out) = self.node.warnings.results.now() {
+            if let Some(left_out) = self.host.node.warnings.results.now() {
                 tracing::warn!(peer = %served.caller(), left_out, "dropped a result: the limit `{limit}` is reached");
             }
             Outcome::system_limit(format!(
@@ -214,7 +211,7 @@ impl Serving {
     /// Ends the process, and gives those who are to be told.
     pub(super) fn end(&mut self) -> Told {
         self.is_over = true;
-        self.node.processes.remove(self.process())
+        self.host.node.processes.remove(self.process())
     }
 
     pub(super) fn shape(&self) -> &Shape {
@@ -276,7 +273,9 @@ impl Drop for Serving {
     fn drop(&mut self) {
         // The task was torn down, for example by a handler that panicked when it was dropped.
         if !self.is_over {
-            self.node.end_process(self.process(), &Term::atom("killed"));
+            self.host
+                .node
+                .end_process(self.process(), &Term::atom("killed"));
         }
     }
 }

@@ -14,7 +14,9 @@ use beam_term::{Atom, Pid, RawTerm, Reference, Term};
 use bytes::BytesMut;
 
 use super::*;
-use crate::{CallContext, Epmd, Listen, Node, connect::Side, link::dispatch::dispatch};
+use crate::{
+    CallContext, Epmd, Listen, Node, connect::Side, link::dispatch::dispatch, serve::Host,
+};
 
 async fn node() -> (Node, Arc<NodeState>) {
     let node = Node::builder("m@127.0.0.1")
@@ -168,7 +170,7 @@ async fn nothing_is_left_of_a_message_that_a_replaced_link_was_busy_with() {
     let holders = Arc::strong_count(&old);
 
     for message in [monitor(&peer), call(&peer)] {
-        dispatch(&state, &old, message);
+        dispatch(&Host::new(Arc::clone(&state)), &old, message);
     }
     assert!(Arc::strong_count(&old) > holders);
     assert_eq!(node.serving(), 1);

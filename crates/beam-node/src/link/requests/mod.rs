@@ -19,7 +19,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{Lane, Link, Payload, SendError};
 use crate::{
     Arguments, Function, atoms,
-    call::{Answer, RequestId},
+    call::{Answer, RequestId, stray_reference},
     deadline::Remaining,
     error::{Cause, Code, Error},
     group::MonitorId,
@@ -72,14 +72,10 @@ impl Link {
             return Err(Unsent::Late);
         }
         let limits = &self.identity.limits;
-        if !self.identity.calling.enter(limits.calls_per_node) {
-            return Err(Unsent::Limit("calls_per_node", limits.calls_per_node));
-        }
-        if !self.calling.enter(limits.calls_per_peer) {
-            self.identity.calling.leave();
-            return Err(Unsent::Limit("calls_per_peer", limits.calls_per_peer));
-        }
-        let (id, is_next) = self.requests().insert_call(time.deadline, on_silence);
+        let inserted = self
+            .requests()
+            .insert_call(time.deadline, on_silence, limits);
+        let (id, is_next) = inserted?;
         // From here on the drop of `sent` undoes what was done.
         let sent = Sent::new(Arc::clone(self), id);
         if is_next {
@@ -109,7 +105,7 @@ impl Link {
         arguments: &impl Arguments,
     ) -> Result<(), Unsent> {
         // The peer echoes it in a reply that nobody waits for.
-        let reference = self.identity.stray_reference();
+        let reference = stray_reference(&self.own.name, self.identity.creation.get());
         let options = SpawnOptions::default();
         let control = self.spawn_request(reference, (atoms::EXECUTE_CAST, 3), options);
         let mut payload = |writer: &mut Writer<'_>| {
@@ -128,8 +124,8 @@ impl Link {
     ) -> Control {
         Control::SpawnRequest(SpawnRequest {
             request,
-            from: self.identity.caller.clone(),
-            group_leader: self.identity.group_leader.clone(),
+            from: self.own.caller.clone(),
+            group_leader: self.own.group_leader.clone(),
             module: atoms::ERPC,
             function,
             arity,
@@ -275,19 +271,19 @@ impl Link {
         self.requests().count()
     }
 
-    fn requests(&self) -> MutexGuard<'_, Requests> {
+    pub(super) fn requests(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The reference under which a request goes over the wire.
     fn reference(&self, id: RequestId) -> Reference {
-        id.reference(&self.identity.atom, self.identity.creation.get())
+        id.reference(&self.own.name, self.identity.creation.get())
     }
 
     /// Sends a monitor. After the end of the link nobody would ever answer it.
     fn monitor(&self, id: RequestId, target: &Target) -> Result<(), Lost> {
         let control = Control::Monitor(Monitor {
-            from: self.identity.caller.clone(),
+            from: self.own.caller.clone(),
             to: target.clone(),
             reference: self.reference(id),
         });
@@ -295,7 +291,7 @@ impl Link {
     }
 
     fn demonitor(&self, reference: Reference, to: Target) {
-        let from = self.identity.caller.clone();
+        let from = self.own.caller.clone();
         let control = Control::Demonitor(Demonitor {
             from,
             to,

@@ -52,8 +52,6 @@ impl Future for Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        self.link.calling.leave();
-        self.link.identity.calling.leave();
         if self.is_over {
             return;
         }

@@ -1,6 +1,7 @@
 //! The requests of a link that the peer has not answered, and until when their callers wait.
 
 use std::{
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -9,9 +10,12 @@ use beam_dist::control::Target;
 use beam_term::Pid;
 use tokio::{sync::oneshot, time::Instant};
 
+use super::Unsent;
 use crate::{
+    Limits,
     call::{Answer, Pending, RequestId},
     group::MonitorId,
+    quota::{Quota, Share},
 };
 
 /// A request that the peer has not answered.
@@ -50,6 +54,9 @@ pub(super) struct Call {
 #[derive(Debug)]
 pub(crate) struct Requests {
     pending: Pending<Request>,
+    /// How many of them are calls, which all links of the node have a quota of.
+    calls: Share,
+    quota: Arc<Quota>,
     /// No call has an earlier deadline than this.
     next_timeout: Option<Instant>,
     suspicion: Option<Suspicion>,
@@ -76,9 +83,11 @@ struct Suspicion {
 
 impl Requests {
     /// An empty table; `seed` makes the references of successive links differ.
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, quota: Arc<Quota>) -> Self {
         Self {
             pending: Pending::new(seed),
+            calls: Share::default(),
+            quota,
             next_timeout: None,
             suspicion: None,
         }
@@ -98,12 +107,31 @@ impl Requests {
         self.pending.insert(request)
     }
 
-    /// Stores a call. Tells whether its deadline comes before all that the link task knows of.
+    /// How many calls there are, and how many more are counted ahead.
+    pub(crate) fn calls(&self) -> (usize, usize) {
+        (self.calls.used(), self.calls.ahead())
+    }
+
+    /// Stores a call, if there are fewer than so many, and the quota of the node is not used up; gives
+    /// the name of the limit otherwise. Tells whether its deadline comes before all that the link task
+    /// knows of.
     pub(super) fn insert_call(
         &mut self,
         deadline: Instant,
         on_silence: OnSilence,
-    ) -> (RequestId, bool) {
+        limits: &Limits,
+    ) -> Result<(RequestId, bool), Unsent> {
+        let Limits {
+            calls_per_peer,
+            calls_per_node,
+            ..
+        } = *limits;
+        if self.calls.used() >= calls_per_peer {
+            return Err(Unsent::Limit("calls_per_peer", calls_per_peer));
+        }
+        if !self.calls.take(1, &self.quota) {
+            return Err(Unsent::Limit("calls_per_node", calls_per_node));
+        }
         let call = Call {
             deadline,
             on_silence,
@@ -114,7 +142,7 @@ impl Requests {
         };
         let is_next = self.is_next(call.due());
         let id = self.pending.insert(Request::Call(call));
-        (id, is_next)
+        Ok((id, is_next))
     }
 
     /// Notes that a call is due then. Tells whether that is before all that the link task knows of.
@@ -172,14 +200,18 @@ impl Requests {
     }
 
     pub(super) fn remove(&mut self, id: RequestId) -> Option<Request> {
-        self.pending.remove(id)
+        let removed = self.pending.remove(id);
+        if matches!(removed, Some(Request::Call(_))) {
+            self.calls.put_back(1, &self.quota);
+        }
+        removed
     }
 
     /// The answer to a request has come. A call stays until its caller takes it out.
     pub(super) fn fulfil(&mut self, id: RequestId, answer: Answer) -> Fulfilled {
         match self.pending.get_mut(id) {
             Some(Request::Call(call)) => Fulfilled::Call(call.fulfil(answer)),
-            Some(_) => match self.pending.remove(id) {
+            Some(_) => match self.remove(id) {
                 Some(Request::Probe(alive)) => Fulfilled::Probe(alive),
                 Some(Request::Scope { id, .. }) => Fulfilled::Scope(id),
                 Some(Request::Call(_) | Request::SignOfLife) | None => Fulfilled::Unknown,
@@ -205,7 +237,7 @@ impl Requests {
         match call.answer.take() {
             Some(answer @ (Answer::TimedOut | Answer::Silent { .. })) => Poll::Ready(answer),
             Some(answer) => {
-                self.pending.remove(id);
+                self.remove(id);
                 Poll::Ready(answer)
             }
             None => {
@@ -348,6 +380,19 @@ mod tests {
         })
     }
 
+    fn requests() -> Requests {
+        Requests::new(0, Arc::new(Quota::new(1024, 0)))
+    }
+
+    fn insert(
+        requests: &mut Requests,
+        deadline: Instant,
+        on_silence: OnSilence,
+    ) -> (RequestId, bool) {
+        let inserted = requests.insert_call(deadline, on_silence, &Limits::default());
+        inserted.unwrap()
+    }
+
     fn poll(requests: &mut Requests, id: RequestId, caller: &Waker) -> Poll<Answer> {
         requests.poll_answer(id, &mut Context::from_waker(caller))
     }
@@ -358,10 +403,10 @@ mod tests {
 
     #[test]
     fn an_answer_that_came_before_the_link_was_lost_is_not_lost() {
-        let mut requests = Requests::new(0);
+        let mut requests = requests();
         let deadline = Instant::now() + Duration::from_secs(1);
         let [answered, waiting, late] =
-            [(); 3].map(|()| requests.insert_call(deadline, OnSilence::Wait).0);
+            [(); 3].map(|()| insert(&mut requests, deadline, OnSilence::Wait).0);
         let [(one, first), (two, second)] = callers();
         assert!(poll(&mut requests, answered, &first).is_pending());
         assert!(poll(&mut requests, waiting, &second).is_pending());
@@ -388,14 +433,14 @@ mod tests {
 
     #[test]
     fn the_earliest_deadline_is_known_anew_after_each_look() {
-        let mut requests = Requests::new(0);
+        let mut requests = requests();
         let begun = Instant::now();
         let after = |secs| begun + Duration::from_secs(secs);
-        let (short, is_next) = requests.insert_call(after(2), OnSilence::Wait);
+        let (short, is_next) = insert(&mut requests, after(2), OnSilence::Wait);
         assert!(is_next);
-        let (long, is_next) = requests.insert_call(after(9), OnSilence::Wait);
+        let (long, is_next) = insert(&mut requests, after(9), OnSilence::Wait);
         assert!(!is_next);
-        assert!(requests.insert_call(after(1), OnSilence::Wait).1);
+        assert!(insert(&mut requests, after(1), OnSilence::Wait).1);
         let [(woken, caller)] = callers();
         assert!(poll(&mut requests, short, &caller).is_pending());
 
@@ -420,13 +465,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_to_a_suspect_end_as_they_are_told_to() {
-        let mut requests = Requests::new(0);
+        let mut requests = requests();
         let now = Instant::now();
         let deadline = now + Duration::from_secs(10);
         let grace = Duration::from_secs(2);
-        let (leaving, _) = requests.insert_call(deadline, OnSilence::GiveUp);
-        let (waiting, _) = requests.insert_call(deadline, OnSilence::Wait);
-        let (impatient, _) = requests.insert_call(now + grace / 2, OnSilence::Wait);
+        let (leaving, _) = insert(&mut requests, deadline, OnSilence::GiveUp);
+        let (waiting, _) = insert(&mut requests, deadline, OnSilence::Wait);
+        let (impatient, _) = insert(&mut requests, now + grace / 2, OnSilence::Wait);
         let [(left, first), (woken, second)] = callers();
         assert!(poll(&mut requests, leaving, &first).is_pending());
         assert!(poll(&mut requests, waiting, &second).is_pending());
@@ -439,7 +484,7 @@ mod tests {
         let answer = poll(&mut requests, leaving, &first);
         assert!(matches!(answer, Poll::Ready(Answer::Silent { since }) if since == now));
         // One that is sent now knows whom it is sent to, and waits for the grace as well.
-        let (late, _) = requests.insert_call(deadline, OnSilence::GiveUp);
+        let (late, _) = insert(&mut requests, deadline, OnSilence::GiveUp);
         assert!(poll(&mut requests, late, &first).is_pending());
         assert!(
             requests
@@ -463,11 +508,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_is_back_in_time_has_the_whole_timeout_again() {
-        let mut requests = Requests::new(0);
+        let mut requests = requests();
         let now = Instant::now();
         let deadline = now + Duration::from_secs(10);
         let grace = Duration::from_secs(2);
-        let (id, _) = requests.insert_call(deadline, OnSilence::Wait);
+        let (id, _) = insert(&mut requests, deadline, OnSilence::Wait);
         let [(_, caller)] = callers();
 
         assert!(requests.suspect(now, Some(grace)).is_empty());
@@ -483,7 +528,7 @@ mod tests {
 
     #[test]
     fn a_call_that_timed_out_is_told_to_the_peer_and_one_that_was_answered_is_not() {
-        let mut requests = Requests::new(0);
+        let mut requests = requests();
         let now = Instant::now();
         let runner = Pid {
             node: Atom::from_static("a@h"),
@@ -492,7 +537,7 @@ mod tests {
             creation: 1,
         };
         let [(_, caller)] = callers();
-        let [timed_out, answered] = [(); 2].map(|()| requests.insert_call(now, OnSilence::Wait).0);
+        let [timed_out, answered] = [(); 2].map(|()| insert(&mut requests, now, OnSilence::Wait).0);
         for id in [timed_out, answered] {
             let call = requests.waiting_call(id).unwrap();
             call.started(runner.clone());
