@@ -1,4 +1,4 @@
-//! What a program gains from a second processor: pairs of nodes in one process, each with a link of its own.
+//! What a program gains from a second processor: a node with one link or two, in one process with those that it calls.
 
 use std::time::Duration;
 
@@ -65,8 +65,8 @@ pub(super) fn measure(plan: &Plan, ground: &Ground, results: &mut Results) -> Re
 
     let mut table = Table::new(
         "One processor and two",
-        "`add`, 256 at a time for each link; callers and callees are nodes of one process, which has tokio's \
-         multi-threaded runtime.",
+        "`add`, 256 at a time for each link; the caller and the callees, one for each link, are nodes of one process, \
+         which has tokio's multi-threaded runtime.",
         &[
             "links",
             "calls/s, 1 thread",

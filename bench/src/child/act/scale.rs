@@ -1,4 +1,4 @@
-//! Pairs of nodes in one process, each with a link of its own.
+//! A node that calls several others, over a link to each, in one process with them.
 
 use super::{Place, ready};
 use crate::{
@@ -9,16 +9,17 @@ use crate::{
 
 /// Takes the commands of a caller, for all links at once; the concurrency is that of each.
 pub(super) async fn run(place: &Place, mut commands: Commands) -> Result<(), Failure> {
+    let named = |name: String| Place {
+        name: format!("{name}-{}", place.name),
+        ..place.clone()
+    };
+    let caller = node::start(&named("caller".to_owned())).await?;
     let mut callees = Vec::new();
-    let mut callers = Vec::new();
+    let mut links = Vec::new();
     for link in 0..place.links {
-        let named = |side: &str| Place {
-            name: format!("{side}{link}-{}", place.name),
-            ..place.clone()
-        };
-        let callee = named("callee");
+        let callee = named(format!("callee{link}"));
         callees.push(node::serve(&callee).await?);
-        callers.push(node::connect(&named("caller"), &callee.name).await?);
+        links.push(node::Direct::to(&caller, &callee.name).await?);
     }
     ready(&place.name);
     while let Some(line) = commands.recv().await {
@@ -29,10 +30,8 @@ pub(super) async fn run(place: &Place, mut commands: Commands) -> Result<(), Fai
                     ..
                 },
             ) => {
-                let job = |(direct, _): &(node::Direct, _)| {
-                    load::Job::new(node::Direct::clone(direct), run.workload)
-                };
-                let jobs = callers.iter().map(job).collect();
+                let job = |link: &node::Direct| load::Job::new(link.clone(), run.workload);
+                let jobs = links.iter().map(job).collect();
                 // Enough for two threads seldom to meet.
                 load::measure_links(jobs, concurrency, run, 16).await
             }

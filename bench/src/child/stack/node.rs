@@ -69,7 +69,8 @@ fn large_binary() -> Binary {
     Binary::from(vec![b'x'; Large::BYTES])
 }
 
-async fn start(place: &Place) -> Result<Node, Failure> {
+/// A node that has nothing to do with any other.
+pub(crate) async fn start(place: &Place) -> Result<Node, Failure> {
     let node = builder(&place.name, place).start().await;
     node.map_err(Failure::node("starting a node"))
 }
@@ -133,9 +134,7 @@ struct BalancedParts {
 /// A node that is connected to the callee, and has it for a member.
 pub(crate) async fn connect(place: &Place, callee: &str) -> Result<(Direct, Balanced), Failure> {
     let node = start(place).await?;
-    node.connect(callee)
-        .await
-        .map_err(Failure::node("connecting to the callee"))?;
+    let direct = Direct::to(&node, callee).await?;
     let balancer = Balancer::builder(GROUP)
         .algorithm(RoundRobin::new())
         .join(false)
@@ -146,21 +145,29 @@ pub(crate) async fn connect(place: &Place, callee: &str) -> Result<(Direct, Bala
         .wait_for_members(1, WAIT)
         .await
         .map_err(Failure::node("waiting for the member"))?;
-    let functions = Functions::new()?;
-    let peer = node
-        .peer(callee)
-        .map_err(Failure::node("naming the callee"))?;
-    let direct = Direct(Arc::new(DirectParts {
-        peer,
-        functions: functions.clone(),
-        large: OnceLock::new(),
-        _node: node,
-    }));
     let balanced = Balanced(Arc::new(BalancedParts {
         balancer,
-        functions,
+        functions: Functions::new()?,
     }));
     Ok((direct, balanced))
+}
+
+impl Direct {
+    /// Connects a node to a callee.
+    pub(crate) async fn to(node: &Node, callee: &str) -> Result<Self, Failure> {
+        node.connect(callee)
+            .await
+            .map_err(Failure::node("connecting to the callee"))?;
+        let peer = node
+            .peer(callee)
+            .map_err(Failure::node("naming the callee"))?;
+        Ok(Self(Arc::new(DirectParts {
+            peer,
+            functions: Functions::new()?,
+            large: OnceLock::new(),
+            _node: node.clone(),
+        })))
+    }
 }
 
 impl Callee for Direct {
