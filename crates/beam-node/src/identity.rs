@@ -12,7 +12,7 @@ use crate::{
     Limits, atoms,
     process::{Processes, Role},
     quota::Quota,
-    serve::NodeLoad,
+    serve::Loads,
 };
 
 /// Who this node is.
@@ -32,7 +32,7 @@ pub(crate) struct Identity {
     /// Calls sent to all peers and not answered.
     pub(crate) calling: Arc<Quota>,
     /// Calls received from all peers.
-    pub(crate) serving: NodeLoad,
+    pub(crate) serving: Loads,
 }
 
 impl Identity {
@@ -59,7 +59,7 @@ impl Identity {
             group_leader: service(Role::GroupLeader, &[]),
             scope: service(Role::Scope, &[atoms::SCOPE]),
             calling: Arc::new(Quota::new(limits.calls_per_node, CALLS_AHEAD)),
-            serving: NodeLoad::new(&limits),
+            serving: Loads::new(&limits),
             limits,
         })
     }

@@ -24,12 +24,13 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Calls sent to one peer and not answered. Default: 4,096.
+    /// Calls sent to one peer and not answered, at least 1. Default: 4,096.
     pub calls_per_peer: usize,
-    /// Calls sent to all peers and not answered. Default: 65,536.
+    /// Calls sent to all peers and not answered, at least 1. Default: 65,536.
     pub calls_per_node: usize,
     /// Calls received from one peer and not answered; beyond it a call is refused with
-    /// `system_limit`. Default: 4,096.
+    /// `system_limit`, with 0 every call. Those that go on after the connection that they came over count as well.
+    /// Default: 4,096.
     pub served_per_peer: usize,
     /// Calls received from all peers and not answered. Default: 65,536.
     pub served_per_node: usize,
@@ -69,6 +70,10 @@ pub struct Limits {
     /// before: finding the address, asking EPMD and opening the connection. At least 1. Default:
     /// 5,000.
     pub handshake_ms: u64,
+    /// Peers that are connected. Beyond it a further one that connects is refused, while those that
+    /// are connected may connect anew; nodes that this one connects to by itself count, and are never
+    /// refused. At least 1. Default: 4,096.
+    pub connected_peers: usize,
     /// Monitors and links that one peer may hold on processes of this node. Default: 65,536.
     pub monitors_per_peer: usize,
     /// Group memberships that one peer may announce. Default: 65,536.
@@ -103,6 +108,7 @@ impl Default for Limits {
             term_depth: 512,
             unauthenticated_connections: 64,
             handshake_ms: 5_000,
+            connected_peers: 4_096,
             monitors_per_peer: 65_536,
             memberships_per_peer: 65_536,
             output_bytes: 1024 * 1024,
@@ -118,6 +124,8 @@ impl Limits {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let handshake_ms = usize::try_from(self.handshake_ms).unwrap_or(usize::MAX);
         for (name, limit, least) in [
+            ("calls_per_peer", self.calls_per_peer, 1),
+            ("calls_per_node", self.calls_per_node, 1),
             ("message_bytes", self.message_bytes, SMALLEST_MESSAGE),
             ("sequences_per_link", self.sequences_per_link, 1),
             (
@@ -132,6 +140,7 @@ impl Limits {
                 1,
             ),
             ("handshake_ms", handshake_ms, 1),
+            ("connected_peers", self.connected_peers, 1),
             ("mailbox_messages", self.mailbox_messages, 1),
         ] {
             if limit < least {

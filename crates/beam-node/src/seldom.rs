@@ -64,6 +64,8 @@ pub(crate) struct Warnings {
     pub(crate) authentication: Seldom,
     /// Peers that are on no list of those that may connect.
     pub(crate) not_allowed: Seldom,
+    /// Peers for which there is no room.
+    pub(crate) peers: Seldom,
     pub(crate) connections: Seldom,
     /// Callers that are on no list of those that may call.
     pub(crate) callers: Seldom,
@@ -80,6 +82,7 @@ impl Default for Warnings {
         Self {
             authentication: Seldom::default(),
             not_allowed: Seldom::default(),
+            peers: Seldom::default(),
             connections: Seldom::default(),
             callers: Seldom::default(),
             payloads: Seldom::default(),

@@ -2,6 +2,7 @@
 
 mod admission;
 mod host;
+mod loads;
 mod report;
 mod serving;
 mod work;
@@ -21,8 +22,9 @@ use crate::{
     state::NodeState,
 };
 
-pub(crate) use admission::{Admitted, Caller, Held, Load, NodeLoad};
+pub(crate) use admission::{Admitted, Caller, Held, Load};
 pub(crate) use host::Host;
+pub(crate) use loads::Loads;
 pub(crate) use serving::Serving;
 use work::{Called, Shape, Work};
 

@@ -175,7 +175,7 @@ impl NodeState {
 
     /// How many calls of peers there were; see [`Node::served`](crate::Node::served).
     pub(crate) fn served(&self) -> u64 {
-        self.identity.serving.served(&self.links.all())
+        self.identity.serving.served()
     }
 
     /// How many calls of this node wait for an answer.
@@ -187,7 +187,7 @@ impl NodeState {
 
     /// How many calls of peers, and of this node to itself, have no answer.
     pub(crate) fn serving(&self) -> usize {
-        self.identity.serving.count(&self.links.all())
+        self.identity.serving.count()
     }
 
     /// Whether the node takes no new calls any more.

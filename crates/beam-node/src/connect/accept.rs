@@ -9,8 +9,9 @@ use beam_dist::{
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::{ConnectError, Handshaken, Side, Socket, exchange::Exchange};
+use super::{ConnectError, Handshaken, Side, Socket, Stream, exchange::Exchange};
 use crate::{
+    link::Unpublished,
     net::{TcpListener, TcpStream},
     peer::Accepting,
     seldom::Seldom,
@@ -80,9 +81,17 @@ async fn welcome(
         Ok(Ok((handshaken, socket, _accepting))) => {
             let slot = node.slot(&handshaken.established.peer);
             match node.establish(&slot, handshaken) {
-                Some(link) => socket.run(&node, &slot, &link),
-                None => {
+                Ok(link) => socket.run(&node, &slot, &link),
+                Err(Unpublished::Outlasted) => {
                     tracing::debug!(peer = %slot.name(), %address, "kept the link made meanwhile");
+                }
+                Err(Unpublished::NoRoom) => {
+                    refuse(
+                        &node,
+                        Some(slot.name()),
+                        address,
+                        &no_room(&node, slot.name()),
+                    );
                 }
             }
         }
@@ -90,21 +99,31 @@ async fn welcome(
             Some(peer) if is_given_up(&reason) => {
                 tracing::debug!(%peer, %address, %reason, "no link came of a connection");
             }
-            peer => {
-                if let Some(left_out) = warning(&node, &reason).now() {
-                    let peer = peer.as_ref().map(tracing::field::display);
-                    tracing::warn!(peer, %address, %reason, left_out, "refused a connection");
-                }
-                if let Some(peer) = &peer {
-                    node.refused_stranger(peer, &reason);
-                }
-            }
+            peer => refuse(&node, peer.as_ref(), address, &reason),
         },
         Err(_elapsed) => {
             if let Some(left_out) = node.warnings.connections.now() {
                 tracing::warn!(%address, left_out, "refused a connection: its handshake took too long");
             }
         }
+    }
+}
+
+/// Tells that a connection was refused.
+fn refuse(node: &NodeState, peer: Option<&NodeName>, address: SocketAddr, reason: &ConnectError) {
+    if let Some(left_out) = warning(node, reason).now() {
+        let peer = peer.map(tracing::field::display);
+        tracing::warn!(peer, %address, %reason, left_out, "refused a connection");
+    }
+    if let Some(peer) = peer {
+        node.refused_stranger(peer, reason);
+    }
+}
+
+fn no_room(node: &NodeState, peer: &NodeName) -> ConnectError {
+    ConnectError::TooManyPeers {
+        peer: peer.clone(),
+        limit: node.identity.limits.connected_peers,
     }
 }
 
@@ -125,6 +144,7 @@ fn warning<'a>(node: &'a NodeState, reason: &ConnectError) -> &'a Seldom {
             &node.warnings.authentication
         }
         ConnectError::PeerNotAllowed(_) => &node.warnings.not_allowed,
+        ConnectError::TooManyPeers { .. } => &node.warnings.peers,
         _ => &node.warnings.connections,
     }
 }
@@ -191,27 +211,17 @@ async fn steps(
         let event = acceptor.receive(&packet);
         let mut not_allowed = None;
         let event = match event {
-            Ok(AcceptorEvent::Decide(peer)) if !node.allowed.allows_name(&peer.name) => {
-                not_allowed = Some(ConnectError::PeerNotAllowed(peer.name.clone()));
-                *claimed = Some(peer.name);
-                acceptor
-                    .decide(Decision::NotAllowed)
-                    .map(|()| AcceptorEvent::Continue)
-            }
             Ok(AcceptorEvent::Decide(peer)) => {
-                let claim = node.transport.check_claim(exchange.stream(), &peer.name);
                 let decision;
-                (decision, disowned, accepting) = match claim {
+                (decision, disowned, accepting) = match check(node, exchange.stream(), &peer.name) {
                     Ok(()) => decide(node, &peer.name),
-                    Err(_) => (Decision::NotAllowed, None, None),
+                    Err(reason) => {
+                        not_allowed = Some(reason);
+                        (Decision::NotAllowed, None, None)
+                    }
                 };
                 *claimed = Some(peer.name);
-                let decided = acceptor.decide(decision).map(|()| AcceptorEvent::Continue);
-                if claim.is_err() {
-                    exchange.send(acceptor.outgoing()).await?;
-                }
-                claim?;
-                decided
+                acceptor.decide(decision).map(|()| AcceptorEvent::Continue)
             }
             // This node gives no names: a peer without one is told so.
             Ok(AcceptorEvent::NameMe { .. }) => acceptor
@@ -236,6 +246,20 @@ async fn steps(
         }
         event?;
         sent?;
+    }
+}
+
+/// Whether a node of this name may connect at all, over this connection.
+fn check(node: &NodeState, stream: &Stream, peer: &NodeName) -> Result<(), ConnectError> {
+    if !node.allowed.allows_name(peer) {
+        return Err(ConnectError::PeerNotAllowed(peer.clone()));
+    }
+    node.transport.check_claim(stream, peer)?;
+    // Others may come first while it shows the cookie, so that this is looked at again.
+    let is_full = node.links.count() >= node.identity.limits.connected_peers;
+    match is_full && node.slot(peer).live().is_none() {
+        true => Err(no_room(node, peer)),
+        false => Ok(()),
     }
 }
 

@@ -74,11 +74,11 @@ async fn attempts(
         }
         let error = match attempt(node, wanted, deadline).await {
             Ok((handshaken, socket)) => match node.establish(slot, handshaken) {
-                Some(link) => {
+                Ok(link) => {
                     socket.run(node, slot, &link);
                     return Ok(link);
                 }
-                None => linked(slot),
+                Err(_) => linked(slot),
             },
             Err(error) => error,
         };

@@ -143,6 +143,18 @@ pub enum ConnectError {
     )]
     PeerNotAllowed(NodeName),
 
+    /// The peer was refused, as this node has as many peers as it may have.
+    #[error(
+        "{peer} is one more than the {limit} peers that this node may have: \
+         raise the limit `connected_peers` if these are as they should be"
+    )]
+    TooManyPeers {
+        /// The peer that connected.
+        peer: NodeName,
+        /// How many peers there may be.
+        limit: usize,
+    },
+
     /// The address of the peer is in none of the networks that this node is connected with.
     #[error(
         "{node} is at {address}, which is in none of the networks that this node is connected with: \

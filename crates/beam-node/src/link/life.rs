@@ -16,14 +16,22 @@ use crate::{
     state::NodeState,
 };
 
+/// Why no link came of a connection that went through the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unpublished {
+    /// The link that there is stays.
+    Outlasted,
+    /// There are `connected_peers` already.
+    NoRoom,
+}
+
 impl NodeState {
-    /// Publishes a link after its handshake, in the place of the one that there may be; `None` where
-    /// that one stays.
+    /// Publishes a link after its handshake, in the place of the one that there may be.
     pub(crate) fn establish(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         handshaken: Handshaken,
-    ) -> Option<Arc<Link>> {
+    ) -> Result<Arc<Link>, Unpublished> {
         // Those who wait for the link must not find everything settled before it is seen.
         let question = self.settling.question();
         let turn = slot.turn();
@@ -32,8 +40,16 @@ impl NodeState {
             .as_ref()
             .is_some_and(|old| self.outlasts(old, &handshaken))
         {
-            return None;
+            return Err(Unpublished::Outlasted);
         }
+        // One in the place of another link is one more for a moment only.
+        let limit = match (handshaken.made_by, &old) {
+            (Side::Peer, None) => self.identity.limits.connected_peers,
+            _ => usize::MAX,
+        };
+        let Some(room) = self.links.room(limit) else {
+            return Err(Unpublished::NoRoom);
+        };
         let link = Arc::new(Link::new(
             self.fresh_link_id(),
             handshaken,
@@ -47,7 +63,7 @@ impl NodeState {
         // Logging runs code of users. What that does if it fails must not leave a link behind that
         // no task reads.
         tracing::info!(peer = %link.peer, hidden = !link.visible, "connected");
-        self.links.insert(&link);
+        room.fill(&link);
         turn.set_live(&link);
         self.emit(Event::Up {
             peer: link.peer.clone(),
@@ -59,7 +75,7 @@ impl NodeState {
         if self.is_closed() {
             link.close(DownReason::ShutDown);
         }
-        Some(link)
+        Ok(link)
     }
 
     /// Why a link is replaced: the peer connected anew, or this node did as nothing came over it.

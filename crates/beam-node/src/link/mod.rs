@@ -30,6 +30,7 @@ use crate::{
     serve::Load,
 };
 
+pub(crate) use life::Unpublished;
 pub(crate) use links::Links;
 pub(crate) use outbox::{Lane, Outbox, Rejected};
 use requests::{Lost, Requests};
@@ -59,8 +60,8 @@ pub(crate) struct Link {
     outbox: Outbox,
     encoder: FrameEncoder,
     requests: Mutex<Requests>,
-    /// Calls received over this link and not answered.
-    pub(crate) serving: Load,
+    /// Calls received from the peer and not answered, over links before this one too.
+    pub(crate) serving: Arc<Load>,
     /// Monitors and links that the peer holds on our processes.
     watched: Gauge,
     is_suspect: AtomicBool,
@@ -125,6 +126,7 @@ impl Link {
             ..
         } = handshaken;
         let limits = FrameLimits::from(&identity.limits);
+        let serving = identity.serving.of(&established.peer);
         Self {
             id,
             visible: established.is_visible(),
@@ -139,7 +141,7 @@ impl Link {
                 fastrand::u64(..),
                 Arc::clone(&identity.calling),
             )),
-            serving: Load::default(),
+            serving,
             watched: Gauge::default(),
             is_suspect: AtomicBool::new(false),
             reason: OnceLock::new(),

@@ -2,31 +2,17 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
 use beam_dist::NodeName;
 
 use crate::{
-    Limits,
-    identity::{CALLS_AHEAD, Identity},
+    identity::Identity,
     link::Link,
     process::{Process, Served},
-    quota::{Quota, Share},
+    quota::Share,
 };
-
-/// The calls that a node serves.
-#[derive(Debug)]
-pub(crate) struct NodeLoad {
-    pub(crate) calls: Quota,
-    /// Their arguments, and then their results until those are queued.
-    bytes: Quota,
-    /// How many calls of peers there were in all, but for those of functions that every node exports,
-    /// and for those that links have not told of.
-    served: AtomicU64,
-    /// Those of the node itself.
-    own: Load,
-}
 
 /// The calls that are served for one peer, or for the node itself.
 #[derive(Debug, Default)]
@@ -39,9 +25,6 @@ struct Shares {
     /// How many calls there were that the node was not told of.
     untold: u64,
 }
-
-/// How many bytes a link counts ahead.
-const BYTES_AHEAD: usize = 64 * 1024;
 
 /// How many calls a link keeps to itself, at the most, until it tells how many it has served.
 const MOST_UNTOLD: u64 = 64;
@@ -136,7 +119,7 @@ impl Caller {
     fn load(&self) -> &Load {
         match self {
             Self::Peer(link) => &link.serving,
-            Self::Own(node) => &node.serving.own,
+            Self::Own(node) => node.serving.own(),
         }
     }
 
@@ -187,32 +170,17 @@ impl Drop for Held {
     }
 }
 
-impl NodeLoad {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            calls: Quota::new(limits.served_per_node, CALLS_AHEAD),
-            bytes: Quota::new(limits.served_bytes_per_node, BYTES_AHEAD),
-            served: AtomicU64::new(0),
-            own: Load::default(),
-        }
-    }
-
-    /// How many calls are served, given those that have come over the links there are.
-    pub(crate) fn count(&self, links: &[Arc<Link>]) -> usize {
-        let ahead = |load: &Load| load.shares().calls.ahead();
-        let links = links.iter().map(|link| ahead(&link.serving));
-        let ahead = ahead(&self.own) + links.sum::<usize>();
-        self.calls.drawn().saturating_sub(ahead)
-    }
-
-    /// How many calls there were, with those that have come over the links there are.
-    pub(crate) fn served(&self, links: &[Arc<Link>]) -> u64 {
-        let untold = links.iter().map(|link| link.serving.shares().untold);
-        untold.sum::<u64>() + self.served.load(Ordering::Relaxed)
-    }
-}
-
 impl Load {
+    /// How many calls are counted ahead; see [`quota`](crate::quota).
+    pub(super) fn ahead(&self) -> usize {
+        self.shares().calls.ahead()
+    }
+
+    /// How many calls there were that the node was not told of.
+    pub(super) fn untold(&self) -> u64 {
+        self.shares().untold
+    }
+
     /// How many calls are served.
     pub(crate) fn count(&self) -> usize {
         self.shares().calls.used()
@@ -256,7 +224,7 @@ impl Load {
         // Whoever finds no calls any more is to know of all that there were.
         if shares.untold > 0 && (shares.calls.used() == 1 || shares.untold >= MOST_UNTOLD) {
             let untold = std::mem::take(&mut shares.untold);
-            node.serving.served.fetch_add(untold, Ordering::Relaxed);
+            node.serving.tell(untold);
         }
         shares.calls.put_back(1, &node.serving.calls);
     }

@@ -15,11 +15,16 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::{
-    CallContext, Epmd, Listen, Node, connect::Side, link::dispatch::dispatch, serve::Host,
+    CallContext, Epmd, Limits, Listen, Node, connect::Side, link::dispatch::dispatch, serve::Host,
 };
 
 async fn node() -> (Node, Arc<NodeState>) {
+    node_with(Limits::default()).await
+}
+
+async fn node_with(limits: Limits) -> (Node, Arc<NodeState>) {
     let node = Node::builder("m@127.0.0.1")
+        .limits(limits)
         .cookie("sesame")
         .epmd(Epmd::Off)
         .listen(Listen::Off)
@@ -119,7 +124,7 @@ async fn of_connections_made_by_both_sides_the_one_of_the_greater_name_stays() {
         let slot = state.slot(&peer);
         for order in [[Side::ThisNode, Side::Peer], [Side::Peer, Side::ThisNode]] {
             for side in order {
-                state.establish(&slot, connection(&established, side));
+                let _ = state.establish(&slot, connection(&established, side));
             }
             let live = slot.live().unwrap();
             assert_eq!(live.made_by, kept, "{peer} {order:?}");
@@ -307,4 +312,52 @@ fn call(peer: &NodeName) -> Message {
 
 fn reference(peer: &NodeName, id: u32) -> Reference {
     Reference::new(peer.as_atom().clone(), 7, &[id, 0, 0]).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_peers_that_connect_at_once_no_more_stay_than_there_may_be() {
+    const ROUNDS: usize = 200;
+    const CROWD: usize = 4;
+    let limits = Limits {
+        connected_peers: 2,
+        ..Limits::default()
+    };
+    let (node, state) = node_with(limits).await;
+    let peers = ["p@127.0.0.1", "q@127.0.0.1", "r@127.0.0.1", "s@127.0.0.1"];
+    let established: [Established; CROWD] =
+        peers.map(|peer| handshake(&state, &peer.parse().unwrap()));
+    for _ in 0..ROUNDS {
+        let barrier = Barrier::new(CROWD);
+        let came: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = established
+                .iter()
+                .map(|established| {
+                    scope.spawn(|| {
+                        let slot = state.slot(&established.peer);
+                        barrier.wait();
+                        let came = state.establish(&slot, connection(established, Side::Peer));
+                        (slot, came)
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+
+        assert_eq!(state.links.count(), 2);
+        let mut links = 0;
+        for (slot, came) in &came {
+            match came {
+                Ok(link) => {
+                    links += 1;
+                    // One that connects anew takes no room but its own.
+                    let anew = establish(&state, slot, &handshake(&state, slot.name()));
+                    anew.close(DownReason::Disconnected);
+                    assert!(state.withdraw(slot, &anew) && link.is_closing());
+                }
+                Err(unpublished) => assert_eq!(*unpublished, Unpublished::NoRoom),
+            }
+        }
+        assert_eq!((links, state.links.count()), (2, 0));
+    }
+    node.shutdown().await.unwrap();
 }

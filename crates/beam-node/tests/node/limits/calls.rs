@@ -1,8 +1,13 @@
 //! Calls that wait for an answer, on either side.
 
+use std::sync::Arc;
+
 use beam_node::{CallContext, Cause, Code, Error, Limits, Node};
 use beam_term::Term;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
 
 use crate::support::{Cluster, eventually, within};
 
@@ -150,4 +155,46 @@ async fn calls_served_for_all_peers_are_limited() {
     assert!(b.disconnect(a.name()));
     eventually(|| a.serving() == 0).await;
     assert_eq!(quick(&c, &a).await.unwrap(), 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_outlive_a_connection_count_for_the_next_one() {
+    let cluster = Cluster::new();
+    let limits = Limits {
+        served_per_peer: 2,
+        ..Limits::default()
+    };
+    let a = within(cluster.builder("a").limits(limits).start())
+        .await
+        .unwrap();
+    let (started, mut running) = mpsc::unbounded_channel();
+    let gate = Arc::new(Semaphore::new(0));
+    a.export("slow", "work", {
+        let gate = Arc::clone(&gate);
+        move || {
+            started.send(()).unwrap();
+            let gate = Arc::clone(&gate);
+            // Whoever waits for it, it goes on.
+            async move { gate.acquire_owned().await.map(|_permit| 7).unwrap() }
+        }
+    })
+    .unwrap();
+    let b = cluster.start("b").await;
+    let work = || b.call::<i32, _>(a.name(), ("slow", "work"), ());
+    for _ in 0..2 {
+        let call = work();
+        drop(tokio::spawn(async move { call.await }));
+        within(running.recv()).await.unwrap();
+    }
+
+    for _ in 0..3 {
+        assert!(b.disconnect(a.name()));
+        eventually(|| a.peers().is_empty()).await;
+        assert_refused(&within(work()).await.unwrap_err());
+        assert_eq!((a.serving(), a.peers()[0].serving), (2, 2));
+    }
+
+    gate.add_permits(3);
+    eventually(|| a.serving() == 0).await;
+    assert_eq!(within(work()).await.unwrap(), 7);
 }

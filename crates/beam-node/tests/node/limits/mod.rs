@@ -6,6 +6,7 @@ mod connections;
 mod holdings;
 mod messages;
 mod outgoing;
+mod peers;
 mod served_bytes;
 mod settings;
 mod warnings;

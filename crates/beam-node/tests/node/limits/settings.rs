@@ -24,6 +24,7 @@ fn all(size: usize, ms: u64) -> Limits {
         term_depth: size,
         unauthenticated_connections: size,
         handshake_ms: ms,
+        connected_peers: size,
         monitors_per_peer: size,
         memberships_per_peer: size,
         output_bytes: size,
@@ -58,61 +59,30 @@ async fn limits_may_be_as_large_as_numbers_are() {
     within(b.shutdown()).await.unwrap();
 }
 
+type Change = fn(&mut Limits);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_that_no_node_could_work_with_are_refused_by_name() {
     let cluster = Cluster::new();
-    let standard = Limits::default;
-    for (name, limits) in [
-        (
-            "message_bytes",
-            Limits {
-                message_bytes: 4_095,
-                ..standard()
-            },
-        ),
-        (
-            "sequences_per_link",
-            Limits {
-                sequences_per_link: 0,
-                ..standard()
-            },
-        ),
-        (
-            "assembly_bytes_per_link",
-            Limits {
-                assembly_bytes_per_link: 4_095,
-                ..standard()
-            },
-        ),
-        (
-            "term_depth",
-            Limits {
-                term_depth: 15,
-                ..standard()
-            },
-        ),
-        (
-            "unauthenticated_connections",
-            Limits {
-                unauthenticated_connections: 0,
-                ..standard()
-            },
-        ),
-        (
-            "handshake_ms",
-            Limits {
-                handshake_ms: 0,
-                ..standard()
-            },
-        ),
-        (
-            "mailbox_messages",
-            Limits {
-                mailbox_messages: 0,
-                ..standard()
-            },
-        ),
-    ] {
+    let cases: [(&str, Change); 10] = [
+        ("calls_per_peer", |limits| limits.calls_per_peer = 0),
+        ("calls_per_node", |limits| limits.calls_per_node = 0),
+        ("message_bytes", |limits| limits.message_bytes = 4_095),
+        ("sequences_per_link", |limits| limits.sequences_per_link = 0),
+        ("assembly_bytes_per_link", |limits| {
+            limits.assembly_bytes_per_link = 4_095;
+        }),
+        ("term_depth", |limits| limits.term_depth = 15),
+        ("unauthenticated_connections", |limits| {
+            limits.unauthenticated_connections = 0;
+        }),
+        ("handshake_ms", |limits| limits.handshake_ms = 0),
+        ("connected_peers", |limits| limits.connected_peers = 0),
+        ("mailbox_messages", |limits| limits.mailbox_messages = 0),
+    ];
+    for (name, change) in cases {
+        let mut limits = Limits::default();
+        change(&mut limits);
         let error = within(cluster.builder("a").limits(limits).start())
             .await
             .unwrap_err();
@@ -126,12 +96,15 @@ async fn limits_that_no_node_could_work_with_are_refused_by_name() {
 async fn other_limits_may_be_zero() {
     let cluster = Cluster::new();
     let limits = Limits {
+        calls_per_peer: 1,
+        calls_per_node: 1,
         message_bytes: 4_096,
         sequences_per_link: 1,
         assembly_bytes_per_link: 4_096,
         term_depth: 16,
         unauthenticated_connections: 1,
         handshake_ms: 1,
+        connected_peers: 1,
         mailbox_messages: 1,
         ..all(0, 0)
     };
