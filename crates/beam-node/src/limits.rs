@@ -78,6 +78,11 @@ pub struct Limits {
     pub monitors_per_peer: usize,
     /// Group memberships that one peer may announce. Default: 65,536.
     pub memberships_per_peer: usize,
+    /// Bytes of memory for the names of the groups that one peer announces, each counted with all
+    /// copies that there may be of it; further groups are ignored. Room for 65,536 names of a few
+    /// words, or for 400 of the most expensive ones, which have 1,024 bytes when encoded and 40 times as
+    /// many as terms. Default: 64 MiB.
+    pub group_name_bytes_per_peer: usize,
     /// Bytes of output of called functions that wait for the output sink. Default: 1 MiB.
     pub output_bytes: usize,
     /// Messages that wait in a mailbox, at least 1; later ones are dropped. Default: 4,096.
@@ -111,6 +116,7 @@ impl Default for Limits {
             connected_peers: 4_096,
             monitors_per_peer: 65_536,
             memberships_per_peer: 65_536,
+            group_name_bytes_per_peer: 64 * 1024 * 1024,
             output_bytes: 1024 * 1024,
             mailbox_messages: 4_096,
             mailbox_bytes: 64 * 1024 * 1024,
@@ -120,8 +126,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Refuses what no node could work with, with the name of the limit.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// Refuses what no node could work with, as the start of a node does.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` with the name of the limit and the least that it may be.
+    pub fn check(&self) -> Result<(), Error> {
         let handshake_ms = usize::try_from(self.handshake_ms).unwrap_or(usize::MAX);
         for (name, limit, least) in [
             ("calls_per_peer", self.calls_per_peer, 1),

@@ -26,7 +26,7 @@ use crate::{
     error::Error,
     event::Event,
     export::Exports,
-    group::ScopeDriver,
+    group::{Bound, ScopeDriver},
     identity::Identity,
     link::{Links, SilencePolicy},
     peer::Slot,
@@ -135,7 +135,10 @@ impl NodeState {
             groups: ScopeDriver::new(
                 identity.name.clone(),
                 identity.scope.clone(),
-                identity.limits.memberships_per_peer,
+                Bound {
+                    memberships: identity.limits.memberships_per_peer,
+                    name_bytes: identity.limits.group_name_bytes_per_peer,
+                },
                 settling.clone(),
             ),
             unauthenticated: Strangers::new(identity.limits.unauthenticated_connections),

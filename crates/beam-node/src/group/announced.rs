@@ -1,16 +1,20 @@
 //! What one node has in groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use beam_term::{Pid, Term};
 
-use crate::group::pids::Pids;
+use crate::group::{
+    bound::{Bound, name_bytes},
+    pids::Pids,
+};
 
 /// The memberships that one node announced: its processes by group, each as often as it joined.
 #[derive(Debug, Default)]
 pub(super) struct Announced {
     groups: BTreeMap<Term, Pids>,
     memberships: usize,
+    name_bytes: usize,
 }
 
 /// A group, and what the node has in it now.
@@ -20,6 +24,19 @@ impl Announced {
     /// How many memberships there are in all.
     pub(super) fn len(&self) -> usize {
         self.memberships
+    }
+
+    /// How much of what a peer may announce this is.
+    pub(super) fn taken(&self) -> Bound {
+        Bound {
+            memberships: self.memberships,
+            name_bytes: self.name_bytes,
+        }
+    }
+
+    /// Whether anything is in a group.
+    pub(super) fn contains(&self, group: &Term) -> bool {
+        self.groups.contains_key(group)
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&Term, &Pids)> {
@@ -39,17 +56,27 @@ impl Announced {
     /// Adds processes to a group.
     pub(super) fn join(&mut self, group: Term, joining: Vec<Pid>) -> Changed {
         self.memberships += joining.len();
-        let pids = self.groups.entry(group.clone()).or_default();
+        let pids = match self.groups.entry(group.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                self.name_bytes += name_bytes(&group);
+                entry.insert(Pids::default())
+            }
+        };
         pids.extend(joining);
         (group, pids.clone())
     }
 
-    /// Takes processes out of groups, as often as they and the groups are listed; gives the groups
-    /// that changed.
-    pub(super) fn leave(&mut self, leaving: &[Pid], groups: &[Term]) -> Vec<Changed> {
+    /// Takes processes out of groups, as often as they are listed and the groups are left; gives the
+    /// groups that changed.
+    pub(super) fn leave(
+        &mut self,
+        leaving: &[Pid],
+        groups: &BTreeMap<Term, usize>,
+    ) -> Vec<Changed> {
         let leaving = counted(leaving);
         let mut changed = Vec::new();
-        for (group, times) in counted(groups) {
+        for (group, times) in groups {
             let pids = self.leave_group(group, |pid| leaving.get(pid).map_or(0, |n| n * times));
             changed.extend(pids.map(|pids| (group.clone(), pids)));
         }
@@ -90,16 +117,17 @@ impl Announced {
         let pids = pids.clone();
         if pids.is_empty() {
             self.groups.remove(group);
+            self.name_bytes -= name_bytes(group);
         }
         Some(pids)
     }
 }
 
 /// How often each value is there.
-fn counted<T: Ord>(values: &[T]) -> BTreeMap<&T, usize> {
+pub(super) fn counted<T: Ord + Clone>(values: &[T]) -> BTreeMap<T, usize> {
     let mut counted = BTreeMap::new();
     for value in values {
-        *counted.entry(value).or_default() += 1;
+        *counted.entry(value.clone()).or_default() += 1;
     }
     counted
 }
@@ -123,17 +151,21 @@ mod tests {
         Term::atom(name)
     }
 
+    fn left(names: &[&'static str]) -> BTreeMap<Term, usize> {
+        counted(&names.iter().copied().map(group).collect::<Vec<_>>())
+    }
+
     #[test]
     fn a_process_leaves_as_often_as_it_joined() {
         let mut announced = Announced::default();
         announced.join(group("g"), vec![pid(1), pid(2), pid(1)]);
         assert_eq!(announced.groups_of(&pid(1)), [group("g"), group("g")]);
 
-        let changed = announced.leave(&[pid(1)], &[group("g")]);
+        let changed = announced.leave(&[pid(1)], &left(&["g"]));
         assert_eq!(changed[0].1.as_slice(), [pid(2), pid(1)]);
-        let changed = announced.leave(&[pid(1)], &[group("g"), group("g")]);
+        let changed = announced.leave(&[pid(1)], &left(&["g", "g"]));
         assert_eq!(changed[0].1.as_slice(), [pid(2)]);
-        assert_eq!(announced.leave(&[pid(1)], &[group("g")]), []);
+        assert_eq!(announced.leave(&[pid(1)], &left(&["g"])), []);
         assert_eq!(announced.len(), 1);
     }
 
@@ -141,7 +173,7 @@ mod tests {
     fn a_group_listed_twice_is_left_twice_by_each_process() {
         let mut announced = Announced::default();
         announced.join(group("g"), vec![pid(1), pid(1), pid(2), pid(2), pid(2)]);
-        let changed = announced.leave(&[pid(1), pid(2)], &[group("g"), group("g")]);
+        let changed = announced.leave(&[pid(1), pid(2)], &left(&["g", "g"]));
         assert_eq!(changed[0].1.as_slice(), [pid(2)]);
     }
 
@@ -149,9 +181,10 @@ mod tests {
     fn an_empty_group_is_forgotten() {
         let mut announced = Announced::default();
         announced.join(group("g"), vec![pid(1)]);
-        let changed = announced.leave(&[pid(1)], &[group("g"), group("other")]);
+        let changed = announced.leave(&[pid(1)], &left(&["g", "other"]));
         assert_eq!(changed, [(group("g"), Pids::default())]);
         assert_eq!((announced.iter().len(), announced.len()), (0, 0));
+        assert_eq!(announced.taken().name_bytes, 0);
     }
 
     #[test]

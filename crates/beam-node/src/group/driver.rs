@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    Action, Destination, Groups, InvalidGroup, Members, MonitorId, PublishedValues, Scope,
+    Action, Bound, Destination, Groups, InvalidGroup, Members, MonitorId, PublishedValues, Scope,
     message::Message, publications::is_published,
 };
 use crate::{
@@ -32,7 +32,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ScopeDriver {
     groups: Groups,
-    memberships_per_peer: usize,
+    bound: Bound,
     wires: Mutex<Wires>,
     /// Tells the task of the timer to look again.
     rescheduled: Notify,
@@ -78,15 +78,10 @@ struct Awaited {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl ScopeDriver {
-    pub(crate) fn new(
-        node: NodeName,
-        own: Pid,
-        memberships_per_peer: usize,
-        settling: Settling,
-    ) -> Self {
+    pub(crate) fn new(node: NodeName, own: Pid, bound: Bound, settling: Settling) -> Self {
         Self {
-            groups: Groups::new(node, own, memberships_per_peer),
-            memberships_per_peer,
+            groups: Groups::new(node, own, bound),
+            bound,
             wires: Mutex::default(),
             rescheduled: Notify::new(),
             settling,
@@ -119,7 +114,7 @@ impl ScopeDriver {
     /// A message to the scope.
     pub(crate) fn deliver(&self, link: &Link, message: &RawTerm) {
         // Nobody waits while a long one is read.
-        let message = Message::parse(message, link.peer.as_atom(), self.memberships_per_peer);
+        let message = Message::parse(message, link.peer.as_atom(), self.bound);
         let mut wires = self.wires();
         if wires.is_wired(link) {
             self.feed(&mut wires, |scope| scope.message(&link.peer, message));

@@ -5,7 +5,9 @@ use beam_term::{
 };
 use bytes::{Bytes, BytesMut};
 
-use super::Features;
+use std::collections::BTreeMap;
+
+use super::{Bound, Features, bound::name_bytes};
 
 /// What a scope tells another one.
 #[derive(Debug, PartialEq)]
@@ -16,11 +18,11 @@ pub(crate) enum Message {
     Sync { scope: Pid, groups: Groups },
     /// Processes joined a group.
     Join { scope: Pid, groups: Groups },
-    /// Processes left groups; a group is there as often as it was left.
+    /// Processes left groups, each as often as the number says.
     Leave {
         scope: Pid,
         pids: Vec<Pid>,
-        groups: Vec<Term>,
+        groups: BTreeMap<Term, usize>,
     },
 }
 
@@ -54,11 +56,11 @@ pub(crate) enum InvalidGroup {
 pub(super) const GROUP_NAME_BYTES: usize = 1_024;
 
 impl Message {
-    /// Takes a message from the scope of `peer` apart, keeping at most `room` memberships of it.
+    /// Takes a message from the scope of `peer` apart, keeping no more of it than there is room for.
     ///
     /// Fails on whatever is not a message between scopes, and where the peer speaks for processes
     /// that are not its own.
-    pub(crate) fn parse(message: &RawTerm, peer: &Atom, room: usize) -> Result<Self, DecodeError> {
+    pub(crate) fn parse(message: &RawTerm, peer: &Atom, room: Bound) -> Result<Self, DecodeError> {
         let mut parser = Parser { peer, room };
         let reader = &mut message.reader();
         let arity = reader.tuple()?;
@@ -85,10 +87,10 @@ impl Message {
     }
 }
 
-/// Reads the parts of a message of one peer, and no more memberships than there is room for.
+/// Reads the parts of a message of one peer, and no more of them than there is room for.
 struct Parser<'a> {
     peer: &'a Atom,
-    room: usize,
+    room: Bound,
 }
 
 impl Parser<'_> {
@@ -132,12 +134,13 @@ impl Parser<'_> {
             return Ok(());
         }
         let pids = self.pids(reader, &mut groups.dropped)?;
-        match name {
-            Some(name) if !pids.is_empty() => {
-                self.room -= pids.len();
+        let fitting = name.filter(|name| !pids.is_empty() && self.has_room_for(name));
+        match fitting {
+            Some(name) => {
+                self.room.memberships -= pids.len();
                 groups.entries.push((name, pids));
             }
-            _ => groups.dropped += pids.len(),
+            None => groups.dropped += pids.len(),
         }
         Ok(())
     }
@@ -147,7 +150,7 @@ impl Parser<'_> {
         let mut pids = Vec::new();
         let mut one = |reader: &mut Reader| {
             let pid = self.pid(reader)?;
-            if pids.len() < self.room {
+            if pids.len() < self.room.memberships {
                 pids.push(pid);
             } else {
                 *dropped += 1;
@@ -195,16 +198,30 @@ impl Parser<'_> {
     }
 
     /// The names of groups that processes left.
-    fn names(&self, reader: &mut Reader) -> Result<Vec<Term>, DecodeError> {
-        let mut names = Vec::new();
+    fn names(&mut self, reader: &mut Reader) -> Result<BTreeMap<Term, usize>, DecodeError> {
+        let mut names = BTreeMap::<Term, usize>::new();
         reader.for_each(|reader| {
-            let name = name(reader)?;
-            if names.len() < self.room {
-                names.extend(name);
+            let Some(name) = name(reader)? else {
+                return Ok(());
+            };
+            match names.get_mut(&name) {
+                Some(times) => *times += 1,
+                // A peer has no more groups than there is room for.
+                None if self.has_room_for(&name) => {
+                    names.insert(name, 1);
+                }
+                None => {}
             }
             Ok(())
         })?;
         Ok(names)
+    }
+
+    /// Takes room for the name of a group, if there is any.
+    fn has_room_for(&mut self, name: &Term) -> bool {
+        let left = self.room.name_bytes.checked_sub(name_bytes(name));
+        self.room.name_bytes = left.unwrap_or(self.room.name_bytes);
+        left.is_some()
     }
 }
 
@@ -317,7 +334,10 @@ mod tests {
 
     use super::*;
 
-    const ROOM: usize = 100;
+    const ROOM: Bound = Bound {
+        memberships: 100,
+        name_bytes: 1 << 20,
+    };
 
     fn pid(node: &'static str, id: u32) -> Pid {
         Pid {
@@ -346,7 +366,14 @@ mod tests {
         RawTerm::from_external(term.to_bytes().unwrap()).unwrap()
     }
 
-    fn parse(message: &RawTerm, room: usize) -> Result<Message, DecodeError> {
+    fn room(memberships: usize) -> Bound {
+        Bound {
+            memberships,
+            ..ROOM
+        }
+    }
+
+    fn parse(message: &RawTerm, room: Bound) -> Result<Message, DecodeError> {
         Message::parse(message, &Atom::from_static("c@127.0.0.1"), room)
     }
 
@@ -416,7 +443,7 @@ mod tests {
             Ok(Message::Leave {
                 scope: own(123),
                 pids: vec![own(129)],
-                groups: vec![Term::atom("my_balancer")],
+                groups: BTreeMap::from([(Term::atom("my_balancer"), 1)]),
             })
         );
     }
@@ -517,7 +544,7 @@ mod tests {
             (Term::atom("b"), vec![own(3)]),
         ];
         assert_eq!(
-            parse(&raw(&message), 3),
+            parse(&raw(&message), room(3)),
             Ok(Message::Sync {
                 scope: own(1),
                 groups: groups(kept, 2),
@@ -544,7 +571,7 @@ mod tests {
         };
         for (groups, features) in [(&all[..1], Features::default()), (&all, Features::OWN)] {
             let message = sync(&own(1), groups.iter().copied()).unwrap();
-            assert_eq!(parse(&encoded(message), 1), expected(features));
+            assert_eq!(parse(&encoded(message), room(1)), expected(features));
         }
 
         let join = join(&own(1), &introduction, &own(1)).unwrap();

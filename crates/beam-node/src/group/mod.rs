@@ -1,6 +1,7 @@
 //! Process groups: the `pg` scope that this node shares with its peers, and views of its groups.
 
 mod announced;
+mod bound;
 mod driver;
 mod features;
 mod members;
@@ -13,6 +14,7 @@ mod published;
 mod scope;
 mod watch;
 
+pub(crate) use bound::Bound;
 pub(crate) use driver::{NotJoined, ScopeDriver};
 pub(crate) use features::Features;
 pub use members::{Member, Members};

@@ -1,14 +1,15 @@
 //! What a scope knows of one peer: the scope there, or the search for it, and what it announced.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use beam_dist::NodeName;
 use beam_term::{Pid, Term};
 use tokio::time::Instant;
 
 use crate::group::{
-    Features,
+    Bound, Features,
     announced::{Announced, Changed},
+    bound::name_bytes,
     message::Groups,
     scope::MonitorId,
 };
@@ -82,7 +83,7 @@ impl Peer {
     }
 
     /// Takes note of processes that joined, up to the bound.
-    pub(super) fn join(&mut self, groups: Groups, bound: usize) -> Vec<Changed> {
+    pub(super) fn join(&mut self, groups: Groups, bound: Bound) -> Vec<Changed> {
         self.features = self.features.or(groups.features);
         let (changed, refused) = add(&mut self.announced, groups, bound);
         self.refuse(refused, bound);
@@ -90,7 +91,7 @@ impl Peer {
     }
 
     /// Takes note of all that the peer has, up to the bound.
-    pub(super) fn sync(&mut self, groups: Groups, bound: usize) -> Vec<Changed> {
+    pub(super) fn sync(&mut self, groups: Groups, bound: Bound) -> Vec<Changed> {
         self.has_answered = true;
         self.features = groups.features;
         let mut announced = Announced::default();
@@ -100,7 +101,7 @@ impl Peer {
     }
 
     /// Takes note of processes that left.
-    pub(super) fn leave(&mut self, pids: &[Pid], groups: &[Term]) -> Vec<Changed> {
+    pub(super) fn leave(&mut self, pids: &[Pid], groups: &BTreeMap<Term, usize>) -> Vec<Changed> {
         self.announced.leave(pids, groups)
     }
 
@@ -109,13 +110,14 @@ impl Peer {
         self.announced.replace(Announced::default())
     }
 
-    fn refuse(&mut self, refused: usize, bound: usize) {
+    fn refuse(&mut self, refused: usize, bound: Bound) {
         if refused > 0 && self.refused == 0 {
             tracing::warn!(
                 peer = %self.name,
-                memberships_per_peer = bound,
-                "a peer announced more memberships of groups than are allowed, or names of groups \
-                 that are too long; those are ignored"
+                memberships_per_peer = bound.memberships,
+                group_name_bytes_per_peer = bound.name_bytes,
+                "a peer announced more memberships of groups than these limits allow, or names of \
+                 groups that are too long; those are ignored"
             );
         }
         self.refused += refused as u64;
@@ -143,13 +145,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Adds processes up to the bound; gives the groups that changed, and how many did not fit.
-fn add(announced: &mut Announced, groups: Groups, bound: usize) -> (Vec<Changed>, usize) {
+fn add(announced: &mut Announced, groups: Groups, bound: Bound) -> (Vec<Changed>, usize) {
     let mut refused = groups.dropped;
     let mut changed = Vec::new();
     for (group, mut pids) in groups.entries {
-        let room = bound.saturating_sub(announced.len());
-        refused += pids.len().saturating_sub(room);
-        pids.truncate(room);
+        let room = bound.without(announced.taken());
+        let is_named = announced.contains(&group) || name_bytes(&group) <= room.name_bytes;
+        let memberships = if is_named { room.memberships } else { 0 };
+        refused += pids.len().saturating_sub(memberships);
+        pids.truncate(memberships);
         if !pids.is_empty() {
             changed.push(announced.join(group, pids));
         }

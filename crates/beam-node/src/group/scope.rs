@@ -20,8 +20,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::group::{
-    Features, Members,
-    announced::{Announced, Changed},
+    Bound, Features, Members,
+    announced::{Announced, Changed, counted},
     message::{self, InvalidGroup, Message},
     peer::{Peer, Search},
     publications::{self, Publications, PublishedValues},
@@ -34,7 +34,7 @@ use crate::group::{
 pub(crate) struct Scope {
     own: Pid,
     node: NodeName,
-    memberships_per_peer: usize,
+    bound: Bound,
     /// The name of the group that says what this node is, if it is to be said.
     introduction: Option<Term>,
     local: Announced,
@@ -100,13 +100,13 @@ pub(crate) struct GroupChange {
 }
 
 impl Scope {
-    /// A scope of a node, as the process `own`. A peer may announce so many memberships; further
-    /// joins of it are ignored.
-    pub(crate) fn new(node: NodeName, own: Pid, memberships_per_peer: usize) -> Self {
+    /// A scope of a node, as the process `own`. A peer may announce so much; further joins
+    /// of it are ignored.
+    pub(crate) fn new(node: NodeName, own: Pid, bound: Bound) -> Self {
         Self {
             own,
             node,
-            memberships_per_peer,
+            bound,
             introduction: None,
             local: Announced::default(),
             own_sync: None,
@@ -151,7 +151,7 @@ impl Scope {
     /// A peer sent a message to the scope, by name or by pid; see [`Message::parse`]. What no scope
     /// says is ignored.
     pub(crate) fn message(&mut self, name: &NodeName, message: Result<Message, DecodeError>) {
-        let bound = self.memberships_per_peer;
+        let bound = self.bound;
         let Some(peer) = self.peers.get_mut(name) else {
             return self.ignore(name, "it is not connected");
         };
@@ -412,7 +412,9 @@ impl Scope {
 
     /// Takes a local process out of groups, and tells every scope that is known.
     fn leave(&mut self, pid: &Pid, groups: &[Term]) -> bool {
-        let changed = self.local.leave(std::slice::from_ref(pid), groups);
+        let changed = self
+            .local
+            .leave(std::slice::from_ref(pid), &counted(groups));
         let left = !changed.is_empty();
         if left {
             self.own_sync = None;
@@ -487,6 +489,8 @@ impl Scope {
 
 #[cfg(test)]
 mod features_tests;
+#[cfg(test)]
+mod names_tests;
 #[cfg(test)]
 mod published_tests;
 #[cfg(test)]

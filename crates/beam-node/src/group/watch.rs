@@ -9,7 +9,7 @@ use beam_dist::NodeName;
 use beam_term::{Pid, Term};
 use tokio::{sync::watch, time::Instant};
 
-use crate::group::{Action, Features, Members, PublishedValues, Scope};
+use crate::group::{Action, Bound, Features, Members, PublishedValues, Scope};
 
 /// The groups of one node.
 #[derive(Debug)]
@@ -34,9 +34,9 @@ struct Watched<T> {
 
 impl Groups {
     /// Groups of a node whose scope is the process `own`; see [`Scope::new`].
-    pub(crate) fn new(node: NodeName, own: Pid, memberships_per_peer: usize) -> Self {
+    pub(crate) fn new(node: NodeName, own: Pid, bound: Bound) -> Self {
         Self(Mutex::new(State {
-            scope: Scope::new(node, own, memberships_per_peer).introducing(Features::OWN),
+            scope: Scope::new(node, own, bound).introducing(Features::OWN),
             members: Watched::default(),
             published: Watched::default(),
             changes: watch::Sender::new(0),
@@ -195,7 +195,7 @@ mod tests {
             serial: 0,
             creation: 1,
         };
-        (Groups::new(node.clone(), pid(1), 100), pid(2))
+        (Groups::new(node.clone(), pid(1), Bound::NONE), pid(2))
     }
 
     fn join(groups: &Groups, group: u32, pid: &Pid) {

@@ -47,10 +47,10 @@ fn what_a_peer_takes_is_learned_once_and_is_no_membership() {
     assert_eq!(changed, [group()]);
     assert_eq!(setup.scope.next_published(), None);
     // Nor does it need room: the bound is on memberships.
-    for id in 8..7 + BOUND as u32 {
+    for id in 8..7 + BOUND.memberships as u32 {
         setup.join(1, &group(), id);
     }
-    assert_eq!(setup.members().len(), BOUND);
+    assert_eq!(setup.members().len(), BOUND.memberships);
     assert_eq!(setup.scope.refused(&setup.peer), 0);
 }
 

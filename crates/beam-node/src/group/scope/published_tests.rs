@@ -125,13 +125,13 @@ fn a_peer_cannot_speak_for_another_node() {
 #[test]
 fn values_count_as_memberships_and_are_bounded_with_them() {
     let mut setup = Setup::found();
-    for number in 0..BOUND as i64 + 2 {
+    for number in 0..BOUND.memberships as i64 + 2 {
         let name = name(&Term::from(number), 1, Term::nil());
         setup.join(1, &name, 2);
     }
     let known = |setup: &Setup, key: i64| setup.scope.published(&Term::from(key)).len();
-    assert_eq!(known(&setup, BOUND as i64 - 1), 1);
-    assert_eq!(known(&setup, BOUND as i64), 0);
+    assert_eq!(known(&setup, BOUND.memberships as i64 - 1), 1);
+    assert_eq!(known(&setup, BOUND.memberships as i64), 0);
     assert_eq!(setup.scope.refused(&setup.peer), 2);
 }
 

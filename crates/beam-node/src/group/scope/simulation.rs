@@ -215,7 +215,7 @@ impl World {
         self.nodes[node].processes += 1;
         let own = self.scope_pid(node);
         let name = self.nodes[node].name.clone();
-        self.nodes[node].scope = Some(Scope::new(name, own, usize::MAX));
+        self.nodes[node].scope = Some(Scope::new(name, own, Bound::NONE));
         for peer in 0..self.nodes.len() {
             if self.links.contains_key(&(node, peer)) {
                 self.link_up(node, peer);
@@ -282,7 +282,7 @@ impl World {
         match (packet, &mut node.scope) {
             (Packet::Message(target, message), Some(scope)) if is_here(&target) => {
                 let message = Reader::new(message).raw().unwrap();
-                let message = Message::parse(&message, sender.as_atom(), usize::MAX);
+                let message = Message::parse(&message, sender.as_atom(), Bound::NONE);
                 scope.message(&sender, message);
                 assert_eq!(scope.refused(&sender), 0);
             }

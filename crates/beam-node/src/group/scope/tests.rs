@@ -4,7 +4,10 @@ use beam_term::{RawTerm, Reader};
 
 use super::*;
 
-pub(super) const BOUND: usize = 4;
+pub(super) const BOUND: Bound = Bound {
+    memberships: 4,
+    name_bytes: 1 << 20,
+};
 
 pub(super) fn node(name: &str) -> NodeName {
     name.parse().unwrap()
@@ -32,24 +35,34 @@ pub(super) struct Setup {
     pub(super) scope: Scope,
     pub(super) peer: NodeName,
     pub(super) now: Instant,
+    bound: Bound,
 }
 
 impl Setup {
     pub(super) fn new() -> Self {
+        Self::bounded(BOUND)
+    }
+
+    fn bounded(bound: Bound) -> Self {
         let own = node("own@h");
-        let mut scope = Scope::new(own.clone(), pid(&own, 1), BOUND);
+        let mut scope = Scope::new(own.clone(), pid(&own, 1), bound);
         let peer = node("peer@h");
         scope.link_up(&peer);
         Self {
             scope,
             peer,
             now: Instant::now(),
+            bound,
         }
     }
 
     /// The same, when the peer's scope, its process 1, has answered.
     pub(super) fn found() -> Self {
-        let mut setup = Self::new();
+        Self::found_bounded(BOUND)
+    }
+
+    pub(super) fn found_bounded(bound: Bound) -> Self {
+        let mut setup = Self::bounded(bound);
         setup.sync(1, &[]);
         setup.actions();
         setup
@@ -72,7 +85,7 @@ impl Setup {
     }
 
     pub(super) fn receive(&mut self, message: Bytes) {
-        let message = Message::parse(&raw(message), self.peer.as_atom(), BOUND);
+        let message = Message::parse(&raw(message), self.peer.as_atom(), self.bound);
         self.scope.message(&self.peer, message);
     }
 
@@ -420,7 +433,7 @@ fn a_link_in_the_place_of_another_is_searched_anew() {
 #[test]
 fn memberships_beyond_the_bound_are_refused_and_counted() {
     let mut setup = Setup::found();
-    for id in 0..BOUND as u32 + 2 {
+    for id in 0..BOUND.memberships as u32 + 2 {
         setup.join(1, &group(), id);
     }
     assert_eq!(setup.members(), [0, 1, 2, 3]);

@@ -27,6 +27,7 @@ fn all(size: usize, ms: u64) -> Limits {
         connected_peers: size,
         monitors_per_peer: size,
         memberships_per_peer: size,
+        group_name_bytes_per_peer: size,
         output_bytes: size,
         mailbox_messages: size,
         mailbox_bytes: size,
