@@ -159,8 +159,9 @@ impl NodeBuilder {
     /// connect by loopback.
     ///
     /// A connection from elsewhere is closed before a byte of it is read, which is logged with its
-    /// address. Calls to a node elsewhere fail with
-    /// [`ConnectError::NetworkNotAllowed`](crate::ConnectError::NetworkNotAllowed).
+    /// address and told by [`Event::Refused`](crate::Event::Refused). Calls to a node elsewhere fail with
+    /// [`ConnectError::NetworkNotAllowed`](crate::ConnectError::NetworkNotAllowed): once the name of its
+    /// host is resolved, and before anything there is connected to, an EPMD included.
     ///
     /// An EPMD that this node serves still answers look-ups from everywhere.
     pub fn allow_networks(mut self, networks: impl IntoIterator<Item: Into<String>>) -> Self {
@@ -490,7 +491,8 @@ fn allowed(
 /// register, so nobody else would, and peers would give the other node up for this one.
 async fn refuse_taken(name: &NodeName, epmd_port: u16) -> Result<(), Error> {
     let deadline = deadline::after(LOOKUP_PATIENCE);
-    match epmd::lookup(name, epmd_port, deadline).await {
+    // The own host is not a peer.
+    match epmd::lookup(name, epmd_port, &AllowedPeers::default(), deadline).await {
         Ok(_addresses) => Err(not_started(format!(
             "the name {name} is taken by a running node; choose another name"
         ))),

@@ -1,6 +1,9 @@
 //! Why there is no connection to a peer.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use beam_dist::{NodeName, epmd::AliveName, handshake::HandshakeError};
 
@@ -155,17 +158,26 @@ pub enum ConnectError {
         limit: usize,
     },
 
-    /// The address of the peer is in none of the networks that this node is connected with.
+    /// The address of the peer is in none of the networks that this node is connected with. It was not
+    /// connected to, nor its EPMD.
     #[error(
-        "{node} is at {address}, which is in none of the networks that this node is connected with: \
+        "{with} is at {address}, which is in none of the networks that this node is connected with: \
          add one to `allow_networks`, or remove that setting"
     )]
     NetworkNotAllowed {
-        /// The node that was dialled.
-        node: NodeName,
+        /// The node, or the host that was to be asked for nodes.
+        with: String,
         /// The first of its addresses.
-        address: SocketAddr,
+        address: IpAddr,
     },
+
+    /// Somebody connected from an address that is in none of the networks that this node is connected
+    /// with.
+    #[error(
+        "{0} is in none of the networks that this node is connected with: \
+         add one to `allow_networks`, or remove that setting"
+    )]
+    AddressNotAllowed(IpAddr),
 
     /// The connection failed while the nodes were introducing themselves.
     #[error("the connection with {with} failed during the handshake: {error}")]

@@ -25,9 +25,10 @@ impl Hosts {
         let mut asked = JoinSet::new();
         for host in self.names.clone() {
             let port = self.epmd_port;
+            let node = Arc::clone(node);
             asked.spawn(async move {
                 let deadline = Instant::now() + ASK_TIMEOUT;
-                let names = epmd::names(&host, port, deadline).await;
+                let names = epmd::names(&host, port, &node.allowed, deadline).await;
                 (host, names)
             });
         }

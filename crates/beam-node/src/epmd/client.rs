@@ -21,9 +21,10 @@ use tokio::{
 };
 
 use crate::{
+    allow::AllowedPeers,
     connect::ConnectError,
     net::TcpStream,
-    resolve::{addresses_by, no_answer, try_each},
+    resolve::{allowed_addresses, no_answer, try_each},
 };
 
 /// The most names that an error shows of those that are registered.
@@ -32,16 +33,17 @@ const NAMES_SHOWN: usize = 8;
 /// How long an EPMD of this machine may take to answer.
 pub(super) const LOCAL_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Asks the EPMD of a node's host where the node listens.
+/// Asks the EPMD of a node's host where the node listens, at addresses that are allowed.
 ///
 /// Gives the addresses to dial in the order in which to try them: the one where EPMD answered
 /// first, then the others of the host. The first EPMD to answer decides.
 pub(crate) async fn lookup(
     node: &NodeName,
     epmd_port: u16,
+    allowed: &AllowedPeers,
     deadline: Instant,
 ) -> Result<Vec<SocketAddr>, ConnectError> {
-    let mut addresses = addresses_by(deadline, node.host(), epmd_port).await?;
+    let mut addresses = allowed_addresses(deadline, node.host(), epmd_port, allowed, node).await?;
     let request = Request::PortPlease2(AliveName::from(node)).encode();
     let (answered, response) = try_each(&addresses, deadline, |address| {
         ask(address, request.clone(), Port2Response::decode)
@@ -67,13 +69,14 @@ pub(crate) async fn lookup(
     Ok(addresses)
 }
 
-/// Asks the EPMD of a host for all nodes there.
+/// Asks the EPMD of a host for all nodes there, at addresses that are allowed.
 pub(crate) async fn names(
     host: &str,
     epmd_port: u16,
+    allowed: &AllowedPeers,
     deadline: Instant,
 ) -> Result<Vec<AliveName>, ConnectError> {
-    let addresses = addresses_by(deadline, host, epmd_port).await?;
+    let addresses = allowed_addresses(deadline, host, epmd_port, allowed, &host).await?;
     try_each(&addresses, deadline, names_at)
         .await
         .map(|(_, names)| names)

@@ -1,11 +1,11 @@
 //! The addresses of a host.
 
-use std::{io, net::SocketAddr};
+use std::{fmt::Display, io, net::SocketAddr};
 
 use tokio::time::{Instant, timeout_at};
 
 use super::no_answer;
-use crate::{connect::ConnectError, net::lookup_host};
+use crate::{allow::AllowedPeers, connect::ConnectError, net::lookup_host};
 
 /// The most addresses of one host that are looked at.
 const MAX_ADDRESSES: usize = 16;
@@ -30,7 +30,7 @@ pub(crate) async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAdd
 }
 
 /// The [`addresses`] of a host, or why they were not found by the deadline.
-pub(crate) async fn addresses_by(
+async fn addresses_by(
     deadline: Instant,
     host: &str,
     port: u16,
@@ -45,6 +45,23 @@ pub(crate) async fn addresses_by(
         host: host.to_owned(),
         error: error.into(),
     })
+}
+
+/// The [`addresses`] of a host that are allowed; `with` is for whom they are looked up.
+pub(crate) async fn allowed_addresses(
+    deadline: Instant,
+    host: &str,
+    port: u16,
+    allowed: &AllowedPeers,
+    with: &impl Display,
+) -> Result<Vec<SocketAddr>, ConnectError> {
+    let addresses = addresses_by(deadline, host, port).await?;
+    allowed
+        .only_allowed(addresses)
+        .map_err(|address| ConnectError::NetworkNotAllowed {
+            with: with.to_string(),
+            address,
+        })
 }
 
 #[cfg(test)]

@@ -5,5 +5,5 @@ mod host;
 mod resolver;
 
 pub(crate) use attempts::{no_answer, try_each};
-pub(crate) use host::{addresses, addresses_by};
+pub(crate) use host::{addresses, allowed_addresses};
 pub(crate) use resolver::{Ports, Resolver};

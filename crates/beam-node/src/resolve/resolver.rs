@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::SocketAddr};
 use beam_dist::NodeName;
 use tokio::time::Instant;
 
-use super::{addresses_by, try_each};
+use super::{allowed_addresses, try_each};
 use crate::{allow::AllowedPeers, connect::ConnectError, epmd, net::TcpStream};
 
 /// Knows, or finds out, where each peer is dialled.
@@ -29,18 +29,27 @@ pub(crate) enum Ports {
 }
 
 impl Resolver {
-    /// Finds the addresses of a peer, in the order in which they are to be tried.
+    /// Finds the addresses of a peer that are allowed, in the order in which they are to be tried.
     pub(crate) async fn locate(
         &self,
         node: &NodeName,
+        allowed: &AllowedPeers,
         deadline: Instant,
     ) -> Result<Vec<SocketAddr>, ConnectError> {
         if let Some(&address) = self.fixed.get(node) {
-            return Ok(vec![address]);
+            return match allowed.allows_address(address.ip()) {
+                true => Ok(vec![address]),
+                false => Err(ConnectError::NetworkNotAllowed {
+                    with: node.to_string(),
+                    address: address.ip(),
+                }),
+            };
         }
         match self.ports {
-            Ports::Epmd(port) => epmd::lookup(node, port, deadline).await,
-            Ports::Fixed(port) => addresses_by(deadline, node.host(), port).await,
+            Ports::Epmd(port) => epmd::lookup(node, port, allowed, deadline).await,
+            Ports::Fixed(port) => {
+                allowed_addresses(deadline, node.host(), port, allowed, node).await
+            }
             Ports::Unknown => Err(ConnectError::PortUnknown(node.clone())),
         }
     }
@@ -56,13 +65,7 @@ impl Resolver {
         allowed: &AllowedPeers,
         deadline: Instant,
     ) -> Result<TcpStream, ConnectError> {
-        let mut addresses = self.locate(node, deadline).await?;
-        let first = addresses.first().copied();
-        addresses.retain(|address| allowed.allows_address(address.ip()));
-        if let Some(address) = first.filter(|_| addresses.is_empty()) {
-            let node = node.clone();
-            return Err(ConnectError::NetworkNotAllowed { node, address });
-        }
+        let addresses = self.locate(node, allowed, deadline).await?;
         let (_, stream) = try_each(&addresses, deadline, TcpStream::connect)
             .await
             .map_err(|(address, error)| ConnectError::Unreachable {
@@ -101,7 +104,10 @@ mod tests {
         let node = "fixed@no..host".parse().unwrap();
 
         for ports in [Ports::Epmd(1), Ports::Fixed(1), Ports::Unknown] {
-            let found = resolver(ports).locate(&node, soon()).await.unwrap();
+            let found = resolver(ports)
+                .locate(&node, &AllowedPeers::default(), soon())
+                .await
+                .unwrap();
             assert_eq!(found, ["127.0.0.9:9109".parse().unwrap()]);
         }
     }
@@ -110,7 +116,9 @@ mod tests {
     async fn a_fixed_port_is_that_of_every_host() {
         let node = "app@127.0.0.1".parse().unwrap();
 
-        let found = resolver(Ports::Fixed(9100)).locate(&node, soon()).await;
+        let found = resolver(Ports::Fixed(9100))
+            .locate(&node, &AllowedPeers::default(), soon())
+            .await;
         assert_eq!(found, Ok(vec!["127.0.0.1:9100".parse().unwrap()]));
     }
 
@@ -118,7 +126,9 @@ mod tests {
     async fn without_epmd_or_a_port_only_fixed_addresses_can_be_dialled() {
         let node: NodeName = "app@127.0.0.1".parse().unwrap();
 
-        let found = resolver(Ports::Unknown).locate(&node, soon()).await;
+        let found = resolver(Ports::Unknown)
+            .locate(&node, &AllowedPeers::default(), soon())
+            .await;
         assert_eq!(found, Err(ConnectError::PortUnknown(node)));
     }
 
@@ -167,6 +177,8 @@ mod tests {
         let node: NodeName = "app@127.0.0.1".parse().unwrap();
         let error = resolver.connect(&node, &allowed, soon()).await.unwrap_err();
 
-        assert_eq!(error, ConnectError::NetworkNotAllowed { node, address });
+        let with = node.to_string();
+        let address = address.ip();
+        assert_eq!(error, ConnectError::NetworkNotAllowed { with, address });
     }
 }

@@ -46,7 +46,9 @@ async fn a_registered_node_is_found_at_the_address_where_epmd_answered() {
             continue;
         }
         let node = name(&format!("shop@{host}"));
-        let found = lookup(&node, server.port(), soon()).await.unwrap();
+        let found = lookup(&node, server.port(), &everybody(), soon())
+            .await
+            .unwrap();
         assert_eq!(found, [SocketAddr::new(host.parse().unwrap(), 9100)]);
     }
 }
@@ -62,7 +64,9 @@ async fn every_address_of_a_host_is_tried() {
     });
 
     // Where the host has an IPv6 address too, nobody answers there.
-    let found = lookup(&name("shop@localhost"), port, soon()).await.unwrap();
+    let found = lookup(&name("shop@localhost"), port, &everybody(), soon())
+        .await
+        .unwrap();
 
     assert_eq!(found[0], local(9100));
     assert!(found.iter().all(|address| address.port() == 9100));
@@ -78,7 +82,9 @@ async fn a_node_that_is_not_registered_is_an_error_that_names_some_that_are() {
     }
 
     let node = name("shop@127.0.0.1");
-    let error = lookup(&node, server.port(), soon()).await.unwrap_err();
+    let error = lookup(&node, server.port(), &everybody(), soon())
+        .await
+        .unwrap_err();
 
     assert!(
         matches!(&error, ConnectError::NotRegistered { registered, more: 2, .. }
@@ -91,7 +97,7 @@ async fn a_node_that_is_not_registered_is_an_error_that_names_some_that_are() {
 async fn where_nobody_listens_there_is_no_epmd() {
     let port = free_port();
 
-    let error = lookup(&name("shop@127.0.0.1"), port, soon()).await;
+    let error = lookup(&name("shop@127.0.0.1"), port, &everybody(), soon()).await;
 
     assert!(
         matches!(error, Err(ConnectError::NoEpmd { host, port: asked, error })
@@ -106,7 +112,7 @@ async fn what_answers_without_being_an_epmd_is_an_error() {
     let endless = answering(b"w\0\x23\x8cM\0\0\x06\0\x06\0\x04shop", true).await;
 
     for (port, expected) in [(http, "no epmd"), (mute, "closed"), (endless, "closed")] {
-        let error = lookup(&name("shop@127.0.0.1"), port, soon()).await;
+        let error = lookup(&name("shop@127.0.0.1"), port, &everybody(), soon()).await;
         let error = error.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
@@ -117,7 +123,7 @@ async fn an_epmd_that_does_not_answer_is_given_up_at_the_deadline() {
     let port = answering(b"w", false).await;
 
     let deadline = Instant::now() + Duration::from_millis(50);
-    let error = lookup(&name("shop@127.0.0.1"), port, deadline).await;
+    let error = lookup(&name("shop@127.0.0.1"), port, &everybody(), deadline).await;
 
     assert!(matches!(error, Err(ConnectError::NoEpmd { error, .. })
         if error.kind == io::ErrorKind::TimedOut));
@@ -127,7 +133,7 @@ async fn an_epmd_that_does_not_answer_is_given_up_at_the_deadline() {
 async fn a_node_of_another_version_is_not_dialled() {
     let port = answering(b"w\0\x23\x8cM\0\0\x05\0\x05\0\x04shop\0\0", true).await;
 
-    let error = lookup(&name("shop@127.0.0.1"), port, soon()).await;
+    let error = lookup(&name("shop@127.0.0.1"), port, &everybody(), soon()).await;
 
     let (lowest, highest) = (5, 5);
     let node = name("shop@127.0.0.1");
@@ -154,7 +160,7 @@ async fn a_list_of_names_without_end_is_read_up_to_the_bound() {
         sent
     });
 
-    let error = super::super::names("127.0.0.1", port, soon()).await;
+    let error = super::super::names("127.0.0.1", port, &everybody(), soon()).await;
 
     assert!(matches!(error, Err(ConnectError::NoEpmd { error, .. })
         if error.kind == io::ErrorKind::InvalidData));
@@ -163,7 +169,7 @@ async fn a_list_of_names_without_end_is_read_up_to_the_bound() {
 
 #[tokio::test]
 async fn a_host_without_an_address_is_told_apart() {
-    let error = lookup(&name("shop@no..host"), 1, soon()).await;
+    let error = lookup(&name("shop@no..host"), 1, &everybody(), soon()).await;
 
     assert!(matches!(error, Err(ConnectError::HostUnresolved { host, .. }) if host == "no..host"));
 }

@@ -18,6 +18,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use crate::allow::AllowedPeers;
+
 /// How long anything may take that is to happen. Tests that pass do not wait for it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -26,6 +28,10 @@ const PORTS: std::ops::Range<u16> = 10_240..32_768;
 
 fn soon() -> Instant {
     Instant::now() + PATIENCE
+}
+
+fn everybody() -> AllowedPeers {
+    AllowedPeers::default()
 }
 
 /// A port that nobody listens on at either loopback address.
@@ -117,7 +123,7 @@ async fn names_until(address: SocketAddr, holds: impl Fn(&[String]) -> bool) -> 
 /// The names that the EPMD at this address knows; none if there is no EPMD.
 async fn names(address: SocketAddr) -> Vec<String> {
     let host = address.ip().to_string();
-    match super::names(&host, address.port(), soon()).await {
+    match super::names(&host, address.port(), &everybody(), soon()).await {
         Ok(names) => names.iter().map(ToString::to_string).collect(),
         Err(_) => Vec::new(),
     }

@@ -1,9 +1,19 @@
 //! Peers by network.
 
-use std::net::SocketAddr;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use beam_node::{Cause, ConnectError};
-use tokio::{io::AsyncReadExt, net::TcpSocket};
+use beam_node::{Cause, ConnectError, Error, Listen};
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpSocket},
+};
 
 use crate::support::{Cluster, Warnings, connect, within};
 
@@ -42,12 +52,59 @@ async fn a_node_in_a_network_that_is_not_allowed_is_not_dialled() {
 
     let error = within(a.ping(b.name())).await.unwrap_err();
 
-    let Cause::NotConnected(ConnectError::NetworkNotAllowed { node, address }) = error.cause()
+    let Cause::NotConnected(ConnectError::NetworkNotAllowed { with, address }) = error.cause()
     else {
         panic!("{error:?}");
     };
-    assert_eq!(node, b.name());
-    assert_eq!(*address, cluster.address(b.name()).await);
+    assert_eq!(with, b.name().as_str());
+    assert_eq!(*address, Ipv4Addr::LOCALHOST);
     assert!(error.message.contains("allow_networks"), "{error}");
     assert!(b.peers().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epmd_in_a_network_that_is_not_allowed_is_not_asked() {
+    let cluster = Cluster::new();
+    let epmd = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = epmd.local_addr().unwrap().port();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while epmd.accept().await.is_ok() {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let start = async |network| {
+        let builder = cluster
+            .builder("a")
+            .listen(Listen::Off)
+            .epmd_port(port)
+            .host("127.0.0.1")
+            .discovery_interval(Duration::from_millis(10))
+            .allow_networks([network]);
+        within(builder.start()).await.unwrap()
+    };
+    let not_connected = |error: Error| match error.cause() {
+        Cause::NotConnected(error) => error.clone(),
+        other => panic!("{other:?}"),
+    };
+
+    let a = start("10.0.0.0/8").await;
+    // The name of the node itself was looked up, which is not that of a peer.
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    within(a.settled(Duration::from_secs(20))).await.unwrap();
+    let error = within(a.ping("b@127.0.0.1")).await.unwrap_err();
+    let refused = ConnectError::NetworkNotAllowed {
+        with: "b@127.0.0.1".into(),
+        address: Ipv4Addr::LOCALHOST.into(),
+    };
+    assert_eq!(not_connected(error), refused);
+    within(a.shutdown()).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+
+    // It is asked where it may be, so that the test would see it.
+    let a = start("127.0.0.1").await;
+    let error = within(a.ping("b@127.0.0.1")).await.unwrap_err();
+    assert!(matches!(not_connected(error), ConnectError::NoEpmd { .. }));
+    assert!(asked.load(Ordering::SeqCst) > 2);
 }
