@@ -123,7 +123,7 @@ impl NodeBuilder {
     /// Connects to every node that the EPMD of this host knows, and to those that come later.
     ///
     /// A node that cannot be reached is tried less and less often, and told of by
-    /// [`Event::Refused`](crate::Event::Refused) once. One that refuses several times, or does not answer
+    /// [`Event::ConnectFailed`](crate::Event::ConnectFailed) once. One that refuses several times, or does not answer
     /// for ten minutes, is given up until its EPMD tells of it again.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.hosts.push(host.into());

@@ -1,6 +1,6 @@
 //! What happens in the cluster, as a stream of events.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use beam_dist::NodeName;
 use tokio::sync::broadcast;
@@ -42,11 +42,21 @@ pub enum Event {
         /// How long nothing had come from it.
         silent_for: Duration,
     },
-    /// An attempt to connect to a peer failed. For a node that was learned from others, this is told
-    /// once, until it could be reached; for those that connect to this one, 100 times in 10 s at most.
-    Refused {
-        /// The peer that was dialled, or that dialled us.
+    /// An attempt of this node to connect to a peer failed. For a node that was learned from others, this
+    /// is told once, until it could be reached.
+    ConnectFailed {
+        /// The peer that was dialled.
         peer: NodeName,
+        /// Why.
+        reason: ConnectError,
+    },
+    /// This node refused somebody who connected to it. As strangers can make it do so as often as they
+    /// like, it is told 100 times in 10 s at most.
+    Refused {
+        /// Where the connection came from.
+        address: SocketAddr,
+        /// The name that it was to be for, where one was said. Anybody can say any.
+        claimed: Option<NodeName>,
         /// Why.
         reason: ConnectError,
     },

@@ -1,11 +1,17 @@
 //! Warnings that others can cause as often as they like.
 
 use std::{
+    collections::HashMap,
+    fmt,
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
+use beam_dist::NodeName;
 use tokio::time::Instant;
+
+use crate::strangers::source;
 
 /// How long nothing more is said of the same matter.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -57,16 +63,126 @@ impl Default for Seldom {
     }
 }
 
+/// Lets one warning of each source pass in a while, and counts those in between, in bounded memory.
+///
+/// A source is an address with a name that is claimed there. Those who take many addresses or names
+/// share what is let pass for all for whom there is no place.
+#[derive(Debug, Default)]
+pub(crate) struct SeldomBySource(Mutex<Sources>);
+
+#[derive(Debug, Default)]
+struct Sources {
+    told: HashMap<(IpAddr, Option<NodeName>), Told>,
+    /// Those for whom there was no place.
+    rest: Option<Told>,
+    /// What was left out of sources that are forgotten.
+    forgotten: u64,
+}
+
+/// When a source was warned of last, and how often it was not since then.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    since: Instant,
+    left_out: u64,
+}
+
+/// How many warnings were left out since the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    /// Of the same source.
+    same: u64,
+    /// Of others of which nothing was told since.
+    others: u64,
+}
+
+/// How many sources are told apart.
+const SOURCES: usize = 64;
+
+/// How many names of one address are.
+const NAMES: usize = 8;
+
+impl SeldomBySource {
+    /// Whether to warn now; then how many warnings were left out.
+    pub(crate) fn now(&self, address: IpAddr, claimed: Option<&NodeName>) -> Option<LeftOut> {
+        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = (source(address), claimed.cloned());
+        let same = sources.now(source, Instant::now())?;
+        let others = std::mem::take(&mut sources.forgotten);
+        Some(LeftOut { same, others })
+    }
+}
+
+impl Sources {
+    fn now(&mut self, source: (IpAddr, Option<NodeName>), now: Instant) -> Option<u64> {
+        if let Some(told) = self.told.get_mut(&source) {
+            return told.again(now);
+        }
+        if !self.has_place(source.0) {
+            let forgotten = &mut self.forgotten;
+            self.told.retain(|_, told| {
+                let is_fresh = told.is_fresh(now);
+                *forgotten += if is_fresh { 0 } else { told.left_out };
+                is_fresh
+            });
+        }
+        let first = Told {
+            since: now,
+            left_out: 0,
+        };
+        if self.has_place(source.0) {
+            self.told.insert(source, first);
+            return Some(0);
+        }
+        match &mut self.rest {
+            Some(rest) => rest.again(now),
+            rest @ None => {
+                *rest = Some(first);
+                Some(0)
+            }
+        }
+    }
+
+    fn has_place(&self, address: IpAddr) -> bool {
+        let of_address = self.told.keys().filter(|(known, _)| *known == address);
+        self.told.len() < SOURCES && of_address.count() < NAMES
+    }
+}
+
+impl Told {
+    fn is_fresh(&self, now: Instant) -> bool {
+        now < self.since + PAUSE
+    }
+
+    fn again(&mut self, now: Instant) -> Option<u64> {
+        if self.is_fresh(now) {
+            self.left_out += 1;
+            return None;
+        }
+        self.since = now;
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.same)?;
+        match self.others {
+            0 => Ok(()),
+            others => write!(f, ", and {others} of others"),
+        }
+    }
+}
+
 /// What a node warns of, one matter each, so that none keeps another from being told.
 #[derive(Debug)]
 pub(crate) struct Warnings {
     /// Peers with another cookie.
-    pub(crate) authentication: Seldom,
+    pub(crate) authentication: SeldomBySource,
     /// Peers that are on no list of those that may connect.
-    pub(crate) not_allowed: Seldom,
+    pub(crate) not_allowed: SeldomBySource,
     /// Peers for which there is no room.
-    pub(crate) peers: Seldom,
-    pub(crate) connections: Seldom,
+    pub(crate) peers: SeldomBySource,
+    pub(crate) connections: SeldomBySource,
     /// Callers that are on no list of those that may call.
     pub(crate) callers: Seldom,
     pub(crate) payloads: Seldom,
@@ -80,10 +196,10 @@ pub(crate) struct Warnings {
 impl Default for Warnings {
     fn default() -> Self {
         Self {
-            authentication: Seldom::default(),
-            not_allowed: Seldom::default(),
-            peers: Seldom::default(),
-            connections: Seldom::default(),
+            authentication: SeldomBySource::default(),
+            not_allowed: SeldomBySource::default(),
+            peers: SeldomBySource::default(),
+            connections: SeldomBySource::default(),
             callers: Seldom::default(),
             payloads: Seldom::default(),
             monitors: Seldom::default(),
@@ -126,5 +242,60 @@ mod tests {
             [seldom.now(), seldom.now(), seldom.now()],
             [Some(1), Some(0), None]
         );
+    }
+
+    fn address(last: u8) -> IpAddr {
+        [10, 0, 0, last].into()
+    }
+
+    fn left_out(same: u64, others: u64) -> Option<LeftOut> {
+        Some(LeftOut { same, others })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_source_is_warned_of_whatever_others_do() {
+        let seldom = SeldomBySource::default();
+        let name: NodeName = "a@h".parse().unwrap();
+        for _ in 0..5 {
+            seldom.now(address(1), None);
+        }
+        assert_eq!(seldom.now(address(2), None), left_out(0, 0));
+        assert_eq!(seldom.now(address(1), Some(&name)), left_out(0, 0));
+        assert_eq!(seldom.now(address(1), Some(&name)), None);
+        tokio::time::advance(PAUSE).await;
+        assert_eq!(seldom.now(address(1), None), left_out(4, 0));
+        assert_eq!(seldom.now(address(1), Some(&name)), left_out(1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_take_many_names_or_addresses_are_told_of_together() {
+        let seldom = SeldomBySource::default();
+        let name = |number| format!("a{number}@h").parse::<NodeName>().unwrap();
+        let names: Vec<_> = (0..50).map(name).collect();
+        let told = |address, names: &[NodeName]| {
+            let told = names
+                .iter()
+                .filter_map(|name| seldom.now(address, Some(name)));
+            told.count()
+        };
+        // As many as there are places for, and one for the rest.
+        assert_eq!(told(address(1), &names), NAMES + 1);
+        assert_eq!(told(address(2), &names), NAMES);
+        let mut told_in_all = 2 * NAMES + 1;
+        for last in 3..=255 {
+            told_in_all += told(address(last), &names[..1]);
+        }
+        assert_eq!(told_in_all, SOURCES + 1);
+        assert_eq!(seldom.0.lock().unwrap().told.len(), SOURCES);
+        let missed = 50 * 2 + 253 - told_in_all as u64;
+
+        // Nothing is forgotten that was left out.
+        told(address(1), &names[..1]);
+        tokio::time::advance(PAUSE).await;
+        assert_eq!(seldom.now(address(9), Some(&name(60))), left_out(0, 1));
+        assert_eq!(seldom.0.lock().unwrap().told.len(), 1);
+        let rest = seldom.0.lock().unwrap().rest.unwrap();
+        assert_eq!(rest.left_out, missed);
+        assert_eq!(left_out(2, 3).unwrap().to_string(), "2, and 3 of others");
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     future::Future,
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -266,13 +267,13 @@ impl NodeState {
     }
 
     /// An attempt to connect failed. Of nodes that others know, that is news once.
-    pub(crate) fn refused(&self, peer: &NodeName, reason: &ConnectError) {
+    pub(crate) fn connect_failed(&self, peer: &NodeName, reason: &ConnectError) {
         tracing::debug!(%peer, %reason, "failed to connect");
         // An attempt that this node cuts short by its own end says nothing of the peer.
         if self.is_closed() || self.discovery.is_known_to_fail(peer) {
             return;
         }
-        self.emit(Event::Refused {
+        self.emit(Event::ConnectFailed {
             peer: peer.clone(),
             reason: reason.clone(),
         });
@@ -280,9 +281,18 @@ impl NodeState {
 
     /// Somebody who connected was refused. They can do so as often as they like, so that not all of
     /// it is told: it would keep listeners from what matters more.
-    pub(crate) fn refused_stranger(&self, peer: &NodeName, reason: &ConnectError) {
-        if self.warnings.refusals.now().is_some() {
-            self.refused(peer, reason);
+    pub(crate) fn refused(
+        &self,
+        address: SocketAddr,
+        claimed: Option<&NodeName>,
+        reason: &ConnectError,
+    ) {
+        if !self.is_closed() && self.warnings.refusals.now().is_some() {
+            self.emit(Event::Refused {
+                address,
+                claimed: claimed.cloned(),
+                reason: reason.clone(),
+            });
         }
     }
 

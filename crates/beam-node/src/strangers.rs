@@ -175,7 +175,7 @@ impl Drop for Place {
 
 /// What counts as one source: an address, or, as everybody has so many of version 6, a network of
 /// these.
-fn source(address: IpAddr) -> IpAddr {
+pub(crate) fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = address.to_bits() & (u128::MAX << 64);

@@ -27,7 +27,11 @@ async fn a_node_of_otp_that_is_not_allowed_is_turned_away(otp: Otp) {
 
         assert_eq!(seen(&stranger, &node, "net_adm:ping(N)").await, "pang");
         let reason = event(&mut events, |event| match event {
-            Event::Refused { peer, reason } if peer.as_str() == stranger.name() => Some(reason),
+            Event::Refused {
+                claimed: Some(peer),
+                reason,
+                ..
+            } if peer.as_str() == stranger.name() => Some(reason),
             _ => None,
         })
         .await;

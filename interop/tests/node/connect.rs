@@ -156,15 +156,23 @@ async fn another_cookie_is_told_apart_on_both_sides(otp: Otp) {
         assert!(error.message.contains("cookie"), "{error}");
         assert!(error.message.contains(beam.name()), "{error}");
         assert!(!error.may_have_run());
-        let refused = |event| match event {
-            Event::Refused { peer, reason } if peer.as_str() == beam.name() => Some(reason),
+        let failed = |event| match event {
+            Event::ConnectFailed { peer, reason } if peer.as_str() == beam.name() => Some(reason),
             _ => None,
         };
-        let reason = event(&mut events, refused).await;
+        let reason = event(&mut events, failed).await;
         assert!(
             reason.to_string().contains("refused the cookie"),
             "{reason}"
         );
+        let refused = |event| match event {
+            Event::Refused {
+                claimed: Some(peer),
+                reason,
+                ..
+            } if peer.as_str() == beam.name() => Some(reason),
+            _ => None,
+        };
 
         assert_eq!(seen(&beam, &node, "net_adm:ping(N)").await, "pang");
         let reason = event(&mut events, refused).await;

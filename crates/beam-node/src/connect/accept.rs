@@ -14,7 +14,7 @@ use crate::{
     link::Unpublished,
     net::{TcpListener, TcpStream},
     peer::Accepting,
-    seldom::Seldom,
+    seldom::SeldomBySource,
     state::NodeState,
     strangers::Place,
 };
@@ -35,9 +35,12 @@ pub(crate) async fn serve(node: Arc<NodeState>, listener: TcpListener) {
         };
         match accepted {
             Ok((_, address)) if !node.allowed.allows_address(address.ip()) => {
-                if let Some(left_out) = node.warnings.not_allowed.now() {
-                    tracing::warn!(%address, left_out, "refused a connection: it comes from none of `allow_networks`");
-                }
+                refuse(
+                    &node,
+                    None,
+                    address,
+                    &ConnectError::AddressNotAllowed(address.ip()),
+                );
             }
             Ok((stream, address)) => {
                 let entered = node.unauthenticated.enter(address.ip());
@@ -69,8 +72,8 @@ async fn welcome(
         () = node.stop.cancelled() => return,
         result = handshake => result,
         () = unauthenticated.evicted() => {
-            if let Some(left_out) = node.warnings.connections.now() {
-                tracing::warn!(%address, left_out, "closed a connection in its handshake for a newer one: the limit `unauthenticated_connections` is reached");
+            if let Some(left_out) = node.warnings.connections.now(address.ip(), None) {
+                tracing::warn!(%address, %left_out, "closed a connection in its handshake for a newer one: the limit `unauthenticated_connections` is reached");
             }
             return;
         }
@@ -95,15 +98,14 @@ async fn welcome(
                 }
             }
         }
-        Ok(Err(Failed { peer, reason })) => match peer {
-            Some(peer) if is_given_up(&reason) => {
-                tracing::debug!(%peer, %address, %reason, "no link came of a connection");
-            }
-            peer => refuse(&node, peer.as_ref(), address, &reason),
-        },
+        Ok(Err(Failed { peer, reason })) if is_given_up(&reason) => {
+            let peer = peer.as_ref().map(tracing::field::display);
+            tracing::debug!(peer, %address, %reason, "no link came of a connection");
+        }
+        Ok(Err(Failed { peer, reason })) => refuse(&node, peer.as_ref(), address, &reason),
         Err(_elapsed) => {
-            if let Some(left_out) = node.warnings.connections.now() {
-                tracing::warn!(%address, left_out, "refused a connection: its handshake took too long");
+            if let Some(left_out) = node.warnings.connections.now(address.ip(), None) {
+                tracing::warn!(%address, %left_out, "refused a connection: its handshake took too long");
             }
         }
     }
@@ -111,13 +113,11 @@ async fn welcome(
 
 /// Tells that a connection was refused.
 fn refuse(node: &NodeState, peer: Option<&NodeName>, address: SocketAddr, reason: &ConnectError) {
-    if let Some(left_out) = warning(node, reason).now() {
+    if let Some(left_out) = warning(node, reason).now(address.ip(), peer) {
         let peer = peer.map(tracing::field::display);
-        tracing::warn!(peer, %address, %reason, left_out, "refused a connection");
+        tracing::warn!(peer, %address, %reason, %left_out, "refused a connection");
     }
-    if let Some(peer) = peer {
-        node.refused_stranger(peer, reason);
-    }
+    node.refused(address, peer, reason);
 }
 
 fn no_room(node: &NodeState, peer: &NodeName) -> ConnectError {
@@ -138,19 +138,21 @@ struct Failed {
 
 /// The warning of a refused connection. Those who only make noise must not keep it from being told
 /// that somebody tries cookies.
-fn warning<'a>(node: &'a NodeState, reason: &ConnectError) -> &'a Seldom {
+fn warning<'a>(node: &'a NodeState, reason: &ConnectError) -> &'a SeldomBySource {
     match reason {
         ConnectError::Handshake(HandshakeError::CookieMismatch { .. }) => {
             &node.warnings.authentication
         }
-        ConnectError::PeerNotAllowed(_) => &node.warnings.not_allowed,
+        ConnectError::PeerNotAllowed(_) | ConnectError::AddressNotAllowed(_) => {
+            &node.warnings.not_allowed
+        }
         ConnectError::TooManyPeers { .. } => &node.warnings.peers,
         _ => &node.warnings.connections,
     }
 }
 
 /// Whether a connection was given up in good order, by either side: mostly because the nodes have
-/// made another one meanwhile.
+/// made another one meanwhile, or by who only looks whether anybody listens.
 fn is_given_up(reason: &ConnectError) -> bool {
     matches!(
         reason,

@@ -252,7 +252,7 @@ impl Slot {
                 if let Err(reason) = &result
                     && instead_of.is_none()
                 {
-                    node.refused(&slot.name, reason);
+                    node.connect_failed(&slot.name, reason);
                 }
                 done.send_replace(Some(result));
             }

@@ -216,7 +216,7 @@ async fn warn_of_refusals(mut events: Events, peers: Vec<NodeName>) {
     let mut warned = HashMap::<NodeName, Vec<String>>::new();
     while let Some(event) = events.next().await {
         match event {
-            Event::Refused { peer, reason } if peers.contains(&peer) => {
+            Event::ConnectFailed { peer, reason } if peers.contains(&peer) => {
                 let reason = reason.to_string();
                 let reasons = warned.entry(peer.clone()).or_default();
                 if reasons.len() < REASONS && !reasons.contains(&reason) {

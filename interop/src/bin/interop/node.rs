@@ -205,7 +205,12 @@ async fn watch(told: Arc<Told>) {
         let text = match &event {
             Event::Up { peer, .. } => format!("up {peer}"),
             Event::Down { peer, reason } => format!("down {peer}: {reason}"),
-            Event::Refused { peer, reason } => format!("refused {peer}: {reason}"),
+            Event::ConnectFailed { peer, reason } => {
+                format!("failed to connect to {peer}: {reason}")
+            }
+            Event::Refused {
+                address, reason, ..
+            } => format!("refused {address}: {reason}"),
             other => format!("{other:?}"),
         };
         lock(&told.events).push(text);

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use beam_node::{Cause, ConnectError, Error, Listen};
+use beam_node::{Cause, ConnectError, Error, Event, Listen};
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpSocket},
@@ -25,6 +25,7 @@ async fn a_connection_from_a_network_that_is_not_allowed_is_closed_unread() {
     let cluster = Cluster::new();
     let builder = cluster.builder("a").allow_networks(["127.0.0.1", "::1"]);
     let a = within(builder.start()).await.unwrap();
+    let mut events = a.events();
     let address = cluster.address(a.name()).await;
 
     for _ in 0..3 {
@@ -36,8 +37,19 @@ async fn a_connection_from_a_network_that_is_not_allowed_is_closed_unread() {
         within(stream.read_to_end(&mut said)).await.unwrap();
         assert_eq!(said, b"");
     }
-    assert_eq!(warnings.count("none of `allow_networks`"), 1);
+    assert_eq!(warnings.count("add one to `allow_networks`"), 1);
     assert_eq!(warnings.count("127.0.0.2:"), 1);
+    let told = within(events.next()).await.unwrap();
+    let Event::Refused {
+        address,
+        claimed: None,
+        reason,
+    } = told
+    else {
+        panic!("{told:?}");
+    };
+    assert_eq!(address.ip(), Ipv4Addr::new(127, 0, 0, 2));
+    assert_eq!(reason, ConnectError::AddressNotAllowed(address.ip()));
 
     let b = cluster.start("b").await;
     connect(&b, &a).await;

@@ -2,7 +2,7 @@
 
 use beam_node::{DownReason, Event};
 
-use crate::support::{Cluster, down, refused, up, within};
+use crate::support::{Cluster, connect_failed, down, up, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configured_peer_is_connected_again_whenever_it_comes_back() {
@@ -14,7 +14,7 @@ async fn a_configured_peer_is_connected_again_whenever_it_comes_back() {
     let name = "b@127.0.0.1".parse().unwrap();
 
     // It need not be there at the start.
-    assert_eq!(refused(&mut events).await.0, name);
+    assert_eq!(connect_failed(&mut events).await.0, name);
     let mut counted = a.events();
     let mut came = 0;
     for is_orderly in [true, false, true] {
@@ -30,7 +30,7 @@ async fn a_configured_peer_is_connected_again_whenever_it_comes_back() {
         drop(b);
         assert_eq!(down(&mut events, &name).await, DownReason::Closed);
         // It is looked for while it is away.
-        assert_eq!(refused(&mut events).await.0, name);
+        assert_eq!(connect_failed(&mut events).await.0, name);
     }
 
     let (mut ups, mut downs) = (0, 0);

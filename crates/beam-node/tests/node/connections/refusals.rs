@@ -15,7 +15,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::support::{COOKIE, Cluster, refused, within};
+use crate::support::{COOKIE, Cluster, connect_failed, refused, within};
 
 fn name(name: &str) -> NodeName {
     name.parse().unwrap()
@@ -63,7 +63,7 @@ async fn another_cookie_is_told_on_both_sides() {
         peer: a.name().clone(),
     };
     assert_eq!(
-        refused(&mut a_events).await,
+        connect_failed(&mut a_events).await,
         (b.name().clone(), told.into())
     );
     assert_eq!(
@@ -126,7 +126,7 @@ async fn a_peer_that_is_dialled_and_lacks_what_is_mandatory_is_refused() {
 
     let error = connected.unwrap_err();
     assert!(error.message.contains("OTP 25 or later"), "{error}");
-    let (peer, reason) = refused(&mut events).await;
+    let (peer, reason) = connect_failed(&mut events).await;
     assert_eq!(peer, old);
     assert_incapable(&reason, &old);
 }
@@ -162,7 +162,7 @@ async fn a_node_of_another_version_is_not_dialled() {
         lowest: 5,
         highest: 5,
     };
-    assert_eq!(refused(&mut events).await, (old, reason));
+    assert_eq!(connect_failed(&mut events).await, (old, reason));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,7 +179,7 @@ async fn a_node_that_answers_for_another_one_is_refused() {
     let error = within(a.connect(&c)).await.unwrap_err();
 
     assert!(error.message.contains(b.name().as_str()), "{error}");
-    let (peer, reason) = refused(&mut events).await;
+    let (peer, reason) = connect_failed(&mut events).await;
     assert_eq!(peer, c);
     assert!(
         matches!(

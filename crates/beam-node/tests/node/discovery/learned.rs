@@ -6,7 +6,7 @@ use beam_node::{ConnectError, Event, Limits, Node};
 use beam_term::{Atom, Term};
 use tokio::net::TcpListener;
 
-use crate::support::{Cluster, RawPeer, Warnings, poll_once, refused, within};
+use crate::support::{Cluster, RawPeer, Warnings, connect_failed, poll_once, within};
 
 /// Answers the question which nodes the peer knows.
 async fn tell(peer: &mut RawPeer, count: u32) {
@@ -40,7 +40,7 @@ async fn peers_that_are_learned_from_others_are_limited() {
 
     let mut tried = HashSet::new();
     for _ in 0..2 {
-        let (name, reason) = refused(&mut events).await;
+        let (name, reason) = connect_failed(&mut events).await;
         assert!(
             matches!(reason, ConnectError::NotRegistered { .. }),
             "{reason}"
@@ -63,7 +63,7 @@ async fn that_a_learned_node_cannot_be_reached_is_told_once() {
     let mut peer = cluster.raw_peer(&a, "raw").await;
 
     tell(&mut peer, 1).await;
-    let (gone, _) = refused(&mut events).await;
+    let (gone, _) = connect_failed(&mut events).await;
     // It is tried again and again meanwhile.
     for _ in 0..100 {
         tell(&mut peer, 1).await;
@@ -73,8 +73,8 @@ async fn that_a_learned_node_cannot_be_reached_is_told_once() {
     a.connect("other@127.0.0.1").await.unwrap_err();
     loop {
         match within(events.next()).await {
-            Some(Event::Refused { peer, .. }) if peer == gone => told += 1,
-            Some(Event::Refused { .. }) => break,
+            Some(Event::ConnectFailed { peer, .. }) if peer == gone => told += 1,
+            Some(Event::ConnectFailed { .. }) => break,
             _ => {}
         }
     }

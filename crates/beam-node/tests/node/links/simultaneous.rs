@@ -42,7 +42,9 @@ async fn nodes_that_connect_to_each_other_at_once_are_connected() {
         for events in &mut events {
             loop {
                 match within(events.next()).await {
-                    Some(Event::Refused { peer, reason }) => panic!("{peer}: {reason}"),
+                    Some(Event::ConnectFailed { reason, .. } | Event::Refused { reason, .. }) => {
+                        panic!("{reason}")
+                    }
                     Some(Event::Down { .. }) => break,
                     Some(_) => {}
                     None => panic!("no more events"),

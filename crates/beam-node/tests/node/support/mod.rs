@@ -10,4 +10,4 @@ pub(crate) use authority::Authority;
 pub(crate) use cluster::{COOKIE, Cluster, connect};
 pub(crate) use log::Warnings;
 pub(crate) use raw_peer::{PROBE, RawPeer};
-pub(crate) use wait::{PATIENCE, down, eventually, poll_once, refused, up, within};
+pub(crate) use wait::{PATIENCE, connect_failed, down, eventually, poll_once, refused, up, within};

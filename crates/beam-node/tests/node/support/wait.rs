@@ -78,11 +78,31 @@ pub(crate) fn down<'a>(
 
 /// Waits until an attempt to connect failed, and tells with whom and why.
 #[track_caller]
+pub(crate) fn connect_failed(
+    events: &mut Events,
+) -> impl Future<Output = (NodeName, ConnectError)> + '_ {
+    within(async move {
+        loop {
+            match events.next().await {
+                Some(Event::ConnectFailed { peer, reason }) => return (peer, reason),
+                Some(_) => {}
+                None => panic!("no more events, and none was a failure"),
+            }
+        }
+    })
+}
+
+/// Waits until somebody was refused who said a name, and tells which and why.
+#[track_caller]
 pub(crate) fn refused(events: &mut Events) -> impl Future<Output = (NodeName, ConnectError)> + '_ {
     within(async move {
         loop {
             match events.next().await {
-                Some(Event::Refused { peer, reason }) => return (peer, reason),
+                Some(Event::Refused {
+                    claimed: Some(peer),
+                    reason,
+                    ..
+                }) => return (peer, reason),
                 Some(_) => {}
                 None => panic!("no more events, and none was a refusal"),
             }

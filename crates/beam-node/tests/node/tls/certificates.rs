@@ -4,7 +4,7 @@ use beam_dist::handshake::HandshakeError;
 use beam_node::{Code, ConnectError, Listen, TlsError};
 
 use super::{HOST, not_connected, of_tls, start};
-use crate::support::{Authority, Cluster, refused, within};
+use crate::support::{Authority, Cluster, connect_failed, refused, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_certificate_of_an_unknown_authority_is_refused_on_both_sides() {
@@ -22,7 +22,7 @@ async fn the_certificate_of_an_unknown_authority_is_refused_on_both_sides() {
     // The other way round each says the same of the other.
     let error = within(b.connect(a.name())).await.unwrap_err();
     assert_eq!(*of_tls(not_connected(&error)), TlsError::UnknownAuthority);
-    let (peer, reason) = refused(&mut b_events).await;
+    let (peer, reason) = connect_failed(&mut b_events).await;
     assert_eq!(peer, *a.name());
     assert_eq!(*of_tls(&reason), TlsError::UnknownAuthority);
     assert!(a.peers().is_empty() && b.peers().is_empty());
