@@ -307,8 +307,8 @@ impl NodeBuilder {
     ///
     /// When this future is dropped, what was started is stopped.
     pub async fn start(self) -> Result<Node, Error> {
-        let transport = self.transport()?;
         let name: NodeName = parse_name(&self.name)?;
+        let transport = self.transport(&name)?;
         let peers = self
             .peers
             .iter()
@@ -429,18 +429,18 @@ impl NodeBuilder {
     }
 
     #[cfg(feature = "tls")]
-    fn transport(&self) -> Result<Transport, Error> {
+    fn transport(&self, name: &NodeName) -> Result<Transport, Error> {
         let Some(tls) = &self.tls else {
             return Ok(Transport::Plain);
         };
         let listens = self.listen != Listen::Off;
-        crate::tls::Endpoint::read(tls, listens)
+        crate::tls::Endpoint::read(tls, name, listens)
             .map(Transport::Tls)
             .map_err(wrong_setting)
     }
 
     #[cfg(not(feature = "tls"))]
-    fn transport(&self) -> Result<Transport, Error> {
+    fn transport(&self, _name: &NodeName) -> Result<Transport, Error> {
         Ok(Transport::Plain)
     }
 }

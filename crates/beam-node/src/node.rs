@@ -207,7 +207,7 @@ impl Node {
     pub fn reload_tls(&self) -> Result<(), Error> {
         match &self.state.transport {
             Transport::Tls(endpoint) => endpoint
-                .reload()
+                .reload(self.name())
                 .map_err(|error| Error::bad_request(error.to_string())),
             Transport::Plain => Err(Error::bad_request(
                 "this node has no TLS: give it to the builder before the node is started",

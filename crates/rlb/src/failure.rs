@@ -196,6 +196,8 @@ fn exit_of(error: &Error) -> Exit {
                     TlsError::PeerIsPlain
                     | TlsError::UnknownAuthority
                     | TlsError::WrongHost { .. }
+                    | TlsError::OwnHost { .. }
+                    | TlsError::OldCertificate
                     | TlsError::Refused { .. },
                 ..
             }

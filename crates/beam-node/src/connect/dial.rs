@@ -122,9 +122,20 @@ async fn attempt(
         node: peer.clone(),
         after: node.handshake_timeout(),
     };
-    timeout_at(deadline, handshake(node, wanted, stream))
-        .await
-        .map_err(timed_out)?
+    let handshake = timeout_at(deadline, handshake(node, wanted, stream));
+    match handshake.await.map_err(timed_out)? {
+        // The peer says no more than that.
+        Err(ConnectError::Handshake(HandshakeError::NotAllowed { peer })) => {
+            Err(match node.transport.own_host(node.name()) {
+                Some(error) => ConnectError::Tls {
+                    with: peer.to_string(),
+                    error,
+                },
+                None => HandshakeError::NotAllowed { peer }.into(),
+            })
+        }
+        done => done,
+    }
 }
 
 async fn handshake(

@@ -43,6 +43,26 @@ pub enum TlsError {
         presented: Vec<String>,
     },
 
+    /// The peer does not allow this node, whose certificate is for other hosts than that of its name.
+    #[error(
+        "it does not allow this node, most likely as the certificate of this node is not for {host}{}: \
+         give this node one that has its host among its alternative names (SAN), or see the log there",
+        display::presented(presented)
+    )]
+    OwnHost {
+        /// The host, as the name of this node has it.
+        host: String,
+        /// What the certificate is for, where that can be told.
+        presented: Vec<String>,
+    },
+
+    /// The certificate is of the first version of X.509, which has no alternative names.
+    #[error(
+        "its certificate is of X.509 version 1, which cannot say for which host it is: \
+         it needs one of version 3, with alternative names (SAN)"
+    )]
+    OldCertificate,
+
     /// The certificate has expired.
     #[error("its certificate has expired: renew it, or set the clock of this machine")]
     Expired,

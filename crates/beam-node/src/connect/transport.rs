@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use beam_dist::NodeName;
 use tokio::time::Instant;
 
-use super::{ConnectError, Stream, stream};
+use super::{ConnectError, Stream, TlsError, stream};
 use crate::net::TcpStream;
 
 /// What carries all connections of a node, those that it makes and those that it accepts.
@@ -52,6 +52,18 @@ impl Transport {
             #[cfg(feature = "tls")]
             // A box, as the task would have room for it to its end otherwise.
             Self::Tls(endpoint) => Box::pin(endpoint.accept(tcp, address)).await,
+        }
+    }
+
+    /// Why a peer may not allow this node, where that can be told from what this node shows.
+    pub(super) fn own_host(&self, own: &NodeName) -> Option<TlsError> {
+        match self {
+            Self::Plain => {
+                let _ = own;
+                None
+            }
+            #[cfg(feature = "tls")]
+            Self::Tls(endpoint) => endpoint.own_host(own),
         }
     }
 

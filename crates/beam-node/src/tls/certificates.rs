@@ -1,31 +1,42 @@
 //! From files to what rustls works with.
 
 use std::{
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use beam_dist::NodeName;
 use rustls::{
     ClientConfig, ConfigBuilder, ConfigSide, RootCertStore, ServerConfig, WantsVerifier,
     WantsVersions,
-    client::{Resumption, WebPkiServerVerifier},
+    client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::{CryptoProvider, ring},
     pki_types::{
-        CertificateDer, PrivateKeyDer,
+        CertificateDer, PrivateKeyDer, UnixTime,
         pem::{self, PemObject},
     },
     server::{NoServerSessionStorage, WebPkiClientVerifier},
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use zeroize::Zeroizing;
 
-use super::{Tls, settings::CertificateFiles, verifier::AnyHost};
-use crate::connect::IoError;
+use super::{
+    Tls, failure,
+    settings::CertificateFiles,
+    verifier::{AnyHost, check_host},
+};
+use crate::connect::{IoError, TlsError};
 
 /// What the files said when they were read last.
 pub(super) struct Certificates {
     pub(super) connector: TlsConnector,
     /// `None` without a certificate of this node.
     pub(super) acceptor: Option<TlsAcceptor>,
+    /// What this node shows, and the file that it is in.
+    own: Option<(Vec<CertificateDer<'static>>, PathBuf)>,
+    /// Checks certificates as peers do that trust the same authorities.
+    verifier: Arc<WebPkiServerVerifier>,
 }
 
 /// Why files are of no use. Says nothing of a key.
@@ -37,6 +48,16 @@ pub(crate) enum FilesError {
     NoCertificate { path: PathBuf },
     #[error("there is no private key in {path}: expected PEM, with -----BEGIN PRIVATE KEY-----")]
     NoKey { path: PathBuf },
+    #[error(
+        "the private key in {path} is encrypted, and there is nobody to ask for its passphrase: \
+         give the node one that is not, which only it can read: `openssl pkey -in {path} -out PATH`"
+    )]
+    EncryptedKey { path: PathBuf },
+    #[error(
+        "the certificate in {path} is of X.509 version 1, which cannot say for which host it is: \
+         make one of version 3, with alternative names (SAN)"
+    )]
+    OldCertificate { path: PathBuf },
     #[error("the file {path} is no proper PEM: {problem}")]
     Malformed { path: PathBuf, problem: String },
     #[error("the certificate {number} of {path} cannot be trusted: {problem}")]
@@ -69,7 +90,13 @@ impl Certificates {
         let authorities = Arc::new(read_authorities(&settings.authorities)?);
         let own = settings.certificate.as_ref().map(Own::read).transpose()?;
 
-        let connector = connector(settings, &provider, &authorities, own.as_ref())?;
+        let verifier = WebPkiServerVerifier::builder_with_provider(
+            Arc::clone(&authorities),
+            Arc::clone(&provider),
+        )
+        .build()
+        .map_err(setup)?;
+        let connector = connector(settings, &provider, Arc::clone(&verifier), own.as_ref())?;
         let acceptor = match &own {
             Some(own) => Some(acceptor(settings, &provider, authorities, own)?),
             None => None,
@@ -77,7 +104,50 @@ impl Certificates {
         Ok(Self {
             connector,
             acceptor,
+            own: own.map(|own| (own.chain, own.files.chain.clone())),
+            verifier,
         })
+    }
+
+    /// Says what peers will have against the certificate of this node, where that is certain. The node
+    /// may run even so: it can be given another one, and the clock may be wrong.
+    pub(super) fn warn_of_own(&self, name: &NodeName, listens: bool) {
+        let Some((chain, path)) = &self.own else {
+            return;
+        };
+        let certificate = path.display();
+        match self.time_of_own(chain) {
+            Some(TlsError::Expired) => {
+                tracing::warn!(%certificate, "the certificate of this node has expired: others refuse it until it is renewed and read again");
+            }
+            Some(TlsError::NotYetValid) => {
+                tracing::warn!(%certificate, "the certificate of this node is not valid yet: others refuse it until it is, or set the clock of this machine");
+            }
+            _ => {}
+        }
+        // Nodes that only connect are often at hosts that no certificate is for.
+        if listens && let Some(TlsError::WrongHost { host, presented }) = self.own_host(name) {
+            tracing::warn!(%certificate, ?presented, "the certificate of this node is not for {host}, the host of its name: others refuse it, unless they do not check hosts");
+        }
+    }
+
+    /// Whether the certificate of this node is not for the host of its name.
+    pub(super) fn own_host(&self, name: &NodeName) -> Option<TlsError> {
+        let (chain, _) = self.own.as_ref()?;
+        let error = check_host(chain.first()?, name.host()).err()?;
+        Some(failure::of_tls(&error, name.host()))
+    }
+
+    /// Whether a certificate is out of its time, which is looked at before anything else.
+    fn time_of_own(&self, chain: &[CertificateDer<'_>]) -> Option<TlsError> {
+        let (certificate, intermediates) = chain.split_first()?;
+        // It is not for this host, which is looked at last.
+        let host = IpAddr::V4(Ipv4Addr::UNSPECIFIED).into();
+        let now = UnixTime::now();
+        let verified =
+            self.verifier
+                .verify_server_cert(certificate, intermediates, &host, &[], now);
+        verified.err().map(|error| failure::of_tls(&error, ""))
     }
 }
 
@@ -90,18 +160,14 @@ struct Own<'a> {
 
 impl<'a> Own<'a> {
     fn read(files: &'a CertificateFiles) -> Result<Self, FilesError> {
-        let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| match error {
-            pem::Error::NoItemsFound => FilesError::NoKey {
-                path: files.key.clone(),
-            },
-            error => unread(&files.key, error),
-        })?;
+        let key = read_key(&files.key)?;
         warn_if_exposed(&files.key);
-        Ok(Self {
-            files,
-            chain: read_certificates(&files.chain)?,
-            key,
-        })
+        let chain = read_certificates(&files.chain)?;
+        if chain.first().is_some_and(|own| is_version_1(own)) {
+            let path = files.chain.clone();
+            return Err(FilesError::OldCertificate { path });
+        }
+        Ok(Self { files, chain, key })
     }
 
     /// Why the two are not taken.
@@ -121,14 +187,10 @@ impl<'a> Own<'a> {
 fn connector(
     settings: &Tls,
     provider: &Arc<CryptoProvider>,
-    authorities: &Arc<RootCertStore>,
+    verifier: Arc<WebPkiServerVerifier>,
     own: Option<&Own<'_>>,
 ) -> Result<TlsConnector, FilesError> {
     let builder = versions(ClientConfig::builder_with_provider(Arc::clone(provider)))?;
-    let verifier =
-        WebPkiServerVerifier::builder_with_provider(Arc::clone(authorities), Arc::clone(provider))
-            .build()
-            .map_err(setup)?;
     let builder = match settings.checks_host {
         true => builder.with_webpki_verifier(verifier),
         false => builder
@@ -199,6 +261,43 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FilesE
         false => Ok(certificates),
     }
 }
+
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, FilesError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| match error {
+        pem::Error::Io(_) => unread(path, error),
+        _ if is_encrypted(path) => FilesError::EncryptedKey { path: path.into() },
+        pem::Error::NoItemsFound => FilesError::NoKey { path: path.into() },
+        error => unread(path, error),
+    })
+}
+
+/// Whether a file has a key in one of the two forms in which openssl encrypts them.
+fn is_encrypted(key: &Path) -> bool {
+    let text = Zeroizing::new(std::fs::read(key).unwrap_or_default());
+    text.split(|byte| *byte == b'\n').any(|line| {
+        line.starts_with(b"-----BEGIN ENCRYPTED PRIVATE KEY")
+            || line.starts_with(b"Proc-Type: 4,ENCRYPTED")
+    })
+}
+
+/// Whether a certificate is of the first version of X.509: what is signed begins with a serial number
+/// rather than with the version, which has a tag of its own (RFC 5280, section 4.1).
+fn is_version_1(certificate: &[u8]) -> bool {
+    let signed = contents(certificate).and_then(contents);
+    signed.is_some_and(|signed| signed.first() == Some(&INTEGER))
+}
+
+/// What is in the sequence that comes first.
+fn contents(der: &[u8]) -> Option<&[u8]> {
+    let (&tag, rest) = der.split_first()?;
+    let (&len, rest) = rest.split_first()?;
+    // A long length follows in as many bytes.
+    let skipped = if len & 0x80 == 0 { 0 } else { len & 0x7F };
+    (tag == SEQUENCE).then(|| rest.get(usize::from(skipped)..))?
+}
+
+const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
 
 /// Says so where everybody on the machine can read a key. Where files are mounted into a container,
 /// that is common and harmless, so it is no error.

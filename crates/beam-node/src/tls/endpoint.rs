@@ -25,25 +25,29 @@ use crate::{
 /// TLS of one node.
 pub(crate) struct Endpoint {
     settings: Tls,
+    listens: bool,
     certificates: ArcSwap<Certificates>,
 }
 
 impl Endpoint {
     /// Reads the files for a node that listens, or does not.
-    pub(crate) fn read(settings: &Tls, listens: bool) -> Result<Self, FilesError> {
+    pub(crate) fn read(settings: &Tls, own: &NodeName, listens: bool) -> Result<Self, FilesError> {
         if listens && settings.certificate.is_none() {
             return Err(FilesError::Missing);
         }
         let certificates = Certificates::read(settings)?;
+        certificates.warn_of_own(own, listens);
         Ok(Self {
             settings: settings.clone(),
+            listens,
             certificates: ArcSwap::from_pointee(certificates),
         })
     }
 
     /// Reads the files again. If any of them is of no use, all stays as it was.
-    pub(crate) fn reload(&self) -> Result<(), FilesError> {
+    pub(crate) fn reload(&self, own: &NodeName) -> Result<(), FilesError> {
         let certificates = Certificates::read(&self.settings)?;
+        certificates.warn_of_own(own, self.listens);
         self.certificates.store(certificates.into());
         Ok(())
     }
@@ -113,6 +117,14 @@ impl Endpoint {
             with: claimed.to_string(),
             error: failure::of_tls(&error, claimed.host()),
         })
+    }
+
+    /// Why a peer may not allow this node, where its own certificate is not for its host.
+    pub(crate) fn own_host(&self, own: &NodeName) -> Option<TlsError> {
+        match self.certificates.load().own_host(own)? {
+            TlsError::WrongHost { host, presented } => Some(TlsError::OwnHost { host, presented }),
+            _ => None,
+        }
     }
 
     /// Whom the certificate of a peer must be for, by the host of its name.

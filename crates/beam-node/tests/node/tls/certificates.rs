@@ -3,8 +3,10 @@
 use beam_dist::handshake::HandshakeError;
 use beam_node::{Code, ConnectError, Listen, TlsError};
 
+use rcgen::{CertificateParams, date_time_ymd};
+
 use super::{HOST, not_connected, of_tls, start};
-use crate::support::{Authority, Cluster, connect_failed, refused, within};
+use crate::support::{Authority, Cluster, Warnings, connect_failed, refused, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_certificate_of_an_unknown_authority_is_refused_on_both_sides() {
@@ -71,10 +73,12 @@ async fn a_node_must_have_a_certificate_for_the_host_that_it_claims_to_be_on() {
 
     let error = within(a.connect(b.name())).await.unwrap_err();
 
-    let not_allowed = HandshakeError::NotAllowed {
-        peer: b.name().clone(),
+    // The peer says no more than that it does not allow it, and what this node shows says why.
+    let own_host = TlsError::OwnHost {
+        host: HOST.into(),
+        presented: vec!["elsewhere".into()],
     };
-    assert_eq!(*not_connected(&error), ConnectError::Handshake(not_allowed));
+    assert_eq!(*of_tls(not_connected(&error)), own_host);
     let (peer, reason) = refused(&mut events).await;
     assert_eq!(peer, *a.name());
     assert!(matches!(of_tls(&reason), TlsError::WrongHost { host, .. } if host == HOST));
@@ -139,6 +143,95 @@ async fn a_certificate_that_has_expired_is_refused_either_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_not_allowed_for_another_reason_is_not_told_of_its_certificate() {
+    let (cluster, authority) = (Cluster::new(), Authority::new());
+    let a = start(&cluster, "a", authority.tls(HOST)).await;
+    let builder = cluster.builder("b").allow_peers(["c@*"]);
+    let b = within(builder.tls(authority.tls(HOST)).start())
+        .await
+        .unwrap();
+
+    let error = within(a.connect(b.name())).await.unwrap_err();
+
+    let not_allowed = HandshakeError::NotAllowed {
+        peer: b.name().clone(),
+    };
+    assert_eq!(*not_connected(&error), ConnectError::Handshake(not_allowed));
+}
+
+#[tokio::test]
+async fn a_node_says_at_its_start_what_others_will_have_against_its_certificate() {
+    const EXPIRED: &str = "the certificate of this node has expired";
+    const OTHER_HOST: &str = "is not for 127.0.0.1, the host of its name";
+    let warnings = Warnings::collect();
+    let (cluster, authority) = (Cluster::new(), Authority::new());
+
+    let good = start(&cluster, "good", authority.tls(HOST)).await;
+    assert_eq!(warnings.count("the certificate of this node"), 0);
+
+    let (chain, key) = authority.certify_in_the_past(HOST);
+    let expired = authority.trusted().certificate(chain, key);
+    let expired = start(&cluster, "expired", expired).await;
+    let path = authority.path(&format!("{HOST}.pem"));
+    assert_eq!(warnings.count(EXPIRED), 1);
+    assert_eq!(warnings.count(path.to_str().unwrap()), 1);
+    // It is renewed, and then another one is read that has expired.
+    authority.certify(HOST, |_| {});
+    expired.reload_tls().unwrap();
+    assert_eq!(warnings.count(EXPIRED), 1);
+    authority.certify_in_the_past(HOST);
+    good.reload_tls().unwrap();
+    assert_eq!(warnings.count(EXPIRED), 2);
+    // So does one that its own authorities do not vouch for.
+    let stranger = Authority::new();
+    let (chain, key) = stranger.certify_in_the_past(HOST);
+    let tls = authority.trusted().certificate(chain, key);
+    start(&cluster, "stranger", tls).await;
+    assert_eq!(warnings.count(EXPIRED), 3);
+
+    let (chain, key) = authority.certify("later", |params| {
+        params.subject_alt_names = CertificateParams::new([HOST.to_owned()])
+            .unwrap()
+            .subject_alt_names;
+        params.not_before = date_time_ymd(2300, 1, 1);
+        params.not_after = date_time_ymd(2301, 1, 1);
+    });
+    let later = authority.trusted().certificate(chain, key);
+    start(&cluster, "later", later).await;
+    assert_eq!(warnings.count("is not valid yet"), 1);
+
+    assert_eq!(warnings.count(OTHER_HOST), 0);
+    let elsewhere = authority.tls("elsewhere");
+    start(&cluster, "elsewhere", elsewhere.clone()).await;
+    assert_eq!(warnings.count(OTHER_HOST), 1);
+    assert_eq!(warnings.count("[\"elsewhere\"]"), 1);
+    // One that others do not connect to may have the certificate of its user.
+    let builder = cluster.builder("client").tls(elsewhere);
+    within(builder.listen(Listen::Off).start()).await.unwrap();
+    assert_eq!(warnings.count(OTHER_HOST), 1);
+}
+
+/// A certificate of the first version, made by `openssl x509 -req -signkey`.
+const OF_VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBIzCBywIUeEbVNA1qRDgMsy7MhpHw7g23wpgwCgYIKoZIzj0EAwIwFDESMBAG
+A1UEAwwJMTI3LjAuMC4xMCAXDTI2MTEyNjE2NDgxOFoYDzIxMjYxMTAyMTY0ODE4
+WjAUMRIwEAYDVQQDDAkxMjcuMC4wLjEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AATf3QMAhcBKpXXgut0rrcNCU9K13K8OlJ/kDqRar8AP41pbo3c/f0ycbsT50bGp
+XxC4Ie3Pga5jKKT++R3nEiQoMAoGCCqGSM49BAMCA0cAMEQCIB7+vEP74YuBS16/
+0YqBvzbrLBziKE8VOu+HrZUg5fYgAiAkZgF51JZVj9+zLr4aasSDsTX6MIl3Q8Jd
+WoO2b+IrFg==
+-----END CERTIFICATE-----
+";
+
+/// Only the first lines of a key count.
+const ENCRYPTED: [&str; 2] = [
+    "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+    "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,39CF846E\n\n\
+     AAAA\n-----END EC PRIVATE KEY-----\n",
+];
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_that_are_of_no_use_are_named_with_the_reason() {
     let (cluster, authority) = (Cluster::new(), Authority::new());
     let (chain, key) = authority.certify(HOST, |_| {});
@@ -152,7 +245,24 @@ async fn files_that_are_of_no_use_are_named_with_the_reason() {
     let text = path("text.pem", "no certificate\n");
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let nonsense = path("nonsense.pem", nonsense);
+    let old = path("old.pem", OF_VERSION_1);
+    let encrypted = [
+        path("encrypted.key", ENCRYPTED[0]),
+        path("encrypted-too.key", ENCRYPTED[1]),
+    ];
     for (tls, said) in [
+        (
+            authority.trusted().certificate(&old, &key),
+            ["old.pem", "X.509 version 1"],
+        ),
+        (
+            authority.trusted().certificate(&chain, &encrypted[0]),
+            ["openssl pkey -in", "encrypted.key"],
+        ),
+        (
+            authority.trusted().certificate(&chain, &encrypted[1]),
+            ["openssl pkey -in", "encrypted-too.key"],
+        ),
         (
             beam_node::Tls::trusting("/nowhere/ca.pem").certificate(&chain, &key),
             ["/nowhere/ca.pem", "entity not found"],
