@@ -1,6 +1,9 @@
 //! What those cost who have not shown that they know the cookie.
 #![allow(clippy::unwrap_used)]
 
+#[path = "strangers/tls.rs"]
+mod tls;
+
 use std::{
     collections::VecDeque,
     io::{Read, Write},
@@ -36,17 +39,36 @@ fn runtime() -> Runtime {
 
 /// A node that no EPMD knows, and where it listens.
 async fn start(alive: &str, limits: Limits) -> (Node, SocketAddr) {
+    start_at_free_port(alive, limits, None).await
+}
+
+/// The same with TLS.
+async fn start_with_tls(
+    alive: &str,
+    limits: Limits,
+    authority: &tls::Authority,
+) -> (Node, SocketAddr) {
+    start_at_free_port(alive, limits, Some(authority)).await
+}
+
+async fn start_at_free_port(
+    alive: &str,
+    limits: Limits,
+    authority: Option<&tls::Authority>,
+) -> (Node, SocketAddr) {
     // The port is free until somebody takes it, which is then tried again.
     loop {
         let port = fastrand::u16(10_240..32_768);
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let node = Node::builder(format!("{alive}@127.0.0.1"))
+        let mut builder = Node::builder(format!("{alive}@127.0.0.1"))
             .cookie(COOKIE)
             .epmd(Epmd::Off)
             .listen(address.to_string().parse::<Listen>().unwrap())
-            .limits(limits.clone())
-            .start()
-            .await;
+            .limits(limits.clone());
+        if let Some(authority) = authority {
+            builder = builder.tls(authority.tls());
+        }
+        let node = builder.start().await;
         if let Ok(node) = node {
             return (node, address);
         }
@@ -162,6 +184,68 @@ fn a_handshake_that_is_never_finished_costs_a_few_kib() {
     );
     drop((first, second));
     runtime.block_on(node.shutdown()).unwrap();
+}
+
+/// How far a stranger goes over TLS.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// It says nothing.
+    Silent,
+    /// It lacks the last byte of the longest message that TLS takes.
+    HalfOpen,
+    /// It has shown a certificate, with as many more as there is room for, and lacks the last byte of the
+    /// longest packet of the handshake of nodes.
+    Shown,
+}
+
+/// What one connection may take of the memory of the process over TLS.
+const TLS_BYTES_EACH: [(Stage, u64); 3] = [
+    (Stage::Silent, 12 * 1024),
+    (Stage::HalfOpen, 80 * 1024),
+    (Stage::Shown, 96 * 1024),
+];
+
+#[test]
+fn a_handshake_over_tls_that_is_never_finished_costs_a_bounded_number_of_bytes() {
+    const STRANGERS: usize = 20;
+    let runtime = runtime();
+    let authority = Arc::new(tls::Authority::new());
+    for (stage, bytes_each) in TLS_BYTES_EACH {
+        let (node, address) = runtime.block_on(start_with_tls("a", patient(), &authority));
+        let strangers = || {
+            let authority = Arc::clone(&authority);
+            let begin = move || -> Vec<tls::Stranger> {
+                (0..STRANGERS)
+                    .map(|_| authority.stranger(address, stage))
+                    .collect()
+            };
+            let (thread, done) = elsewhere(begin);
+            runtime.block_on(async {
+                done.await.unwrap();
+                settle().await;
+            });
+            thread.join().unwrap()
+        };
+        let first = strangers();
+
+        let mut second = Vec::new();
+        let counted = allocation_counter::measure(|| second = strangers());
+
+        println!(
+            "{stage:?}: {} bytes each, {counted:?}",
+            counted.bytes_max / STRANGERS as u64
+        );
+        assert!(
+            counted.bytes_max < STRANGERS as u64 * bytes_each,
+            "{stage:?}: {counted:?}"
+        );
+        assert!(
+            counted.bytes_max > STRANGERS as u64 * bytes_each / 2,
+            "{stage:?}: {counted:?}"
+        );
+        drop((first, second));
+        runtime.block_on(node.shutdown()).unwrap();
+    }
 }
 
 #[test]
