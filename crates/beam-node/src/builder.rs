@@ -19,6 +19,7 @@ use crate::{
     identity::Identity,
     link::SilencePolicy,
     listen::{self, Listen},
+    net::TcpListener,
     process::Processes,
     resolve::{Ports, Resolver},
     service::{self, OutputQueue},
@@ -361,14 +362,16 @@ impl NodeBuilder {
         } else {
             NodeKind::Hidden
         };
-        let (registrar, creation) = match &listener {
-            Some(listener) => {
-                let listening = listener.local_addr().map_err(not_started)?;
-                Registrar::begin(&name, listening, kind, self.epmd, epmd_port)
-                    .await
-                    .map(|(registrar, creation)| (Some(registrar), creation))
-                    .map_err(not_started)?
-            }
+        let listening = listener
+            .as_ref()
+            .map(TcpListener::local_addr)
+            .transpose()
+            .map_err(not_started)?;
+        let (registrar, creation) = match listening {
+            Some(listening) => Registrar::begin(&name, listening, kind, self.epmd, epmd_port)
+                .await
+                .map(|(registrar, creation)| (Some(registrar), creation))
+                .map_err(not_started)?,
             None => {
                 if self.epmd != Epmd::Off {
                     refuse_taken(&name, epmd_port).await?;
@@ -398,6 +401,7 @@ impl NodeBuilder {
             cookie,
             allowed,
             visible: self.visible,
+            listening,
             net_ticktime: self.net_ticktime,
             silence: self.silence,
             drain: self.drain,
@@ -418,10 +422,10 @@ impl NodeBuilder {
             node.spawn(connect::serve(Arc::clone(&node), listener));
         }
         node.spawn(discovery::renew_silent_links(Arc::clone(&node)));
-        let question = node.settling.question();
+        let question = node.settling.question(&node.discovery);
         node.spawn(Discovery::run(Arc::clone(&node), question));
         for peer in peers {
-            let question = node.settling.question();
+            let question = node.settling.question(&peer);
             node.spawn(discovery::keep_connected(Arc::clone(&node), peer, question));
         }
         stop_on_failure.disarm();

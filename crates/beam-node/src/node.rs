@@ -1,6 +1,6 @@
 //! A node: the handle that users hold.
 
-use std::{borrow::Cow, fmt::Display, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt::Display, net::SocketAddr, sync::Arc, time::Duration};
 
 use beam_dist::{Creation, NodeName};
 use beam_term::{Atom, Term, Writer};
@@ -187,6 +187,11 @@ impl Node {
             self.state.withdraw(&slot, link);
         }
         link.is_some()
+    }
+
+    /// Where this node listens; `None` with [`Listen::Off`](crate::Listen::Off).
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.state.listening
     }
 
     /// Whether this node speaks TLS, and nothing else.

@@ -1,56 +1,106 @@
 //! Knowing when the node has found out all that there is to find out.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{sync::watch, time::timeout};
 
 use crate::error::{Cause, Code, Error};
 
-/// How many questions about the cluster are open: attempts to connect, peers that were asked for
+/// Which questions about the cluster are open: attempts to connect, peers that were asked for
 /// nodes, and peers that were asked for their groups.
 ///
 /// A question that leads to others is closed only after those were opened, so that there is none
 /// left only when nothing follows.
 #[derive(Clone, Debug)]
-pub(crate) struct Settling(Arc<watch::Sender<usize>>);
+pub(crate) struct Settling(Arc<Open>);
+
+#[derive(Debug)]
+struct Open {
+    count: watch::Sender<usize>,
+    /// Whom the questions are about, in the order in which they were opened.
+    about: Mutex<About>,
+}
+
+#[derive(Debug, Default)]
+struct About {
+    next: u64,
+    whom: BTreeMap<u64, String>,
+}
 
 /// A question whose answer is to come; it is closed when this is dropped.
 #[derive(Debug)]
 #[must_use = "a question that is dropped is closed"]
-pub(crate) struct Question(Arc<watch::Sender<usize>>);
+pub(crate) struct Question {
+    open: Arc<Open>,
+    number: u64,
+}
+
+/// The most that an error names of those who have not answered.
+const NAMED: usize = 8;
 
 impl Settling {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(0)))
+        Self(Arc::new(Open {
+            count: watch::Sender::new(0),
+            about: Mutex::default(),
+        }))
     }
 
-    /// Opens a question.
-    pub(crate) fn question(&self) -> Question {
-        self.0.send_modify(|open| *open += 1);
-        Question(Arc::clone(&self.0))
+    /// Opens a question about somebody.
+    pub(crate) fn question(&self, whom: &impl Display) -> Question {
+        let whom = whom.to_string();
+        let number = self.0.about(|about| {
+            about.next += 1;
+            about.whom.insert(about.next, whom);
+            about.next
+        });
+        self.0.count.send_modify(|open| *open += 1);
+        Question {
+            open: Arc::clone(&self.0),
+            number,
+        }
     }
 
     /// Waits until no question is open.
     pub(crate) async fn settled(&self, patience: Duration) -> Result<(), Error> {
-        let mut open = self.0.subscribe();
+        let mut open = self.0.count.subscribe();
         let none_open = open.wait_for(|&open| open == 0);
         if timeout(patience, none_open).await.is_ok() {
             return Ok(());
         }
+        let whom: BTreeSet<_> = self.0.about(|about| about.whom.values().cloned().collect());
+        let more = match whom.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let whom: Vec<_> = whom.into_iter().take(NAMED).collect();
         Err(Error::new(
             Code::RequestTimeout,
             format!(
-                "{} attempts to connect or questions to peers were open after {patience:?}",
-                *self.0.borrow()
+                "not connected or not answered after {patience:?}: {}{more}",
+                whom.join(", ")
             ),
             Cause::Timeout(patience),
         ))
     }
 }
 
+impl Open {
+    /// Every critical section is one look at the table, or one change of it.
+    fn about<T>(&self, see: impl FnOnce(&mut About) -> T) -> T {
+        see(&mut self.about.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 impl Drop for Question {
     fn drop(&mut self) {
-        self.0.send_modify(|open| *open -= 1);
+        self.open.about(|about| about.whom.remove(&self.number));
+        self.open.count.send_modify(|open| *open -= 1);
     }
 }
 
@@ -65,16 +115,27 @@ mod tests {
         let settling = Settling::new();
         assert!(settling.settled(PATIENCE).await.is_ok());
 
-        let question = settling.question();
+        let question = settling.question(&"a@h");
         let error = settling.settled(PATIENCE).await.unwrap_err();
         assert_eq!(error.code, Code::RequestTimeout);
-        assert!(error.message.starts_with("1 attempt"), "{error}");
+        assert!(error.message.ends_with(": a@h"), "{error}");
+        let more: Vec<_> = (0..10)
+            .map(|n| settling.question(&format!("c{n}@h")))
+            .collect();
+        let error = settling.settled(PATIENCE).await.unwrap_err();
+        assert!(
+            error
+                .message
+                .ends_with(": a@h, c0@h, c1@h, c2@h, c3@h, c4@h, c5@h, c6@h and 3 more"),
+            "{error}"
+        );
+        drop(more);
 
         let waiting = tokio::spawn({
             let settling = settling.clone();
             async move { settling.settled(PATIENCE).await }
         });
-        let following = settling.question();
+        let following = settling.question(&"b@h");
         drop(question);
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());

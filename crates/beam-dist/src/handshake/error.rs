@@ -30,7 +30,7 @@ pub enum HandshakeError {
     /// The peer does not want to be connected to.
     #[error(
         "{peer} does not allow this node to connect: it is shutting down, it has a list of nodes that may, \
-         or the two differ too much"
+         it has as many peers as it may have, or the two differ too much"
     )]
     NotAllowed {
         /// The node at the other end.

@@ -91,7 +91,7 @@ impl Learned {
             self.recovered(&name);
         } else if self.begin(&name, node.identity.limits.learned_peers) {
             tracing::debug!(peer = %name, %from, "learned of a node");
-            let question = question.map(|_| node.settling.question());
+            let question = question.map(|_| node.settling.question(&name));
             let (learned, tried) = (Arc::clone(self), Arc::clone(node));
             node.spawn(async move {
                 let tries = learned.try_to_connect(&tried, &slot, question);

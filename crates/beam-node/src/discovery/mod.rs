@@ -7,7 +7,7 @@ mod learned;
 mod peers;
 mod renewal;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use beam_dist::NodeName;
 
@@ -28,6 +28,16 @@ pub(crate) struct Discovery {
     hosts: Hosts,
     asks_peers: bool,
     learned: Arc<Learned>,
+}
+
+/// What it asks, for those who wait for an answer.
+impl fmt::Display for Discovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.hosts.names[..] {
+            [] => f.write_str("nobody"),
+            names => write!(f, "the EPMD of {}", names.join(", ")),
+        }
+    }
 }
 
 impl Discovery {

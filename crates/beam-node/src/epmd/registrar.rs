@@ -71,7 +71,10 @@ pub(crate) enum RegisterError {
     PortTaken(u16),
     #[error("failed to serve EPMD: {0}")]
     Serve(IoError),
-    #[error("failed to register with the EPMD of this machine at port {port}: {error}")]
+    #[error(
+        "failed to register with what listens at port {port} of this machine ({error}): is it an EPMD? \
+         If not, free the port, use another one for EPMD on all nodes, or do without EPMD"
+    )]
     Failed { port: u16, error: IoError },
     #[error("no random number for the creation of this node: {0}")]
     Entropy(String),

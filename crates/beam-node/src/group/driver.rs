@@ -93,7 +93,7 @@ impl ScopeDriver {
         wires.links.insert(link.peer.clone(), Arc::clone(link));
         let awaited = Awaited {
             until: Instant::now() + PATIENCE,
-            _question: self.settling.question(),
+            _question: self.settling.question(&link.peer),
         };
         wires.awaited.insert(link.peer.clone(), awaited);
         self.feed(&mut wires, |scope| scope.link_up(&link.peer));

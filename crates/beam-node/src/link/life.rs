@@ -33,7 +33,7 @@ impl NodeState {
         handshaken: Handshaken,
     ) -> Result<Arc<Link>, Unpublished> {
         // Those who wait for the link must not find everything settled before it is seen.
-        let question = self.settling.question();
+        let question = self.settling.question(slot.name());
         let turn = slot.turn();
         let old = turn.published();
         if old
