@@ -59,6 +59,9 @@ pub struct NodeBuilder {
 }
 
 impl NodeBuilder {
+    /// The shortest time for [`NodeBuilder::suspect_after`]: 20 ms.
+    pub const MIN_SUSPECT_AFTER: Duration = SilencePolicy::MIN_SUSPECT_AFTER;
+
     pub(crate) fn new(name: impl AsRef<str>) -> Self {
         Self {
             name: name.as_ref().to_owned(),
@@ -231,7 +234,7 @@ impl NodeBuilder {
     /// where it has not answered a probe yet. A suspect gets no
     /// new calls through balancers until something comes from it; calls to it by name are sent all the
     /// same, and the connection is kept until [`net_ticktime`](Self::net_ticktime) ends it. Times below
-    /// 20 ms are refused.
+    /// [20 ms](Self::MIN_SUSPECT_AFTER) are refused.
     ///
     /// See [`Event::Suspect`](crate::Event::Suspect) and [`Node::suspects`].
     pub fn suspect_after(mut self, silence: impl Into<Option<Duration>>) -> Self {

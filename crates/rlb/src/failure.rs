@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use beam_dist::handshake::HandshakeError;
+use beam_dist::handshake::{HandshakeError, Stage};
 use beam_node::{Cause, Code, ConnectError, Error, Exception, TlsError};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -236,6 +236,12 @@ fn advice_on(error: &Error) -> Option<String> {
         Cause::NotConnected(ConnectError::Handshake(HandshakeError::NotAllowed { .. })) => {
             "see the log of that node; `net_kernel:allow/1`, or `allow_peers`, there limits who may \
              connect"
+        }
+        Cause::NotConnected(ConnectError::Handshake(HandshakeError::Closed {
+            stage: Stage::Status,
+        })) => {
+            "see the log of that node: its `--allow-network` may leave out the address of this machine, \
+             or it has too many connections"
         }
         Cause::NotConnected(ConnectError::WantsTls { .. }) => {
             "give this command --tls-ca, and --tls-cert and --tls-key if that node wants to see a \

@@ -40,9 +40,11 @@ fn it_says_so_in_json_on_demand() {
     ];
     let mut node = Running::start(cluster.command(&arguments));
     let ready: Value = serde_json::from_str(&node.line()).unwrap();
+    let address = ready["address"].as_str().unwrap();
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
     assert_eq!(
         ready,
-        json!({"node": W1, "balancers": ["pool", "Elixir.MyApp.Pool"]})
+        json!({"node": W1, "address": address, "balancers": ["pool", "Elixir.MyApp.Pool"]})
     );
 
     for balancer in ["pool", "MyApp.Pool", "Elixir.MyApp.Pool"] {
@@ -177,8 +179,13 @@ fn it_connects_with_those_that_are_allowed() {
     drop(node);
 
     let far = "far@127.0.0.1";
-    let node = cluster.node(far, &["--allow-network", "10.0.0.0/8"]);
-    call(far, "w2@127.0.0.1").failed(3, &["closed the connection"]);
+    let mut node = cluster.node(far, &["--allow-network", "10.0.0.0/8"]);
+    call(far, "w2@127.0.0.1").failed(3, &["closed the connection", "`--allow-network`"]);
+    let mut line = String::new();
+    node.stderr().read_line(&mut line).unwrap();
+    for said in ["refused a connection", "127.0.0.1:", "`allow_networks`"] {
+        assert!(line.contains(said), "{said}: {line}");
+    }
     drop(node);
 
     // What is said at the command comes before the environment, and that before a file.
@@ -207,6 +214,53 @@ fn it_connects_with_those_that_are_allowed() {
     cluster
         .run(&wrong)
         .failed(2, &["allow_networks", "10.0.0/8"]);
+}
+
+#[test]
+fn a_command_connects_with_those_that_are_allowed() {
+    let cluster = Cluster::new();
+    let _nodes = cluster.pool();
+    let call = ["call", W1, "demo", "node"];
+    let run = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = cluster.command(arguments);
+        command.envs(variables.iter().copied());
+        support::run(command)
+    };
+    for more in [["--allow-peer", "w2@*"], ["--allow-network", "10.0.0.0/8"]] {
+        run(&[&call[..], &more].concat(), &[]).failed(2, &[W1, "allow"]);
+    }
+    for variable in [
+        ("RLB_ALLOW_PEERS", "w2@*"),
+        ("RLB_ALLOW_NETWORKS", "10.0.0.0/8,::1"),
+    ] {
+        run(&call, &[variable]).failed(2, &[W1, "allow"]);
+        // What is said at the command comes first.
+        let own = ["--allow-peer", "w1@*", "--allow-network", "127.0.0.1"];
+        let answer = run(&[&call[..], &own].concat(), &[variable]);
+        assert_eq!(answer.line(), format!("'{W1}'"));
+    }
+
+    // None is connected to because others know it.
+    let ask = [
+        "multicall",
+        "--balancer",
+        "pool",
+        "--peer",
+        W1,
+        "demo",
+        "node",
+    ];
+    let named = ["--allow-peer", "w1@*", "--allow-peer", "w3@*"];
+    let answer = run(&[&ask[..], &named].concat(), &[]);
+    assert!(answer.stdout.contains("w3@127.0.0.1"), "{answer:?}");
+    assert!(!answer.stdout.contains("w2@127.0.0.1"), "{answer:?}");
+
+    // Nobody can tell whether that is meant for everybody or for nobody.
+    for variable in ["RLB_ALLOW_PEERS", "RLB_ALLOW_NETWORKS"] {
+        for command in [&call[..], &["node", "--name", "w4@127.0.0.1"]] {
+            run(command, &[(variable, "")]).failed(2, &[variable, "unset it to allow all"]);
+        }
+    }
 }
 
 #[test]
@@ -273,6 +327,45 @@ fn a_silence_that_is_too_short_is_refused() {
     let cluster = Cluster::new();
     let command = ["node", "--name", W1, "--suspect-after", "1ms"];
     cluster.run(&command).failed(2, &["suspect_after", "20ms"]);
+
+    let mut command = cluster.command(&["node", "--name", W1]);
+    command.env("RLB_SUSPECT_AFTER", "3");
+    support::run(command).failed(2, &["RLB_SUSPECT_AFTER", "20ms", "as \"3s\""]);
+    let directory = Directory::new("silence");
+    let file = directory.file("rlb.toml", "[node]\nsuspect_after = 3\n");
+    let command = ["node", "--name", W1, "--config", &file];
+    cluster
+        .run(&command)
+        .failed(2, &["rlb.toml", "line 2", "as \"3s\""]);
+}
+
+#[test]
+fn a_node_that_no_epmd_knows_says_where_it_listens() {
+    let cluster = Cluster::new();
+    let mut node = cluster.node(W1, &["--no-epmd"]);
+    let mut line = String::new();
+    node.stderr().read_line(&mut line).unwrap();
+    let (_, option) = line.trim().split_once("--address ").unwrap();
+    let call = ["call", W1, "demo", "node", "--address", option];
+    assert_eq!(cluster.run(&call).line(), format!("'{W1}'"));
+}
+
+#[test]
+fn a_port_that_something_else_than_epmd_has_is_told() {
+    let cluster = Cluster::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    // It closes what it takes, once it has said something.
+    let something = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        std::io::Write::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n").unwrap();
+        let _ = stream.read(&mut [0; 64]);
+    });
+    let node = ["node", "--name", W1, "--epmd-port", &port];
+    cluster
+        .run(&node)
+        .failed(2, &[&port, "is it an EPMD?", "another one for EPMD"]);
+    something.join().unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use beam_node::{Listen, Node, NodeBuilder, NodeName};
-use rpc_load_balancer::config::TlsConfig;
+use rpc_load_balancer::config::Config;
 
 use super::{
     name::{check_forms, node_name, unique_name},
@@ -45,6 +45,17 @@ pub(super) struct NodeOptions {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     epmd_port: Option<u16>,
 
+    /// Which nodes to be connected with, by name: a whole one, in which each * stands for any
+    /// characters, or a regular expression between slashes; may be given more than once [default:
+    /// RLB_ALLOW_PEERS, separated by commas, else all that know the cookie]
+    #[arg(long = "allow-peer", value_name = "PATTERN")]
+    allow_peers: Option<Vec<String>>,
+
+    /// In which networks these nodes may be, as 10.0.0.0/8; may be given more than once [default:
+    /// RLB_ALLOW_NETWORKS, separated by commas, else all]
+    #[arg(long = "allow-network", value_name = "NETWORK")]
+    allow_networks: Option<Vec<String>>,
+
     /// Show in `nodes()` of Erlang and `Node.list()` of Elixir
     #[arg(long)]
     visible: bool,
@@ -67,13 +78,16 @@ pub(super) struct ClientOptions {
 }
 
 impl NodeOptions {
-    /// A node as described, which knows `more` peers than the options say, with what `file` says of
-    /// TLS where the options and the environment do not.
+    /// A node as described, which knows `more` peers than the options say, with what `file` says where
+    /// the options and the environment do not.
     pub(super) async fn builder(
         &self,
         more: Option<&NodeName>,
-        file: TlsConfig,
+        file: &Config,
     ) -> Result<NodeBuilder, Failure> {
+        let mut settings = file.node()?;
+        settings.allow_peers = self.allow_peers.clone().or(settings.allow_peers);
+        settings.allow_networks = self.allow_networks.clone().or(settings.allow_networks);
         let peers: Vec<NodeName> = more.into_iter().chain(&self.peers).cloned().collect();
         let name = match &self.name {
             Some(name) => name.clone(),
@@ -81,7 +95,9 @@ impl NodeOptions {
         };
         check_forms(&name, &peers)?;
 
-        let mut builder = Node::builder(&name)
+        let mut builder = settings
+            .apply(Node::builder(&name))
+            .limits(file.limits().clone())
             .visible(self.visible)
             .output(|output| pass_on(&output));
         builder = match (&self.cookie, &self.cookie_file) {
@@ -95,7 +111,7 @@ impl NodeOptions {
         for (node, address) in &self.addresses {
             builder = builder.address(node.as_str(), *address);
         }
-        if let Some(tls) = self.tls.read(file)? {
+        if let Some(tls) = self.tls.read(file.tls().clone())? {
             builder = builder.tls(tls);
         }
         Ok(builder.peers(peers.iter().map(NodeName::as_str)))
@@ -106,13 +122,13 @@ impl ClientOptions {
     /// Starts a node that calls others and cannot be called. It is connected to the given peers
     /// only, and to `more`.
     pub(super) async fn start(&self, more: Option<&NodeName>) -> Result<Node, Failure> {
-        let builder = self.node.builder(more, TlsConfig::default()).await?;
+        let builder = self.node.builder(more, &Config::default()).await?;
         start(builder.listen(Listen::Off).discovery(false)).await
     }
 
     /// Starts such a node, which connects to all nodes that its peers know.
     pub(super) async fn start_discovering(&self) -> Result<Node, Failure> {
-        let builder = self.node.builder(None, TlsConfig::default()).await?;
+        let builder = self.node.builder(None, &Config::default()).await?;
         let builder = builder.listen(Listen::Off);
         // It lives for seconds, and its user waits.
         start(builder.discovery_interval(Duration::from_secs(1))).await

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io::{self, Read},
+    net::SocketAddr,
     path::PathBuf,
     process, thread,
     time::Duration,
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     exit,
     failure::Failure,
-    printer::Printer,
+    printer::{Printer, note},
     signals::{Hangup, Signals},
 };
 
@@ -38,9 +39,6 @@ use crate::{
 #[derive(clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(crate) struct Node {
-    #[command(flatten)]
-    node: NodeOptions,
-
     /// A balancer to become a member of; may be given more than once
     #[arg(long = "join", value_name = "BALANCER")]
     balancers: Vec<String>,
@@ -50,8 +48,11 @@ pub(crate) struct Node {
     #[arg(long, value_name = "N", requires = "balancers")]
     weight: Option<u32>,
 
-    /// File with settings in TOML, which the environment's RLB_ALGORITHM and so on precede: tables `defaults` and `balancers.NAME` for the balancers to join,
+    /// File with settings in TOML: tables `defaults` and `balancers.NAME` for the balancers of --join, and
     /// `node`, `limits` and `tls` for the node
+    ///
+    /// Options come before environment variables, such as RLB_ALGORITHM and RLB_ALLOW_PEERS, and these
+    /// before the file.
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
 
@@ -60,27 +61,17 @@ pub(crate) struct Node {
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<Listen>,
 
-    /// Which nodes may connect, by name: a whole one, in which each * stands for any characters, or a
-    /// regular expression between slashes; may be given more than once [default: RLB_ALLOW_PEERS, else
-    /// all that know the cookie]
-    #[arg(long = "allow-peer", value_name = "PATTERN")]
-    allow_peers: Option<Vec<String>>,
-
-    /// From which networks nodes may connect, as 10.0.0.0/8; may be given more than once [default:
-    /// RLB_ALLOW_NETWORKS, else all]
-    #[arg(long = "allow-network", value_name = "NETWORK")]
-    allow_networks: Option<Vec<String>>,
-
-    /// How long a peer may say nothing before balancers leave it out, until it does; 0s: for ever
-    /// [default: 1s]
+    /// How long a peer may say nothing, as 500ms or 2s, before balancers leave it out, until it does; 0s:
+    /// for ever [default: RLB_SUSPECT_AFTER, else 1s]
     #[arg(long, value_name = "DURATION", value_parser = silence)]
     suspect_after: Option<Duration>,
 
-    /// Neither use an EPMD nor serve one; others need --address, or the same port for all nodes
+    /// Neither use an EPMD nor serve one; others need --address with the address that this one then says it
+    /// listens at, or that of --listen
     #[arg(long)]
     no_epmd: bool,
 
-    /// How long calls may take to run out at the end
+    /// How long calls may take to run out at the end, as 500ms, 10s or 2m
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
     drain_timeout: Duration,
 
@@ -88,6 +79,10 @@ pub(crate) struct Node {
     /// gone
     #[arg(long, hide = true)]
     stop_with_stdin: bool,
+
+    // The last, as its headings would be those of what follows.
+    #[command(flatten)]
+    node: NodeOptions,
 }
 
 impl Node {
@@ -95,6 +90,7 @@ impl Node {
         #[derive(Serialize)]
         struct Ready<'a> {
             node: &'a str,
+            address: Option<SocketAddr>,
             balancers: Vec<&'a str>,
         }
 
@@ -104,11 +100,15 @@ impl Node {
         // From here on a signal ends the node in good order.
         let mut signals = Signals::listen()?;
         let hangup = Hangup::listen()?;
+        let no_epmd = self.no_epmd;
 
         let Ok(started) = signals.until(self.start()).await else {
             return Ok(());
         };
         let (node, joined) = started?;
+        if no_epmd && let Some(address) = node.local_addr() {
+            note(where_it_listens(node.name(), address));
+        }
         tokio::spawn(reload_on_hangup(hangup, node.clone()));
         let balancers = joined.iter().map(Balancer::name).collect();
         // Others can call it, whether or not somebody reads its name.
@@ -116,6 +116,7 @@ impl Node {
             node.name(),
             Ready {
                 node: node.name().as_str(),
+                address: node.local_addr(),
                 balancers,
             },
         )?;
@@ -131,15 +132,14 @@ impl Node {
             Some(path) => Config::from_file(path)?,
             None => Config::default(),
         };
-        let mut settings = config.node();
-        settings.allow_peers = self.allow_peers.or(settings.allow_peers);
-        settings.allow_networks = self.allow_networks.or(settings.allow_networks);
-        settings.suspect_after = self.suspect_after.or(settings.suspect_after);
-        let builder = self.node.builder(None, config.tls().clone()).await?;
-        let mut builder = settings
-            .apply(builder)
-            .limits(config.limits().clone())
+        let mut builder = self
+            .node
+            .builder(None, &config)
+            .await?
             .drain_timeout(self.drain_timeout);
+        if let Some(silence) = self.suspect_after {
+            builder = builder.suspect_after((!silence.is_zero()).then_some(silence));
+        }
         if let Some(listen) = self.listen {
             builder = builder.listen(listen);
         }
@@ -172,6 +172,20 @@ impl Node {
             joined.push(balancer);
         }
         Ok((node, joined))
+    }
+}
+
+/// What others have to be told where no EPMD does.
+fn where_it_listens(name: &NodeName, address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!(
+            "listening at port {0} of all addresses; no EPMD tells, so others need --address \
+             {name}=IP:{0}",
+            address.port()
+        ),
+        false => format!(
+            "listening at {address}; no EPMD tells, so others need --address {name}={address}"
+        ),
     }
 }
 

@@ -1,6 +1,11 @@
 //! The settings of one balancer.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -36,8 +41,8 @@ pub struct BalancerConfig {
     pub(super) eject_raised: Option<bool>,
     pub(super) retry_budget: Option<Number>,
     pub(super) retry_budget_per_second: Option<u32>,
-    pub(super) calls_in_flight: Option<usize>,
-    pub(super) calls_per_member: Option<u32>,
+    pub(super) calls_in_flight: Option<NonZeroUsize>,
+    pub(super) calls_per_member: Option<NonZeroU32>,
     pub(super) calls_waiting: Option<usize>,
     pub(super) drain_timeout: Option<Span>,
     pub(super) drain_linger: Option<Span>,
@@ -188,10 +193,10 @@ impl BalancerConfig {
     fn call_limits(&self) -> Option<CallLimits> {
         let mut limits = CallLimits::new();
         if let Some(calls) = self.calls_in_flight {
-            limits = limits.in_flight(calls);
+            limits = limits.in_flight(calls.get());
         }
         if let Some(calls) = self.calls_per_member {
-            limits = limits.per_member(calls);
+            limits = limits.per_member(calls.get());
         }
         if let Some(calls) = self.calls_waiting {
             limits = limits.waiting(calls);

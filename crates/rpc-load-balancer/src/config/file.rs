@@ -50,9 +50,13 @@ impl Config {
     ///
     /// `bad_request` with the place, the key and the reason.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
-        toml::from_str(text).map_err(|error| {
+        let config: Self = toml::from_str(text).map_err(|error| {
             Error::bad_request(format!("wrong settings: {}", error.to_string().trim()))
-        })
+        })?;
+        config.limits.check().map_err(|error| {
+            Error::bad_request(format!("wrong settings: [limits]: {}", error.message))
+        })?;
+        Ok(config)
     }
 
     /// Reads settings from a file in TOML.
@@ -75,8 +79,12 @@ impl Config {
     }
 
     /// The settings of the node: those of the environment, then those of the file.
-    pub fn node(&self) -> NodeConfig {
-        NodeConfig::from_environment().or(self.node.clone())
+    ///
+    /// # Errors
+    ///
+    /// As [`NodeConfig::from_environment`].
+    pub fn node(&self) -> Result<NodeConfig, Error> {
+        NodeConfig::from_environment().map(|environment| environment.or(self.node.clone()))
     }
 
     /// The limits of the node, for [`NodeBuilder::limits`](beam_node::NodeBuilder::limits).
@@ -197,12 +205,31 @@ mod tests {
 
         let environment = NodeConfig::from_variables(|name| match name {
             "RLB_ALLOW_PEERS" => Some("a@b, *@c".into()),
-            "RLB_ALLOW_NETWORKS" => Some(String::new()),
+            "RLB_SUSPECT_AFTER" => Some("3s".into()),
+            "RLB_SUSPECT_CALL_GRACE" => Some("250".into()),
             _ => None,
         });
-        let both = environment.or(file);
+        let both = environment.unwrap().or(file);
+        assert_eq!(both.suspect_after, Some(Duration::from_secs(3)));
+        assert_eq!(both.suspect_call_grace, Some(Duration::from_millis(250)));
         assert_eq!(both.allow_peers, some(&["a@b", "*@c"]));
         assert_eq!(both.allow_networks, some(&["10.0.0.0/8"]));
+    }
+
+    #[test]
+    fn a_variable_of_the_node_that_cannot_be_meant_is_named_with_the_cure() {
+        for (variable, text, said) in [
+            ("RLB_ALLOW_PEERS", "", "unset it to allow all"),
+            ("RLB_ALLOW_NETWORKS", " , ", "separated by commas"),
+            ("RLB_SUSPECT_AFTER", "soon", "500ms"),
+            ("RLB_SUSPECT_AFTER", "3", "as \"3s\""),
+        ] {
+            let set = |name: &str| (name == variable).then(|| text.to_owned());
+            let error = NodeConfig::from_variables(set).unwrap_err();
+            assert_eq!(error.code, beam_node::Code::BadRequest);
+            assert!(error.message.starts_with(variable), "{error}");
+            assert!(error.message.contains(said), "{error}");
+        }
     }
 
     #[test]
@@ -239,6 +266,22 @@ mod tests {
             (
                 "[node]\nsuspect_after = \"soon\"",
                 ["suspect_after", "500ms"],
+            ),
+            (
+                "[node]\nsuspect_after = 3",
+                ["line 2, column 17", "a number alone is milliseconds"],
+            ),
+            (
+                "[defaults]\ncalls_in_flight = 0",
+                ["line 2, column 19", "nonzero"],
+            ),
+            (
+                "[defaults]\ncalls_per_member = 0",
+                ["calls_per_member", "nonzero"],
+            ),
+            (
+                "[limits]\ncalls_per_node = 0",
+                ["[limits]", "`calls_per_node` is 0, at least 1"],
             ),
             ("[balancer.b]", ["balancer", "unknown field"]),
             ("[node]\nallow_peer = []", ["allow_peer", "unknown field"]),

@@ -59,8 +59,8 @@
 //! | `eject_longest` | a duration | `"5m"` | for how long at most |
 //! | `retry_budget` | a number | 0.2 | which part of the idempotent calls may be sent again ([`RetryBudget`]) |
 //! | `retry_budget_per_second` | a number | 10 | how many in each second besides |
-//! | `calls_in_flight` | a number | no limit | calls in flight at a time ([`CallLimits`]) |
-//! | `calls_per_member` | a number | no limit | the same for each member |
+//! | `calls_in_flight` | a number above 0 | no limit | calls in flight at a time ([`CallLimits`]) |
+//! | `calls_per_member` | a number above 0 | no limit | the same for each member |
 //! | `calls_waiting` | a number | 1024 | calls that wait for room, where there is a limit |
 //! | `drain_timeout` | a duration | `"15s"` | how long a drain waits for calls to end |
 //! | `drain_linger` | a duration | `"1s"` | how long it waits for late calls |
@@ -68,7 +68,7 @@
 //! Durations are texts with a unit, such as `"500ms"` and `"2m"`, or numbers of milliseconds. The
 //! environment variables `RLB_ALGORITHM`, `RLB_RETRY_COUNT` and so on, one for each key but
 //! `weights` and the limits, come before what the file says; several patterns or networks are
-//! separated by commas there, so that none can hold one. Those of `[tls]` are `RLB_TLS_CA` and so on.
+//! separated by commas there, so that none can hold one, and who is allowed cannot be empty. Those of `[tls]` are `RLB_TLS_CA` and so on.
 //! What the program itself says to a builder after [`BalancerBuilder::config`] comes before all of these.
 //!
 //! [`CallLimits`]: crate::CallLimits

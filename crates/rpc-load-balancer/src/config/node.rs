@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use beam_node::NodeBuilder;
-use serde::{Deserialize, Deserializer};
+use beam_node::{Error, NodeBuilder};
+use serde::{Deserialize, Deserializer, de};
+use toml::{Table, Value};
 
 use super::balancer::Span;
 
@@ -20,7 +21,7 @@ use super::balancer::Span;
 ///     suspect_after = "2s"
 ///     "#,
 /// )?;
-/// let builder = config.node().apply(Node::builder("app@10.0.0.7"));
+/// let builder = config.node()?.apply(Node::builder("app@10.0.0.7"));
 /// # Ok::<(), rpc_load_balancer::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -33,7 +34,7 @@ pub struct NodeConfig {
     pub allow_networks: Option<Vec<String>>,
     /// For [`NodeBuilder::suspect_after`]: how long a peer may say nothing; zero: for ever. A text such as
     /// `"500ms"`, or a number of milliseconds.
-    #[serde(deserialize_with = "span")]
+    #[serde(deserialize_with = "silence")]
     pub suspect_after: Option<Duration>,
     /// For [`NodeBuilder::suspect_call_grace`]: how long calls wait for one that says nothing.
     #[serde(deserialize_with = "span")]
@@ -41,23 +42,41 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// The settings of the environment, `RLB_ALLOW_PEERS` and `RLB_ALLOW_NETWORKS`; there are none for the
-    /// rest.
-    pub fn from_environment() -> Self {
+    /// The settings of the environment: `RLB_ALLOW_PEERS` and `RLB_ALLOW_NETWORKS`, in which commas
+    /// separate several, `RLB_SUSPECT_AFTER` and `RLB_SUSPECT_CALL_GRACE`.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` with the name of the variable, where its value is none for its key. A list of who is
+    /// allowed that is set and empty is none: it may be meant for nobody, or for everybody.
+    pub fn from_environment() -> Result<Self, Error> {
         Self::from_variables(|variable| {
             let value = std::env::var_os(variable)?;
             Some(value.to_string_lossy().into_owned())
         })
     }
 
-    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
-        // One that is empty is as good as none.
-        let list = |name| variable(name).filter(|text| !text.is_empty()).map(split);
-        Self {
-            allow_peers: list("RLB_ALLOW_PEERS"),
-            allow_networks: list("RLB_ALLOW_NETWORKS"),
-            ..Self::default()
+    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let mut config = Self::default();
+        for (key, is_list) in KEYS {
+            let name = format!("RLB_{}", key.to_uppercase());
+            let Some(text) = variable(&name) else {
+                continue;
+            };
+            let value = match (is_list, text.parse::<i64>()) {
+                (true, _) => Value::Array(list(&name, &text)?),
+                // One that is empty is as good as none.
+                (false, _) if text.is_empty() => continue,
+                (false, Ok(number)) => number.into(),
+                (false, Err(_)) => text.as_str().into(),
+            };
+            let table = Table::from_iter([(key.to_owned(), value)]);
+            let set: Self = table.try_into().map_err(|error: toml::de::Error| {
+                Error::bad_request(format!("{name}: {text:?}: {}", error.message()))
+            })?;
+            config = set.or(config);
         }
+        Ok(config)
     }
 
     /// These settings, and those of `other` where these say nothing.
@@ -89,12 +108,43 @@ impl NodeConfig {
     }
 }
 
+/// The keys that can be set by variables, named `RLB_` and the key in capitals, and whether they are
+/// lists.
+const KEYS: [(&str, bool); 4] = [
+    ("allow_peers", true),
+    ("allow_networks", true),
+    ("suspect_after", false),
+    ("suspect_call_grace", false),
+];
+
 fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     Span::deserialize(deserializer).map(|Span(duration)| Some(duration))
 }
 
-fn split(text: String) -> Vec<String> {
+/// Reads how long a peer may say nothing.
+fn silence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let Span(silence) = Span::deserialize(deserializer)?;
+    let least = NodeBuilder::MIN_SUSPECT_AFTER;
+    if !silence.is_zero() && silence < least {
+        return Err(de::Error::custom(format!(
+            "{silence:?} is less than {least:?}, the least that can be; a number alone is milliseconds, \
+             so that seconds are written as \"3s\""
+        )));
+    }
+    Ok(Some(silence))
+}
+
+fn list(name: &str, text: &str) -> Result<Vec<Value>, Error> {
     let parts = text.split(',').map(str::trim);
-    let parts = parts.filter(|part| !part.is_empty());
-    parts.map(str::to_owned).collect()
+    let parts: Vec<_> = parts
+        .filter(|part| !part.is_empty())
+        .map(Value::from)
+        .collect();
+    if parts.is_empty() {
+        return Err(Error::bad_request(format!(
+            "{name} is set and names nobody: unset it to allow all, or list who is allowed, separated by \
+             commas"
+        )));
+    }
+    Ok(parts)
 }
