@@ -24,8 +24,10 @@ pub(crate) enum Exit {
     Terminated = 143,
 }
 
-/// The end of every help text.
-pub(crate) const HELP: &str = "\
+/// The end of every help text, as a literal.
+macro_rules! help {
+    () => {
+        "\
 Exit codes:
   0    done
   1    the remote function failed: it raised, threw or exited, or is not defined there;
@@ -36,7 +38,14 @@ Exit codes:
   130  stopped by Ctrl-C (SIGINT)
   143  stopped by SIGTERM
 
-Results are written to stdout, all else to stderr.";
+Results are written to stdout, all else to stderr."
+    };
+}
+
+pub(crate) use help;
+
+/// The end of every help text.
+pub(crate) const HELP: &str = help!();
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

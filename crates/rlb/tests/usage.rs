@@ -30,6 +30,30 @@ fn every_help_text_tells_the_exit_codes() {
 }
 
 #[test]
+fn the_options_of_a_node_are_told_under_their_own_headings() {
+    let help = run(rlb(&["node", "--help"])).stdout;
+    let at = |text: &str| {
+        help.find(text)
+            .unwrap_or_else(|| panic!("{text} is not in {help}"))
+    };
+    let [options, cluster, tls] = ["\nOptions:", "\nCluster:", "\nTLS:"].map(at);
+    for option in [
+        "--join",
+        "--listen",
+        "--no-epmd",
+        "--config",
+        "--suspect-after",
+    ] {
+        let option = at(&format!("      {option}"));
+        assert!(options < option && option < cluster, "{help}");
+    }
+    for option in ["--peer", "--allow-peer", "--allow-network"] {
+        let option = at(&format!("      {option} "));
+        assert!(cluster < option && option < tls, "{help}");
+    }
+}
+
+#[test]
 fn the_help_warns_that_others_see_a_cookie_on_the_command_line() {
     let help = run(rlb(&["call", "--help"])).stdout;
     assert!(help.contains("`ps`"), "{help}");

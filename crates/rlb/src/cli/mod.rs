@@ -25,8 +25,11 @@ use crate::{exit, failure::Failure, printer::Printer};
 /// Terms are written as in Erlang: `'[1, <<"text">>, #{key => [a, {b, 2.0}]}]'` is a list of three
 /// arguments; --json-args takes them as JSON instead. A module or balancer whose name starts with
 /// a capital is one of Elixir: `String` stands for `'Elixir.String'`.
+///
+/// All nodes of a cluster share a secret, the cookie: it is taken from --cookie-file, from the environment
+/// variable RLB_COOKIE, or from ~/.erlang.cookie.
 #[derive(Parser)]
-#[command(name = "rlb", version, after_help = exit::HELP, max_term_width = 100)]
+#[command(name = "rlb", version, after_help = AFTER_HELP, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -52,6 +55,20 @@ pub(crate) struct OutputOptions {
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 }
+
+/// The end of the help text.
+const AFTER_HELP: &str = concat!(
+    "\
+Examples:
+  rlb demo
+  rlb node --name w1@127.0.0.1 --join my_balancer
+  rlb call w1@127.0.0.1 demo add '[1, 2]'
+  rlb call --balancer my_balancer --peer w1@127.0.0.1 demo node
+  rlb members my_balancer --peer w1@127.0.0.1 --watch
+
+",
+    exit::help!()
+);
 
 #[derive(Subcommand)]
 enum Command {
