@@ -7,9 +7,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 use beam_dist::NodeName;
-use tokio::time::Instant;
 
-use super::{Candidate, Lease, SlowStart, Snapshot, lane::lanes, roster::Roster};
+use super::{Candidate, Lease, Snapshot, lane::lanes, roster::Roster, slow_start::draw};
 use crate::{
     algorithm::{Algorithm, Selection},
     health::{Record, Records, Reports},
@@ -60,31 +59,9 @@ impl<A: Algorithm> Pool<A> {
         let snapshot = self.current.load();
         let index = self.algorithm.choose(&snapshot, selection)?;
         if A::SLOW_START && !snapshot.slow_starts().is_empty() {
-            return self.select_slowly(&snapshot, index, selection);
+            return snapshot.lease(draw(&*self.algorithm, &snapshot, index, selection));
         }
         snapshot.lease(index)
-    }
-
-    /// Selects the member that was chosen, unless it is in a slow start and another one's turn comes
-    /// first.
-    #[cold]
-    fn select_slowly(
-        &self,
-        snapshot: &Snapshot<A>,
-        chosen: usize,
-        selection: &Selection<'_>,
-    ) -> Option<Lease> {
-        let slow_start = |index: usize| snapshot.slow_starts().get(index).copied().flatten();
-        let passes = |index| slow_start(index).is_none_or(passes);
-        if passes(chosen) {
-            return snapshot.lease(chosen);
-        }
-        let all = snapshot.members().len();
-        let others = self.algorithm.choose_nodes(snapshot, all, selection);
-        let mut others = others.into_iter().filter(|&index| index != chosen);
-        let other = others.find(|&index| passes(index));
-        // Where all are in a slow start, the dice may have passed all of them by.
-        snapshot.lease(other.unwrap_or(chosen))
     }
 
     /// Selects a member that has no more than so many calls in flight, this one included: the one
@@ -93,10 +70,8 @@ impl<A: Algorithm> Pool<A> {
         {
             let snapshot = self.current.load();
             let chosen = self.algorithm.choose(&snapshot, selection)?;
-            let slow_start = snapshot.slow_starts().get(chosen).copied().flatten();
-            if slow_start.is_none_or(passes)
-                && let Some(lease) = snapshot.lease_within(chosen, most)
-            {
+            let drawn = draw(&*self.algorithm, &snapshot, chosen, selection);
+            if let Some(lease) = snapshot.lease_within(drawn, most) {
                 return Some(lease);
             }
         }
@@ -214,11 +189,6 @@ impl<A: Algorithm> Records for Pool<A> {
     fn reports(&self) -> &Arc<Reports> {
         &self.reports
     }
-}
-
-/// Whether it is the turn of a member in a slow start, as often as its share says.
-fn passes(slow_start: SlowStart) -> bool {
-    fastrand::f64() < slow_start.share(Instant::now())
 }
 
 impl<A: Algorithm> fmt::Debug for Pool<A> {
