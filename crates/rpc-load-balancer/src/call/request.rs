@@ -230,7 +230,7 @@ impl<A: Arguments> Request<A> {
                 let other = match error.cause() {
                     Cause::Silent(_) if other.is_none() && !asks_again => {
                         asks_again = true;
-                        self.pick(&selection).ok()
+                        self.alternative(&selection, &[])
                     }
                     _ => other,
                 };
@@ -247,13 +247,16 @@ impl<A: Arguments> Request<A> {
             }
             let error = error.in_function(function, self.arguments.arity());
             let error = self.target.complete(error);
-            if is_no_route(&error)
-                && Box::pin(self.waits(&mut waiting, node.is_none(), &clock)).await
-            {
-                asked.clear();
-                begun = Instant::now();
-                picked = self.first(&selection, &clock, &mut permit).await;
-                continue;
+            if is_no_route(&error) {
+                // It is not in flight any more. When there is somebody to call, it needs room as others
+                // do, also at that member.
+                permit = None;
+                if Box::pin(self.waits(&mut waiting, node.is_none(), &clock)).await {
+                    asked.clear();
+                    begun = Instant::now();
+                    picked = self.first(&selection, &clock, &mut permit).await;
+                    continue;
+                }
             }
             // That the last node did not run it does not mean that no other did.
             return match doubtful {
@@ -274,7 +277,7 @@ impl<A: Arguments> Request<A> {
         permit: &mut Option<Permit<'a>>,
     ) -> Result<Route, Error> {
         match self.target.gate() {
-            Some(gate) if !self.options.directly && permit.is_none() => {
+            Some(gate) if !self.options.directly => {
                 let find = || self.target.route_with_room(selection, gate);
                 let (entered, route) = Box::pin(gate.enter(clock.deadline, find)).await?;
                 *permit = Some(entered);

@@ -39,8 +39,9 @@ impl CallLimits {
         self
     }
 
-    /// Sets how many calls may be in flight to each member; at least 1. Selections that are held
-    /// otherwise count as well. Default: no limit.
+    /// Sets how many calls may be in flight to each member; at least 1. It holds for calls that are
+    /// sent again and for hedges too, but not for [`Multicall`](crate::Multicall), which asks every member.
+    /// Selections that are held otherwise count as well. Default: no limit.
     pub const fn per_member(mut self, calls: u32) -> Self {
         self.per_member = Some(calls);
         self

@@ -1,8 +1,14 @@
 //! Limits on the calls in flight.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use rpc_load_balancer::{Balancer, CallLimits, Cause, Code, Node, RoundRobin};
+use rpc_load_balancer::{
+    Algorithm, Balancer, CallLimits, Cause, Code, Hedge, Node, RoundRobin, Selection, Snapshot,
+};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::support::{Cluster, GROUP, member, members_become, until, within};
@@ -75,6 +81,103 @@ async fn no_member_has_more_calls_than_its_limit_and_the_rest_waits() {
         assert!(w1.serving() <= 2 && w2.serving() <= 2);
     }
     assert_eq!(balancer.in_flight(), 0);
+}
+
+/// Chooses the first member, and does something meanwhile, another thing each time.
+#[derive(Default)]
+struct Scripted(Arc<Mutex<VecDeque<Step>>>);
+
+type Step = Box<dyn FnOnce() + Send>;
+
+impl Algorithm for Scripted {
+    type Table = ();
+    type State = ();
+
+    fn choose(&self, snapshot: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
+        let first = (!snapshot.members().is_empty()).then_some(0)?;
+        let step = self.0.lock().unwrap().pop_front();
+        if let Some(step) = step {
+            step();
+        }
+        Some(first)
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_tried_again_waits_for_room_at_a_member_as_others_do() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let w1 = cluster.node("w1", &[&app]).await;
+    let first = member(&w1).await;
+    let algorithm = Scripted::default();
+    let script = Arc::clone(&algorithm.0);
+    let balancer = Balancer::builder(GROUP)
+        .algorithm(algorithm)
+        .join(false)
+        .timeout(LONG)
+        .call_limits(CallLimits::new().per_member(1))
+        .start(&app)
+        .await
+        .unwrap();
+    members_become(&balancer, &[&w1]).await;
+    // The member is gone before it is called, so that the call waits for another one. Somebody else
+    // selects that one first.
+    let held = Arc::new(Mutex::new(None));
+    let cut = {
+        let (app, name) = (app.clone(), w1.name().clone());
+        move || {
+            drop((first, w1));
+            app.disconnect(name);
+        }
+    };
+    let hold = {
+        let (balancer, held) = (balancer.clone(), Arc::clone(&held));
+        move || *held.lock().unwrap() = Some(balancer.select().unwrap())
+    };
+    script
+        .lock()
+        .unwrap()
+        .extend([Box::new(cut) as Step, Box::new(hold)]);
+    let mut calls = JoinSet::new();
+    call(&mut calls, &balancer);
+    until(|| script.lock().unwrap().len() == 1).await;
+    members_become(&balancer, &[]).await;
+
+    let w2 = cluster.node("w2", &[&app]).await;
+    let turn = export_work(&[&w2]);
+    let _second = member(&w2).await;
+    until(|| held.lock().unwrap().is_some()).await;
+    let other = balancer.call::<String, _>(("work", "run"), ());
+    let other = other.timeout(Duration::from_millis(100)).send();
+    let error = within(other).await.unwrap_err();
+    assert_eq!(error.code, Code::TooManyRequests);
+    assert_eq!((w2.serving(), balancer.in_flight()), (0, 1));
+
+    held.lock().unwrap().take();
+    turn.add_permits(1);
+    let answer = within(calls.join_next()).await.unwrap().unwrap();
+    assert_eq!(answer.unwrap(), w2.name().as_str());
+}
+
+#[tokio::test]
+async fn a_call_is_hedged_only_where_there_is_room() {
+    let cluster = Cluster::new();
+    let (app, [w1, w2], _members) = cluster.with_two_members().await;
+    let turn = export_work(&[&w1, &w2]);
+    let balancer = limited(&app, &[&w1, &w2], CallLimits::new().per_member(1)).await;
+    let held = balancer.select().unwrap();
+    let busy = [&w1, &w2].into_iter().find(|w| w.name() == held.node());
+    let idle = [&w1, &w2].into_iter().find(|w| w.name() != held.node());
+
+    let call = balancer.call::<String, _>(("work", "run"), ());
+    let hedged = tokio::spawn(call.hedge(Hedge::after(Duration::from_millis(1))).send());
+    until(|| idle.unwrap().serving() == 1).await;
+    // Longer than what the hedge waits for, on a timer that was set after its own.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(busy.unwrap().serving(), 0);
+    turn.add_permits(1);
+    let answer = within(hedged).await.unwrap().unwrap();
+    assert_eq!(answer, idle.unwrap().name().as_str());
 }
 
 #[tokio::test]
