@@ -122,8 +122,8 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
         let _ = member;
     }
 
-    /// A call to this member ended, and its lease is about to. Does not come for calls that were
-    /// given up, nor for leases that are dropped without a word.
+    /// A call to this member ended, or was [given up](crate::OutcomeKind::Abandoned), and its lease is about
+    /// to end. Does not come for leases that are dropped without a word.
     fn on_outcome(&self, member: &Member<Self>, outcome: &Outcome) {
         let _ = (member, outcome);
     }

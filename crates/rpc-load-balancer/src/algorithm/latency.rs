@@ -41,6 +41,13 @@ impl Latency {
         f64::from_bits(self.level.load(Ordering::Relaxed))
     }
 
+    /// Takes in that a sample would have been so many nanoseconds at least.
+    pub(super) fn record_at_least(&self, sample: f64, now: Now) {
+        if now.level(sample) > self.level() {
+            self.record(sample, now);
+        }
+    }
+
     /// Takes in a sample in nanoseconds.
     pub(super) fn record(&self, sample: f64, now: Now) {
         // Samples that come at once share the time since the last one among them, each part once.

@@ -14,7 +14,7 @@
 //!   a fixed time and no multiple of the average, so that failures in a row do not add up: a member
 //!   is back at an average `a` after `decay × ln(penalty / a)`, with the defaults 69 s where calls
 //!   take 1 ms, or sooner if the others are that busy. A call that ran into its timeout counts for
-//!   as long as it took.
+//!   as long as it took. So does one that was given up, where that is longer than the average.
 //! * The first members start at `default_latency`, 30 ms as in `tower`. A newcomer to others starts
 //!   at their geometric mean: whatever calls take in this cluster, it gets its share at once, and no
 //!   rush of calls before the first has come back. The geometric one, because the other kind of
@@ -33,7 +33,7 @@ use super::{
     Algorithm, Rng, Selection,
     latency::{Latency, Now},
 };
-use crate::members::{Member, Outcome, Snapshot};
+use crate::members::{Member, Outcome, OutcomeKind, Snapshot};
 
 /// Picks two different members at random, and of these the one with the lower cost: its average
 /// latency times its calls in flight and the next one, divided by its weight.
@@ -197,11 +197,12 @@ impl Algorithm for PeakEwma {
     }
 
     fn on_outcome(&self, member: &Member<Self>, outcome: &Outcome) {
-        let latency = match outcome.is_success() {
-            true => outcome.elapsed,
-            false => outcome.elapsed.max(self.failure_penalty),
-        };
-        member.state().record(nanos(latency), self.now());
+        let (state, now) = (member.state(), self.now());
+        match outcome.kind {
+            OutcomeKind::Success => state.record(nanos(outcome.elapsed), now),
+            OutcomeKind::Abandoned => state.record_at_least(nanos(outcome.elapsed), now),
+            _ => state.record(nanos(outcome.elapsed.max(self.failure_penalty)), now),
+        }
     }
 }
 
@@ -214,7 +215,7 @@ impl Default for PeakEwma {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::members::{Candidate, Lease, OutcomeKind, Pool, numbered};
+    use crate::members::{Candidate, Lease, Pool, numbered};
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -356,6 +357,19 @@ mod tests {
         tokio::time::advance(Duration::from_secs(60)).await;
         let picks = calls(&pool, 1_000, millisecond).await;
         assert!(picks[0] > 100, "{picks:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_was_given_up_makes_the_average_longer_but_never_shorter() {
+        let pool = Pool::new(PeakEwma::new().default_latency(30 * MS));
+        pool.update(numbered(0..1));
+        for (given_up_after, average) in [(200, 200), (100, 200)] {
+            let outcome = Outcome::new(OutcomeKind::Abandoned, given_up_after * MS);
+            select(&pool).end(outcome);
+            let snapshot = pool.snapshot();
+            let latency = pool.algorithm().latency(&snapshot.members()[0]);
+            assert_eq!(latency.as_millis(), average);
+        }
     }
 
     #[tokio::test(start_paused = true)]

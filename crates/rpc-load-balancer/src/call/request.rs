@@ -11,6 +11,7 @@ use tracing::Instrument;
 
 use super::{
     Hedge, Route, Target,
+    route::Asked,
     verdict::{goes_elsewhere, is_well, may_be_better_elsewhere},
     waiting::{Clock, Waiting},
 };
@@ -308,12 +309,13 @@ impl<A: Arguments> Request<A> {
             telemetry.selected(route.node());
         }
         let measured = telemetry.begin(D::KIND, route.node(), function);
-        let result = match route.peer(self.target.node()) {
+        let asked = Asked::new(route, D::KIND, begun, terms.clock.patience());
+        let result = match asked.peer(self.target.node()) {
             Ok(peer) => D::deliver(peer, function, &self.arguments, terms).await,
             Err(error) => Err(error),
         };
         let elapsed = begun.elapsed();
-        route.end(D::KIND, &result, elapsed);
+        asked.end(&result, elapsed);
         measured.end(status(&result), elapsed);
         result
     }

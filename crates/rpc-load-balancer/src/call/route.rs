@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use beam_dist::NodeName;
 use beam_node::{Cause, Error, Node, Peer};
+use tokio::time::Instant;
 
 use crate::{
     members::{Lease, Outcome, OutcomeKind, Tracked},
@@ -36,13 +37,52 @@ impl Route {
             Self::Node { peer, .. } => Ok(peer),
         }
     }
+}
+
+/// A node that is being asked. Dropped before it has [ended](Self::end), the call was given up.
+pub(super) struct Asked {
+    route: Route,
+    call: Kind,
+    begun: Instant,
+    /// How long the call may take.
+    patience: Duration,
+    has_ended: bool,
+}
+
+impl Asked {
+    pub(super) fn new(route: Route, call: Kind, begun: Instant, patience: Duration) -> Self {
+        Self {
+            route,
+            call,
+            begun,
+            patience,
+            has_ended: false,
+        }
+    }
+
+    pub(super) fn peer(&self, from: &Node) -> Result<&Peer, Error> {
+        self.route.peer(from)
+    }
 
     /// The call ended so, after this time.
-    pub(super) fn end<T>(self, call: Kind, result: &Result<T, Error>, elapsed: Duration) {
-        if let Self::Member(lease) = self
-            && let Some(kind) = kind(call, result)
+    pub(super) fn end<T>(mut self, result: &Result<T, Error>, elapsed: Duration) {
+        self.has_ended = true;
+        if let Route::Member(lease) = &self.route
+            && let Some(kind) = kind(self.call, result)
         {
-            lease.end(Outcome { kind, elapsed });
+            lease.ended(&Outcome { kind, elapsed });
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        // Nobody waits for what becomes of a cast.
+        if !self.has_ended
+            && self.call == Kind::Call
+            && let Route::Member(lease) = &self.route
+        {
+            lease.abandoned(self.begun.elapsed(), self.patience);
         }
     }
 }

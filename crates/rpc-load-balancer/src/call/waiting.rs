@@ -28,6 +28,11 @@ impl Clock {
         }
     }
 
+    /// How long the call may take.
+    pub(super) fn patience(&self) -> Duration {
+        self.deadline.saturating_duration_since(self.begun)
+    }
+
     pub(super) fn is_over(&self) -> bool {
         Instant::now() >= self.deadline
     }

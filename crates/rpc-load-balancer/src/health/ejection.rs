@@ -8,7 +8,9 @@ use beam_node::Error;
 ///
 /// A call has failed if there was no connection to the member or it was lost, if no answer came in
 /// time, or if the member refused it. That the called function raised is no failure of the member,
-/// unless it is [said to be](Self::raised_counts). So a member that refuses many calls in a row is ejected, one
+/// unless it is [said to be](Self::raised_counts); nor that a call was given up, because another member
+/// was faster or its caller had enough. But once a member has answered nothing for as long as such a call
+/// may take, each that is given up is one. So a member that refuses many calls in a row is ejected, one
 /// that refuses a few is only used less for a second.
 ///
 /// The defaults are those of Envoy's outlier detection where it has one:

@@ -2,13 +2,13 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     members::{Outcome, OutcomeKind},
@@ -27,6 +27,18 @@ pub(crate) struct Record {
     failed: AtomicU32,
     /// Whether the member refused a call.
     has_refused: AtomicBool,
+    /// Whether a call was given up since the last answer; so that answers need not look closer.
+    has_abandoned: AtomicBool,
+    abandoned: Mutex<Abandoned>,
+}
+
+/// The calls that were given up since the member answered last.
+#[derive(Debug, Default)]
+struct Abandoned {
+    /// For how long at least one of them waited.
+    waited: Duration,
+    /// When the last one was given up.
+    until: Option<Instant>,
 }
 
 /// The calls to a member between two comparisons.
@@ -64,6 +76,7 @@ impl Record {
             OutcomeKind::Success => false,
             OutcomeKind::Raised => reports.raised_counts.load(Ordering::Relaxed),
             OutcomeKind::TimedOut | OutcomeKind::Unreachable => true,
+            OutcomeKind::Abandoned => return self.note_slowness(outcome.elapsed),
             OutcomeKind::Refused => {
                 if !self.has_refused.swap(true, Ordering::Relaxed) {
                     reports.reported.notify_one();
@@ -75,9 +88,11 @@ impl Record {
             if self.failures_in_a_row.load(Ordering::Relaxed) != 0 {
                 self.failures_in_a_row.store(0, Ordering::Relaxed);
             }
-            let elapsed = outcome.elapsed.min(LONGEST).as_micros() as u64;
+            if self.has_abandoned.load(Ordering::Relaxed) {
+                self.forget_abandoned();
+            }
             self.answered
-                .fetch_add(ONE_ANSWER + elapsed, Ordering::Relaxed);
+                .fetch_add(answer(outcome.elapsed), Ordering::Relaxed);
             return;
         }
         self.failed.fetch_add(1, Ordering::Relaxed);
@@ -87,14 +102,51 @@ impl Record {
         }
     }
 
+    /// What it means that a call is given up after this time: that the member did not answer in time,
+    /// once it has answered nothing for as long as such a call may take. Calls may be given up long
+    /// before that, because another member was faster, for example; a member that hangs must not be
+    /// spared for it.
+    pub(crate) fn abandon(&self, elapsed: Duration, patience: Duration) -> OutcomeKind {
+        let now = Instant::now();
+        let mut abandoned = self.abandoned();
+        let before = abandoned
+            .until
+            .map(|until| now.saturating_duration_since(until));
+        abandoned.waited += before.map_or(elapsed, |before| elapsed.min(before));
+        abandoned.until = Some(now);
+        self.has_abandoned.store(true, Ordering::Relaxed);
+        match abandoned.waited >= patience {
+            true => OutcomeKind::TimedOut,
+            false => OutcomeKind::Abandoned,
+        }
+    }
+
+    /// An answer would have taken longer than this. That says something where others took less.
+    fn note_slowness(&self, elapsed: Duration) {
+        let answered = self.answered.load(Ordering::Relaxed);
+        if elapsed > mean(answered) {
+            self.answered.fetch_add(answer(elapsed), Ordering::Relaxed);
+        }
+    }
+
+    fn forget_abandoned(&self) {
+        self.has_abandoned.store(false, Ordering::Relaxed);
+        *self.abandoned() = Abandoned::default();
+    }
+
+    fn abandoned(&self) -> MutexGuard<'_, Abandoned> {
+        self.abandoned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The calls since this was asked last.
     pub(crate) fn take_window(&self) -> Window {
         let answered = self.answered.swap(0, Ordering::Relaxed);
-        let (count, micros) = (answered / ONE_ANSWER, answered % ONE_ANSWER);
         Window {
-            answered: count as u32,
+            answered: (answered / ONE_ANSWER) as u32,
             failed: self.failed.swap(0, Ordering::Relaxed),
-            latency: Duration::from_micros(micros.checked_div(count).unwrap_or(0)),
+            latency: mean(answered),
         }
     }
 
@@ -119,8 +171,20 @@ impl Record {
     pub(crate) fn forget(&self) {
         self.failures_in_a_row.store(0, Ordering::Relaxed);
         self.has_refused.store(false, Ordering::Relaxed);
+        self.forget_abandoned();
         self.take_window();
     }
+}
+
+/// What an answer that took so long adds.
+fn answer(elapsed: Duration) -> u64 {
+    ONE_ANSWER + elapsed.min(LONGEST).as_micros() as u64
+}
+
+/// How long the answers took on average; zero where there was none.
+fn mean(answered: u64) -> Duration {
+    let (count, micros) = (answered / ONE_ANSWER, answered % ONE_ANSWER);
+    Duration::from_micros(micros.checked_div(count).unwrap_or(0))
 }
 
 impl Reports {
@@ -155,6 +219,8 @@ mod tests {
 
     use super::*;
 
+    const MS: Duration = Duration::from_millis(1);
+
     fn note(record: &Record, reports: &Reports, kind: OutcomeKind, ms: u64) {
         let outcome = Outcome::new(kind, Duration::from_millis(ms));
         record.note(&outcome, reports);
@@ -181,6 +247,37 @@ mod tests {
         note(&record, &reports, OutcomeKind::TimedOut, 1);
         assert_eq!(record.take_failures(&reports), Some(4));
         assert_eq!(record.take_failures(&reports), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_are_given_up_are_failures_once_nothing_was_answered_for_as_long_as_they_may_take()
+     {
+        let (record, patience) = (Record::default(), 100 * MS);
+        let abandon = |ms: u32| record.abandon(ms * MS, patience);
+        // Of calls that wait at the same time the time counts once, and time without calls does not.
+        tokio::time::advance(60 * MS).await;
+        assert_eq!([abandon(60), abandon(60)], [OutcomeKind::Abandoned; 2]);
+        tokio::time::advance(1_000 * MS).await;
+        assert_eq!(abandon(30), OutcomeKind::Abandoned);
+        tokio::time::advance(10 * MS).await;
+        assert_eq!(abandon(10), OutcomeKind::TimedOut);
+        assert_eq!(abandon(1), OutcomeKind::TimedOut);
+        // An answer shows that the member does not hang.
+        note(&record, &Reports::default(), OutcomeKind::Success, 1);
+        tokio::time::advance(60 * MS).await;
+        assert_eq!(abandon(60), OutcomeKind::Abandoned);
+    }
+
+    #[test]
+    fn calls_that_are_given_up_are_no_failures_but_show_how_slow_the_member_is() {
+        let (record, reports) = (Record::default(), Reports::default());
+        note(&record, &reports, OutcomeKind::Success, 10);
+        note(&record, &reports, OutcomeKind::Abandoned, 50);
+        // It may have taken as long as others.
+        note(&record, &reports, OutcomeKind::Abandoned, 2);
+        let window = record.take_window();
+        assert_eq!((window.answered, window.failed), (2, 0));
+        assert_eq!(window.latency, 30 * MS);
     }
 
     #[test]

@@ -35,8 +35,12 @@ pub enum OutcomeKind {
     Success,
     /// It answered that the function raised, does not exist, or was killed.
     Raised,
-    /// It did not answer in time.
+    /// It did not answer in time. Or a call was given up, and it has answered nothing else for as long
+    /// as that call could have taken.
     TimedOut,
+    /// It had not answered yet when the call was given up: its caller did not wait for it any longer,
+    /// or another member was faster. An answer would have taken longer than this at least.
+    Abandoned,
     /// There was no connection to it, or it was lost.
     Unreachable,
     /// It refused to start the call, for example because it serves too many.
@@ -67,6 +71,8 @@ pub(super) trait Held: Send + Sync {
 
     fn ended(&self, outcome: &Outcome);
 
+    fn abandoned(&self, elapsed: Duration, patience: Duration);
+
     /// Comes once for each lease.
     fn released(&self);
 }
@@ -90,9 +96,19 @@ impl Lease {
     }
 
     /// Ends the lease, and tells the algorithm what became of the call. A lease that is only
-    /// dropped, as when the caller gave up, tells nothing about the member.
+    /// dropped tells nothing about the member.
     pub fn end(self, outcome: Outcome) {
-        self.member.ended(&outcome);
+        self.ended(&outcome);
+    }
+
+    /// The call ended so; the lease is to be dropped next.
+    pub(crate) fn ended(&self, outcome: &Outcome) {
+        self.member.ended(outcome);
+    }
+
+    /// The call is given up after this time; it could have taken so long. The lease is to be dropped next.
+    pub(crate) fn abandoned(&self, elapsed: Duration, patience: Duration) {
+        self.member.abandoned(elapsed, patience);
     }
 }
 

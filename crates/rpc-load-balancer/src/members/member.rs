@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use beam_dist::NodeName;
@@ -160,6 +161,11 @@ impl<A: Algorithm> Held for Member<A> {
         } = &*self.identity;
         record.note(outcome, reports);
         algorithm.on_outcome(self, outcome);
+    }
+
+    fn abandoned(&self, elapsed: Duration, patience: Duration) {
+        let kind = self.record().abandon(elapsed, patience);
+        self.ended(&Outcome::new(kind, elapsed));
     }
 
     fn released(&self) {

@@ -7,7 +7,8 @@ use std::{
 };
 
 use rpc_load_balancer::{
-    Balancer, Code, Ejection, Health, MemberEvent, MemberState, MemberStatus, RoundRobin,
+    Balancer, Code, Ejection, Health, Hedge, MemberEvent, MemberState, MemberStatus, Node,
+    NodeName, RetryBudget, RoundRobin,
     health::{MemberEvents, StateReason},
 };
 use tokio::sync::oneshot;
@@ -137,24 +138,7 @@ async fn a_member_that_hangs_gets_no_calls_until_it_goes_on() {
 async fn a_member_whose_calls_fail_again_and_again_is_ejected() {
     let cluster = Cluster::new();
     let app = cluster.node("app", &[]).await;
-    let (deaf, well) = (
-        cluster.node("deaf", &[&app]).await,
-        cluster.node("well", &[&app]).await,
-    );
-    let _members = (member(&deaf).await, member(&well).await);
-    deaf.export("work", "run", std::future::pending::<()>)
-        .unwrap();
-    well.export("work", "run", || std::future::ready(()))
-        .unwrap();
-    let ejection = Ejection::new().consecutive_failures(2).first(LONG);
-    let balancer = Balancer::builder(GROUP)
-        .algorithm(RoundRobin::new())
-        .join(false)
-        .health(Health::new().ejection(ejection))
-        .start(&app)
-        .await
-        .unwrap();
-    members_become(&balancer, &[&deaf, &well]).await;
+    let ([deaf, well], _members, balancer) = with_a_deaf_member(&cluster, &app).await;
     let mut events = balancer.member_events();
 
     let mut failures = 0;
@@ -181,6 +165,74 @@ async fn a_member_whose_calls_fail_again_and_again_is_ejected() {
     );
     // It is a member all the same.
     assert_eq!(balancer.members().unwrap().len(), 2);
+}
+
+/// A node that never answers `work:run/0`, one that does at once, what they are members by, and a
+/// balancer that calls them.
+async fn with_a_deaf_member(cluster: &Cluster, app: &Node) -> ([Node; 2], [Balancer; 2], Balancer) {
+    let (deaf, well) = (
+        cluster.node("deaf", &[app]).await,
+        cluster.node("well", &[app]).await,
+    );
+    let members = [member(&deaf).await, member(&well).await];
+    deaf.export("work", "run", std::future::pending::<()>)
+        .unwrap();
+    well.export("work", "run", || std::future::ready(()))
+        .unwrap();
+    let ejection = Ejection::new().consecutive_failures(2).first(LONG);
+    let balancer = Balancer::builder(GROUP)
+        .algorithm(RoundRobin::new())
+        .join(false)
+        .health(Health::new().ejection(ejection))
+        .retry_budget(RetryBudget::new(1.0, 1_000_000))
+        .start(app)
+        .await
+        .unwrap();
+    members_become(&balancer, &[&deaf, &well]).await;
+    ([deaf, well], members, balancer)
+}
+
+/// Calls until a member is ejected, each time as it is told.
+async fn ejected<T>(balancer: &Balancer, mut call: impl AsyncFnMut(&Balancer) -> T) -> NodeName {
+    let mut events = balancer.member_events();
+    let calls = async {
+        loop {
+            call(balancer).await;
+        }
+    };
+    tokio::select! {
+        event = told(&mut events) => {
+            assert_eq!(event.state, MemberState::Ejected);
+            event.node
+        }
+        () = calls => unreachable!("it calls for ever"),
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_never_answers_is_ejected_though_hedges_hide_that() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let ([deaf, _well], _members, balancer) = with_a_deaf_member(&cluster, &app).await;
+    let hedged = ejected(&balancer, async |balancer| {
+        let call = balancer.call::<(), _>(("work", "run"), ());
+        let call = call.hedge(Hedge::after(Duration::from_millis(5)));
+        let _ = call.timeout(Duration::from_millis(100)).send().await;
+    });
+    assert_eq!(hedged.await, *deaf.name());
+}
+
+#[tokio::test]
+async fn a_member_that_never_answers_is_ejected_though_its_callers_do_not_wait() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let ([deaf, _well], _members, balancer) = with_a_deaf_member(&cluster, &app).await;
+    let abandoned = ejected(&balancer, async |balancer| {
+        let call = balancer.call::<(), _>(("work", "run"), ());
+        let call = call.timeout(Duration::from_millis(500)).send();
+        let _ = tokio::time::timeout(Duration::from_millis(10), call).await;
+    });
+    assert_eq!(abandoned.await, *deaf.name());
 }
 
 #[tokio::test]
