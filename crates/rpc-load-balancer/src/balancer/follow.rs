@@ -1,20 +1,23 @@
 //! Keeping the pool of a balancer at the members of its group that take calls.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
 use beam_dist::NodeName;
-use beam_node::{Event, Events, Members, Node, PublishedValues, Suspects};
+use beam_node::{DownReason, Event, Events, Member, Members, Node, PublishedValues, Suspects};
 use beam_term::{Atom, Term};
+use futures_util::FutureExt as _;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
 };
 
 use super::{
+    pace::Pace,
     published::{Profile, key},
     selector::Selector,
     weights::Weights,
@@ -67,12 +70,14 @@ struct Sources {
     published: watch::Receiver<Arc<PublishedValues>>,
     weights: watch::Receiver<HashMap<NodeName, u32>>,
     suspects: watch::Receiver<Arc<Suspects>>,
-    /// Connections that end, which say more of members that have left.
     events: Events,
+    /// Connections to members that have ended since the last look.
+    ended: BTreeMap<NodeName, DownReason>,
     reports: Arc<Reports>,
     book: Book,
     /// When to look again, whatever happens.
     next: Option<Instant>,
+    pace: Pace,
     telemetry: Telemetry,
 }
 
@@ -96,9 +101,11 @@ pub(super) fn follow(
         weights: weights.follow(),
         suspects: node.watch_suspects(),
         events: node.events(),
+        ended: BTreeMap::new(),
         reports: Arc::clone(pool.reports()),
         book: Book::new(health, Instant::now()),
         next: None,
+        pace: Pace::default(),
         telemetry,
         group,
         key,
@@ -121,7 +128,7 @@ pub(super) fn follow(
 }
 
 impl Sources {
-    /// Waits for a change; `false` when there will be none any more.
+    /// Waits for a change, and until it is time for a look; `false` when there will be none any more.
     async fn changed(&mut self) -> bool {
         let next = self.next;
         let due = async {
@@ -130,18 +137,24 @@ impl Sources {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let is_change = tokio::select! {
             changed = self.members.changed() => changed.is_ok(),
             changed = self.published.changed() => changed.is_ok(),
             changed = self.weights.changed() => changed.is_ok(),
             changed = self.suspects.changed() => changed.is_ok(),
-            ended = ends(&mut self.events) => ended,
+            ended = ends(&mut self.events, &self.book, &mut self.ended) => ended,
             () = self.reports.next() => true,
             () = due => true,
+        };
+        if is_change && let Some(time) = self.pace.next() {
+            sleep_until(time).await;
         }
+        is_change
     }
 
     fn take(&mut self, pool: &dyn Selector) -> (View, Vec<MemberEvent>) {
+        // However many connections have ended, one look is for all of them.
+        while let Some(true) = ends(&mut self.events, &self.book, &mut self.ended).now_or_never() {}
         // What changes from here on is a change to wait for.
         self.members.mark_unchanged();
         self.published.mark_unchanged();
@@ -150,24 +163,28 @@ impl Sources {
         let (members, published) = self.node.members_and_published(&self.group, &self.key);
         let known = {
             let weights = self.weights.borrow_and_update();
-            let known = |node: &NodeName| {
+            let known = |member: &Member| {
+                let node = member.node();
                 let value = published.get(node);
                 let profile = value.map(|value| Profile::read(value)).unwrap_or_default();
                 let set_here = weights.get(node).copied();
                 Known {
                     node: node.clone(),
+                    creation: member.pids().first().map_or(0, |pid| pid.creation),
                     weight: set_here.or(profile.weight).unwrap_or(1),
                     metadata: profile.metadata,
                 }
             };
-            members.nodes().map(known).collect()
+            members.iter().map(known).collect()
         };
+        self.pace.looked(Instant::now(), members.len());
         self.telemetry.members(&members);
         let node = &self.node;
         let observed = self.book.observe(Sight {
             now: Instant::now(),
             members: known,
             suspects: &suspects,
+            ended: mem::take(&mut self.ended),
             disconnected: &|name| node.peer(name).ok()?.disconnected(),
             records: pool,
         });
@@ -195,11 +212,20 @@ impl Sources {
     }
 }
 
-/// Waits until a connection ends; `false` when the node has ended.
-async fn ends(events: &mut Events) -> bool {
+/// Waits until a connection ends that matters to the members, and notes it; `false` when the node has
+/// ended.
+async fn ends(
+    events: &mut Events,
+    book: &Book,
+    ended: &mut BTreeMap<NodeName, DownReason>,
+) -> bool {
     loop {
         match events.next().await {
-            Some(Event::Down { .. } | Event::Missed(_)) => return true,
+            Some(Event::Down { peer, reason }) if book.knows(&peer) => {
+                ended.insert(peer, reason);
+                return true;
+            }
+            Some(Event::Missed(_)) => return true,
             Some(_) => {}
             None => return false,
         }

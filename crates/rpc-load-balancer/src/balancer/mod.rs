@@ -32,6 +32,7 @@ mod builder;
 mod drain;
 mod follow;
 mod handle;
+mod pace;
 mod published;
 mod selector;
 mod weights;

@@ -1,6 +1,6 @@
 //! The states of the members of one balancer, and what follows from them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, mem, sync::Arc};
 
 use beam_dist::NodeName;
 use beam_node::{DownReason, Suspects};
@@ -8,48 +8,30 @@ use beam_term::Term;
 use tokio::time::Instant;
 
 use super::{
-    Health, MemberEvent, MemberState, MemberStatus, Record, Reports, StateReason, outliers,
+    Health, MemberEvent, MemberState, MemberStatus, Record, Reports, StateReason, Window,
+    absent::Absent, entry::Entry, former::Former, outliers,
 };
-use crate::{
-    deadline,
-    members::{Candidate, SlowStart},
-};
+use crate::{deadline, members::Candidate};
 
 /// The states of the members of a balancer. It has no time of its own; it is told.
+///
+/// All that is sorted by name is gone through side by side, once.
 #[derive(Debug)]
 pub(crate) struct Book {
     health: Health,
-    entries: BTreeMap<NodeName, Entry>,
-    former: Vec<MemberStatus>,
+    /// Sorted by name.
+    entries: Vec<Entry>,
+    former: Former,
+    absent: Absent,
     next_comparison: Instant,
-}
-
-/// What is known of a member.
-#[derive(Debug)]
-struct Entry {
-    state: MemberState,
-    reason: StateReason,
-    since: Instant,
-    /// Since when nothing has come from it, where it is suspect.
-    silent_since: Option<Instant>,
-    ejected: Option<Ejected>,
-    /// How often it was ejected of late.
-    ejections: u32,
-    slow_start: Option<SlowStart>,
-    is_member: bool,
-}
-
-#[derive(Debug)]
-struct Ejected {
-    since: Instant,
-    until: Instant,
-    reason: StateReason,
 }
 
 /// A member of the group, and what it publishes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Known {
     pub(crate) node: NodeName,
+    /// Which incarnation of the node it is.
+    pub(crate) creation: u32,
     pub(crate) weight: u32,
     pub(crate) metadata: Option<Term>,
 }
@@ -60,6 +42,8 @@ pub(crate) struct Sight<'a> {
     /// Sorted by name.
     pub(crate) members: Vec<Known>,
     pub(crate) suspects: &'a Suspects,
+    /// The connections that have ended since the last look, and why.
+    pub(crate) ended: BTreeMap<NodeName, DownReason>,
     /// Why there is no connection to a node; `None` where there is one.
     pub(crate) disconnected: &'a dyn Fn(&NodeName) -> Option<DownReason>,
     pub(crate) records: &'a dyn Records,
@@ -67,6 +51,7 @@ pub(crate) struct Sight<'a> {
 
 /// The records of the members that take calls.
 pub(crate) trait Records {
+    /// Sorted by name.
     fn each_record(&self, look: &mut dyn FnMut(&NodeName, &Record));
 
     fn reports(&self) -> &Arc<Reports>;
@@ -86,40 +71,38 @@ pub(crate) struct Observed {
     pub(crate) next: Option<Instant>,
 }
 
-/// For how long those who left are remembered, and how many of them.
-const REMEMBERED: Duration = Duration::from_secs(60);
-const MOST_FORMER: usize = 256;
-
-/// For how long a member that refused a call is used less.
-const BACK_OFF: Duration = Duration::from_secs(1);
-
 impl Book {
     pub(crate) fn new(health: Health, now: Instant) -> Self {
         let mut book = Self {
             health,
-            entries: BTreeMap::new(),
-            former: Vec::new(),
+            entries: Vec::new(),
+            former: Former::default(),
+            absent: Absent::default(),
             next_comparison: now,
         };
         book.plan_comparison(now);
         book
     }
 
-    /// Takes in what there is to see.
-    pub(crate) fn observe(&mut self, sight: Sight<'_>) -> Observed {
-        let mut events = Vec::new();
-        self.note_members(&sight);
-        self.note_records(&sight);
-        for entry in self.entries.values_mut() {
-            entry.pass_time(sight.now, self.health.slow_start);
-        }
-        for (node, entry) in &mut self.entries {
-            entry.note_silence(&sight, node, self.health.slow_start);
-            events.extend(entry.settle(node, sight.now));
-        }
-        self.note_former(&sight, &mut events);
+    /// Whether it matters here that a connection to this node has ended.
+    pub(crate) fn knows(&self, node: &NodeName) -> bool {
+        self.place(node).is_some() || self.former.is_draining(node)
+    }
 
-        let members = self.statuses(&sight.members);
+    /// Takes in what there is to see.
+    pub(crate) fn observe(&mut self, mut sight: Sight<'_>) -> Observed {
+        let mut events = Vec::new();
+        let members = mem::take(&mut sight.members);
+        let left = self.note_members(members, &sight);
+        self.note_records(&sight);
+        for entry in &mut self.entries {
+            entry.pass_time(sight.now, &self.health);
+            entry.note_silence(&sight, &self.health);
+            events.extend(entry.settle(sight.now));
+        }
+        self.note_former(left, &sight, &mut events);
+
+        let members = self.statuses();
         let candidate = |status: &MemberStatus| {
             Candidate::new(status.node.clone(), status.weight).slow_start(status.slow_start)
         };
@@ -130,148 +113,147 @@ impl Book {
                 .map(candidate)
                 .collect(),
             members: members.into(),
-            former: self.former.as_slice().into(),
+            former: self.former.all(),
             events,
             next: self.next(),
         }
     }
 
-    fn note_members(&mut self, sight: &Sight<'_>) {
-        for entry in self.entries.values_mut() {
-            entry.is_member = false;
-        }
-        for Known { node, .. } in &sight.members {
-            match self.entries.get_mut(node) {
-                Some(entry) => entry.is_member = true,
-                None => {
-                    self.entries.insert(node.clone(), Entry::new(sight.now));
-                }
+    /// Takes in who is a member, in which incarnation; tells who has left.
+    fn note_members(&mut self, members: Vec<Known>, sight: &Sight<'_>) -> Vec<Entry> {
+        let now = sight.now;
+        let mut before = mem::take(&mut self.entries).into_iter().peekable();
+        let mut left = Vec::new();
+        self.entries.reserve(members.len());
+        for known in members {
+            while let Some(entry) = before.next_if(|entry| entry.known.node < known.node) {
+                left.push(entry);
             }
+            self.entries.push(
+                match before.next_if(|entry| entry.known.node == known.node) {
+                    Some(mut entry) => {
+                        let ended = sight.ended.get(&known.node);
+                        entry.meet_again(known, ended, now, &self.health);
+                        entry
+                    }
+                    None => {
+                        let past = self.absent.take(&known.node, now);
+                        Entry::new(known, past, now, &self.health)
+                    }
+                },
+            );
         }
+        left.extend(before);
+        left
     }
 
     /// Looks at how calls went: first at those who failed again and again, then at those who differ.
     fn note_records(&mut self, sight: &Sight<'_>) {
         let now = sight.now;
-        let is_due = self.health.ejection.is_some() && now >= self.next_comparison;
-        let (mut nodes, mut windows) = (Vec::new(), Vec::new());
         let reports = sight.records.reports();
+        let is_due = self.health.ejection.is_some() && now >= self.next_comparison;
+        let has_report = reports.take();
+        let is_anybody_back = self.entries.iter().any(|entry| entry.is_back);
+        if !is_due && !has_report && !is_anybody_back {
+            return;
+        }
+        let mut compared = Vec::new();
+        let mut windows = Vec::new();
+        let mut entries = self.entries.iter_mut().enumerate().peekable();
         sight.records.each_record(&mut |node, record| {
-            let Some(entry) = self.entries.get_mut(node) else {
+            while entries
+                .next_if(|(_, entry)| entry.known.node < *node)
+                .is_some()
+            {}
+            let Some((index, entry)) = entries.next_if(|(_, entry)| entry.known.node == *node)
+            else {
                 return;
             };
+            if mem::take(&mut entry.is_back) {
+                record.begin_anew(now);
+            }
             if record.take_refusal() {
                 entry.back_off(now);
             }
             if let Some(ejection) = &self.health.ejection
                 && let Some(failures) = record.take_failures(reports)
+                // It is about to leave, and the calls failed because of that.
+                && (sight.disconnected)(node).is_none()
             {
-                let reason = StateReason::FailuresInARow(failures);
-                entry.eject(now, ejection.duration(entry.ejections), reason);
+                entry.eject(now, ejection, StateReason::FailuresInARow(failures));
             }
             if is_due {
-                nodes.push(node.clone());
+                compared.push(index);
                 windows.push(record.take_window());
             }
         });
-        if !is_due {
-            return;
+        // Those who take no calls have no record, and begin with one.
+        for entry in &mut self.entries {
+            entry.is_back = false;
         }
-        self.plan_comparison(now);
+        if is_due {
+            self.plan_comparison(now);
+            self.compare(&compared, &windows, now);
+        }
+    }
+
+    /// Ejects those of these members who differ from the others for the worse.
+    fn compare(&mut self, compared: &[usize], windows: &[Window], now: Instant) {
         let Some(ejection) = &self.health.ejection else {
             return;
         };
         let mut found: BTreeMap<usize, StateReason> =
-            outliers::outliers(&windows, ejection).into_iter().collect();
-        for (index, node) in nodes.iter().enumerate() {
-            let Some(entry) = self.entries.get_mut(node) else {
-                continue;
-            };
-            match found.remove(&index) {
-                Some(reason) => entry.eject(now, ejection.duration(entry.ejections), reason),
-                None if entry.ejected.is_none() => {
-                    entry.ejections = entry.ejections.saturating_sub(1);
-                }
-                None => {}
+            outliers::outliers(windows, ejection).into_iter().collect();
+        for (at, &index) in compared.iter().enumerate() {
+            match found.remove(&at) {
+                Some(reason) => self.entries[index].eject(now, ejection, reason),
+                None => self.entries[index].is_found_well(now, ejection),
             }
         }
     }
 
-    /// Moves those who left from the members to the former ones.
-    fn note_former(&mut self, sight: &Sight<'_>, events: &mut Vec<MemberEvent>) {
+    /// Takes in what became of those who have left, now and before.
+    fn note_former(&mut self, left: Vec<Entry>, sight: &Sight<'_>, events: &mut Vec<MemberEvent>) {
         let now = sight.now;
-        self.former.retain(|former| {
-            !self.entries.contains_key(&former.node) && now < former.since + REMEMBERED
-        });
-        for former in &mut self.former {
-            if former.state == MemberState::Draining
-                && let Some(reason) = (sight.disconnected)(&former.node)
-            {
-                let reason = StateReason::Disconnected(reason);
-                events.push(former.turn(MemberState::Down, reason, now));
-            }
-        }
-        let left = self.entries.extract_if(.., |_, entry| !entry.is_member);
-        for (node, entry) in left {
-            let mut status = MemberStatus {
-                node,
-                weight: 0,
-                metadata: None,
-                state: entry.state,
-                reason: entry.reason,
-                since: entry.since,
-                takes_calls: false,
-                slow_start: None,
+        let entries = &self.entries;
+        let is_back = |node: &NodeName| find(entries, node).is_some();
+        self.former.pass_time(now, is_back);
+        events.extend(self.former.note_ends(sight.disconnected, now));
+        for entry in left {
+            // It may be connected again, and not have joined again yet.
+            let node = &entry.known.node;
+            let ended = sight.ended.get(node).cloned();
+            let disconnected = ended.or_else(|| (sight.disconnected)(node));
+            self.absent.insert(&entry, disconnected.as_ref(), now);
+            let (state, reason) = match disconnected {
+                None => (MemberState::Draining, StateReason::Left),
+                Some(reason) => (MemberState::Down, StateReason::Disconnected(reason)),
             };
-            events.push(match (sight.disconnected)(&status.node) {
-                None => status.turn(MemberState::Draining, StateReason::Left, now),
-                Some(reason) => {
-                    let reason = StateReason::Disconnected(reason);
-                    status.turn(MemberState::Down, reason, now)
-                }
-            });
+            let mut status = entry.status(false);
+            status.weight = 0;
+            status.metadata = None;
+            status.slow_start = None;
+            events.push(status.turn(state, reason, now));
             self.former.push(status);
         }
-        let surplus = self.former.len().saturating_sub(MOST_FORMER);
-        self.former.drain(..surplus);
     }
 
-    fn statuses(&self, members: &[Known]) -> Vec<MemberStatus> {
-        let entry = |known: &Known| self.entries.get(&known.node);
-        let could = |known: &&Known| known.weight > 0;
-        let is_in = |known: &Known, state| entry(known).is_some_and(|entry| entry.state == state);
-        let fit = members.iter().filter(could);
-        let (all, silent, ejected) = fit.fold((0, 0, 0), |(all, silent, ejected), known| {
-            (
-                all + 1,
-                silent + usize::from(is_in(known, MemberState::Suspect)),
-                ejected + usize::from(is_in(known, MemberState::Ejected)),
-            )
-        });
+    fn statuses(&self) -> Vec<MemberStatus> {
+        let fit = || self.entries.iter().filter(|entry| entry.known.weight > 0);
+        let count = |state| fit().filter(|entry| entry.state == state).count();
+        let (all, silent) = (fit().count(), count(MemberState::Suspect));
         let all_are_silent = silent == all;
-        let too_many_are_ejected = 2 * ejected > all - silent;
-        let takes_calls = |known: &Known, state| {
-            known.weight > 0
-                && match state {
+        let too_many_are_ejected = 2 * count(MemberState::Ejected) > all - silent;
+        let takes_calls = |entry: &Entry| {
+            entry.known.weight > 0
+                && match entry.state {
                     MemberState::Suspect => all_are_silent,
                     MemberState::Ejected => too_many_are_ejected,
                     _ => true,
                 }
         };
-        members
-            .iter()
-            .filter_map(|known| entry(known).map(|entry| (known, entry)))
-            .map(|(known, entry)| MemberStatus {
-                node: known.node.clone(),
-                weight: known.weight,
-                metadata: known.metadata.clone(),
-                state: entry.state,
-                reason: entry.reason.clone(),
-                since: entry.since,
-                takes_calls: takes_calls(known, entry.state),
-                slow_start: entry.slow_start,
-            })
-            .collect()
+        let status = |entry: &Entry| entry.status(takes_calls(entry));
+        self.entries.iter().map(status).collect()
     }
 
     fn plan_comparison(&mut self, now: Instant) {
@@ -282,137 +264,20 @@ impl Book {
 
     fn next(&self) -> Option<Instant> {
         let comparison = self.health.ejection.as_ref().map(|_| self.next_comparison);
-        let readmissions = self.entries.values().filter_map(|entry| {
-            let until = entry.ejected.as_ref().map(|ejected| ejected.until);
-            let end = entry.slow_start.map(|start| start.end());
-            until.into_iter().chain(end).min()
-        });
-        let forgotten = self.former.iter().map(|former| former.since + REMEMBERED);
-        comparison
-            .into_iter()
-            .chain(readmissions)
-            .chain(forgotten)
-            .min()
+        let entries = self.entries.iter().filter_map(Entry::next);
+        let former = self.former.next();
+        entries.chain(comparison).chain(former).min()
+    }
+
+    fn place(&self, node: &NodeName) -> Option<usize> {
+        find(&self.entries, node)
     }
 }
 
-impl Entry {
-    /// A member that is not up yet; [`settle`](Self::settle) says so.
-    fn new(now: Instant) -> Self {
-        Self {
-            state: MemberState::Down,
-            reason: StateReason::Joined,
-            since: now,
-            silent_since: None,
-            ejected: None,
-            ejections: 0,
-            slow_start: None,
-            is_member: true,
-        }
-    }
-
-    fn eject(&mut self, now: Instant, duration: Duration, reason: StateReason) {
-        // What fails meanwhile was sent before.
-        if self.ejected.is_some() {
-            return;
-        }
-        self.ejections = self.ejections.saturating_add(1);
-        self.slow_start = None;
-        self.ejected = Some(Ejected {
-            since: now,
-            until: deadline::after(now, duration),
-            reason,
-        });
-    }
-
-    /// The member refused a call, as it serves too many.
-    fn back_off(&mut self, now: Instant) {
-        // Not anew with each refusal, which would be a change of the members each time.
-        if self
-            .slow_start
-            .is_none_or(|start| start.end() < now + BACK_OFF / 2)
-        {
-            self.slow_start = SlowStart::new(now, BACK_OFF);
-        }
-    }
-
-    /// Ends what is over.
-    fn pass_time(&mut self, now: Instant, slow_start: Duration) {
-        if self
-            .ejected
-            .as_ref()
-            .is_some_and(|ejected| ejected.until <= now)
-        {
-            self.ejected = None;
-            self.slow_start = SlowStart::new(now, slow_start);
-        }
-        if self.slow_start.is_some_and(|start| start.end() <= now) {
-            self.slow_start = None;
-        }
-    }
-
-    fn note_silence(&mut self, sight: &Sight<'_>, node: &NodeName, slow_start: Duration) {
-        let before = self.silent_since;
-        self.silent_since = sight.suspects.get(node).copied();
-        if let Some(silent_since) = before
-            && self.silent_since.is_none()
-        {
-            // Calls that failed since then did so because of that, and it is over.
-            if self
-                .ejected
-                .as_ref()
-                .is_some_and(|ejected| ejected.since >= silent_since)
-            {
-                self.ejected = None;
-                self.ejections = self.ejections.saturating_sub(1);
-            }
-            self.slow_start = SlowStart::new(sight.now, slow_start);
-        }
-    }
-
-    /// The state that follows, and what is to be told of it.
-    fn settle(&mut self, node: &NodeName, now: Instant) -> Option<MemberEvent> {
-        let (state, reason) = match (&self.silent_since, &self.ejected) {
-            (Some(_), _) => (MemberState::Suspect, StateReason::Silent),
-            (None, Some(ejected)) => (MemberState::Ejected, ejected.reason.clone()),
-            (None, None) => (MemberState::Up, self.reason_to_be_up()),
-        };
-        if state == self.state || !self.is_member {
-            return None;
-        }
-        let before = (self.state != MemberState::Down).then_some(self.state);
-        self.state = state;
-        self.reason = reason.clone();
-        self.since = now;
-        Some(MemberEvent {
-            node: node.clone(),
-            before,
-            state,
-            reason,
-        })
-    }
-
-    fn reason_to_be_up(&self) -> StateReason {
-        match self.state {
-            MemberState::Suspect => StateReason::Heard,
-            MemberState::Ejected => StateReason::Readmitted,
-            _ => StateReason::Joined,
-        }
-    }
-}
-
-impl MemberStatus {
-    fn turn(&mut self, state: MemberState, reason: StateReason, now: Instant) -> MemberEvent {
-        let before = std::mem::replace(&mut self.state, state);
-        self.reason = reason.clone();
-        self.since = now;
-        MemberEvent {
-            node: self.node.clone(),
-            before: Some(before),
-            state,
-            reason,
-        }
-    }
+fn find(entries: &[Entry], node: &NodeName) -> Option<usize> {
+    entries
+        .binary_search_by(|entry| entry.known.node.cmp(node))
+        .ok()
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ use beam_node::Error;
 /// may take, each that is given up is one. So a member that refuses many calls in a row is ejected, one
 /// that refuses a few is only used less for a second.
 ///
+/// A member that is lost again soon after it was back, as its process dies again and again, is ejected as
+/// well, see [the module](super).
+///
 /// The defaults are those of Envoy's outlier detection where it has one:
 ///
 /// | | default |
@@ -86,7 +89,8 @@ impl Ejection {
     }
 
     /// Sets for how long a member is ejected the first time; it is as much longer each further time,
-    /// and as much shorter for each comparison that finds nothing. Default: 30 s.
+    /// also where the member was away meanwhile, and as much shorter for each comparison that finds
+    /// nothing while it is well. Default: 30 s.
     pub fn first(mut self, duration: Duration) -> Self {
         self.first = duration;
         self

@@ -1,6 +1,6 @@
 //! Which members of a balancer are well, and take calls.
 //!
-//! Three things are held against a member:
+//! Four things are held against a member:
 //!
 //! * **Silence**: nothing comes from its node, though it is probed, see
 //!   [`NodeBuilder::suspect_after`](beam_node::NodeBuilder::suspect_after). It is *suspect*, gets no
@@ -9,6 +9,10 @@
 //!   than the others, it is *ejected* for a while, see [`Ejection`]; each time for longer. At most half
 //!   of the members are: with more, the fault hardly lies with the members, and ejections are ignored.
 //!   What that is called in Envoy, from which these rules are, is the panic threshold.
+//! * **Losses**: a member whose connection is lost leaves with it. Back soon after, as the node was started
+//!   anew or the network healed, it starts slowly; if that happens again before it was well for a while,
+//!   it is ejected as well when it comes back. A crash that repeats itself costs fewer calls each time.
+//!   How calls went before says nothing of the new incarnation.
 //! * **Refused calls**: a member that serves too many for its own limits is used less for a second.
 //!
 //! A member that is back gets its share of the calls little by little ([`Health::slow_start`]), so
@@ -17,9 +21,12 @@
 //!
 //! All of this is how *this* balancer sees its members; others may see them otherwise.
 
+mod absent;
 mod book;
 mod ejection;
+mod entry;
 mod events;
+mod former;
 mod outliers;
 mod record;
 mod settings;

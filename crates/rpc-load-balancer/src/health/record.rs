@@ -30,6 +30,8 @@ pub(crate) struct Record {
     /// Whether a call was given up since the last answer; so that answers need not look closer.
     has_abandoned: AtomicBool,
     abandoned: Mutex<Abandoned>,
+    /// Since when it is the one that it is: what was begun before was begun with another incarnation.
+    since: Mutex<Option<Instant>>,
 }
 
 /// The calls that were given up since the member answered last.
@@ -56,6 +58,8 @@ pub(crate) struct Reports {
     /// After so many failures in a row; 0: never.
     failures_in_a_row: AtomicU32,
     raised_counts: AtomicBool,
+    /// Whether there was a report that nobody has looked at.
+    is_unread: AtomicBool,
     reported: Notify,
     /// Where calls may wait for a selection to end.
     gate: OnceLock<Arc<Gate>>,
@@ -79,7 +83,7 @@ impl Record {
             OutcomeKind::Abandoned => return self.note_slowness(outcome.elapsed),
             OutcomeKind::Refused => {
                 if !self.has_refused.swap(true, Ordering::Relaxed) {
-                    reports.reported.notify_one();
+                    reports.report();
                 }
                 true
             }
@@ -95,10 +99,13 @@ impl Record {
                 .fetch_add(answer(outcome.elapsed), Ordering::Relaxed);
             return;
         }
+        if self.is_of_before(outcome.elapsed) {
+            return;
+        }
         self.failed.fetch_add(1, Ordering::Relaxed);
         let in_a_row = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
         if in_a_row == reports.failures_in_a_row.load(Ordering::Relaxed) {
-            reports.reported.notify_one();
+            reports.report();
         }
     }
 
@@ -107,6 +114,9 @@ impl Record {
     /// before that, because another member was faster, for example; a member that hangs must not be
     /// spared for it.
     pub(crate) fn abandon(&self, elapsed: Duration, patience: Duration) -> OutcomeKind {
+        if self.is_of_before(elapsed) {
+            return OutcomeKind::Abandoned;
+        }
         let now = Instant::now();
         let mut abandoned = self.abandoned();
         let before = abandoned
@@ -167,8 +177,16 @@ impl Record {
         self.has_refused.load(Ordering::Relaxed) && self.has_refused.swap(false, Ordering::Relaxed)
     }
 
-    /// Forgets all, as what happened had another reason.
-    pub(crate) fn forget(&self) {
+    /// Whether a call that took so long until now was begun with an earlier incarnation of the member.
+    fn is_of_before(&self, elapsed: Duration) -> bool {
+        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() < elapsed)
+    }
+
+    /// Forgets all: the member is another incarnation since `now`, and calls to the one before, which
+    /// may still fail, say nothing of it.
+    pub(crate) fn begin_anew(&self, now: Instant) {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         self.failures_in_a_row.store(0, Ordering::Relaxed);
         self.has_refused.store(false, Ordering::Relaxed);
         self.forget_abandoned();
@@ -205,6 +223,16 @@ impl Reports {
         if let Some(gate) = self.gate.get() {
             gate.made_room();
         }
+    }
+
+    fn report(&self) {
+        self.is_unread.store(true, Ordering::Release);
+        self.reported.notify_one();
+    }
+
+    /// Whether something was reported since this was asked last.
+    pub(crate) fn take(&self) -> bool {
+        self.is_unread.swap(false, Ordering::Acquire)
     }
 
     /// Waits for a report. One that comes while nobody waits is not lost.
@@ -287,6 +315,22 @@ mod tests {
         note(&record, &reports, OutcomeKind::Raised, 1);
         note(&record, &reports, OutcomeKind::Raised, 1);
         assert_eq!(record.take_failures(&reports), Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_were_begun_with_another_incarnation_say_nothing_of_this_one() {
+        let (record, reports) = (Record::default(), Reports::default());
+        reports.ask_for((1, false));
+        note(&record, &reports, OutcomeKind::Unreachable, 1);
+        tokio::time::advance(10 * MS).await;
+        record.begin_anew(Instant::now());
+        assert_eq!(record.take_failures(&reports), None);
+        tokio::time::advance(10 * MS).await;
+        note(&record, &reports, OutcomeKind::Unreachable, 11);
+        assert_eq!(record.abandon(11 * MS, 11 * MS), OutcomeKind::Abandoned);
+        assert_eq!(record.take_failures(&reports), None);
+        note(&record, &reports, OutcomeKind::Unreachable, 9);
+        assert_eq!(record.take_failures(&reports), Some(1));
     }
 
     #[test]

@@ -74,6 +74,9 @@ pub enum StateReason {
         /// The same of the median member.
         median: Duration,
     },
+    /// It was lost again soon after it had come back.
+    #[error("it was lost again soon after it had come back")]
+    Unsteady,
     /// It left the group.
     #[error("it left")]
     Left,

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use beam_dist::NodeName;
+use tokio::time::Instant;
 
 use super::{Candidate, Member, Snapshot, load::mean_picks, snapshot::SlowStarts};
 use crate::{
@@ -35,12 +36,13 @@ impl<A: Algorithm> Roster<A> {
         candidates: &[Candidate],
         algorithm: &Arc<A>,
     ) -> Option<(Snapshot<A>, NodeChange)> {
+        let mut rest = candidates.iter().peekable();
+        let mut stays = |member: &Arc<Member<A>>| {
+            while rest.next_if(|next| next.node < *member.node()).is_some() {}
+            rest.next_if(|next| next.node == *member.node()).is_some()
+        };
         let (staying, leaving): (Vec<_>, Vec<_>) =
-            current.members().iter().cloned().partition(|member| {
-                candidates
-                    .binary_search_by(|candidate| candidate.node.cmp(member.node()))
-                    .is_ok()
-            });
+            current.members().iter().cloned().partition(&mut stays);
         let weights: Box<[u32]> = candidates.iter().map(Candidate::weight).collect();
         let slow_starts = slow_starts::<A>(candidates);
         if leaving.is_empty()
@@ -104,7 +106,7 @@ impl<A: Algorithm> Roster<A> {
         match self.departed.get(node) {
             Some(member) => {
                 member.restart_picks(picks);
-                member.record().forget();
+                member.record().begin_anew(Instant::now());
                 Arc::clone(member)
             }
             None => Arc::new(Member::new(

@@ -11,7 +11,7 @@ use rpc_load_balancer::{
     NodeName, RetryBudget, RoundRobin,
     health::{MemberEvents, StateReason},
 };
-use tokio::sync::oneshot;
+use tokio::{runtime::Runtime, sync::oneshot};
 
 use crate::support::{Cluster, GROUP, answers, member, members_become, until, within};
 
@@ -298,4 +298,85 @@ async fn settings_that_make_no_sense_are_refused() {
     let error = builder.start(&app).await.unwrap_err();
     assert_eq!(error.code, Code::BadRequest);
     assert!(error.message.starts_with("interval: "), "{error}");
+}
+
+/// A member that dies with the runtime that it runs in, when this is dropped.
+struct Mortal {
+    runtime: Option<Runtime>,
+    node: Node,
+    _member: Balancer,
+}
+
+impl Mortal {
+    async fn start(cluster: &Arc<Cluster>, app: &Node) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let (cluster, app) = (Arc::clone(cluster), app.clone());
+        let started = runtime.spawn(async move {
+            let node = cluster.node("mortal", &[&app]).await;
+            node.export("work", "run", std::future::pending::<()>)
+                .unwrap();
+            let member = member(&node).await;
+            (node, member)
+        });
+        let (node, _member) = within(started).await.unwrap();
+        Self {
+            runtime: Some(runtime),
+            node,
+            _member,
+        }
+    }
+}
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_dies_with_calls_is_back_with_a_clean_record_and_a_slow_start() {
+    let cluster = Arc::new(Cluster::new());
+    let app = cluster.node("app", &[]).await;
+    let w2 = cluster.node("w2", &[&app]).await;
+    let _member2 = member(&w2).await;
+    let mortal = Mortal::start(&cluster, &app).await;
+    let balancer = Balancer::builder(GROUP)
+        .join(false)
+        .algorithm(RoundRobin::new())
+        .health(Health::new().slow_start(LONG))
+        .start(&app)
+        .await
+        .unwrap();
+    members_become(&balancer, &[&mortal.node, &w2]).await;
+    balancer.set_weight(w2.name(), Some(0)).unwrap();
+    until(|| !status(&balancer, w2.name().as_str()).takes_calls).await;
+    let calls: Vec<_> = (0..20)
+        .map(|_| tokio::spawn(balancer.call::<(), _>(("work", "run"), ()).send()))
+        .collect();
+    until(|| mortal.node.serving() == 20).await;
+    balancer.set_weight(w2.name(), None).unwrap();
+    until(|| status(&balancer, w2.name().as_str()).takes_calls).await;
+    let mut events = balancer.member_events();
+
+    let name = mortal.node.name().clone();
+    drop(mortal);
+    for call in calls {
+        let error = within(call).await.unwrap().unwrap_err();
+        assert!(error.may_have_run(), "{error}");
+    }
+    let event = told(&mut events).await;
+    assert_eq!((&event.node, event.state), (&name, MemberState::Down));
+    let _mortal = Mortal::start(&cluster, &app).await;
+
+    let event = told(&mut events).await;
+    assert_eq!((&event.node, event.state), (&name, MemberState::Up));
+    assert_eq!(event.reason, StateReason::Joined);
+    let back = status(&balancer, name.as_str());
+    assert!(back.takes_calls && back.slow_start.is_some(), "{back:?}");
+    // It gets a tenth of its share, which is one call in twenty.
+    let answers = answers(&balancer, 200).await;
+    let its = answers.get(name.as_str()).copied();
+    assert!(its.unwrap_or(0) < 60, "{answers:?}");
 }

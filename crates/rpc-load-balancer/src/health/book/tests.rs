@@ -1,9 +1,11 @@
 //! Members that come, go, fall silent and fail, without a network.
 
+use std::{cell::Cell, time::Duration};
+
 use super::*;
 use crate::{
-    health::Ejection,
-    members::{Outcome, OutcomeKind, numbered},
+    health::{Ejection, former},
+    members::{Outcome, OutcomeKind, SlowStart, numbered},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -15,18 +17,25 @@ struct Scene {
     members: Vec<Known>,
     suspects: Suspects,
     disconnected: BTreeMap<NodeName, DownReason>,
+    ended: BTreeMap<NodeName, DownReason>,
     pool: Pool,
+    /// How often it was asked for a connection.
+    asked: Cell<usize>,
     observed: Vec<MemberEvent>,
 }
 
 #[derive(Default)]
 struct Pool {
     records: BTreeMap<NodeName, Record>,
+    /// How many records were looked at.
+    looked_at: Cell<usize>,
     reports: Arc<Reports>,
 }
 
 impl Records for Pool {
     fn each_record(&self, look: &mut dyn FnMut(&NodeName, &Record)) {
+        self.looked_at
+            .set(self.looked_at.get() + self.records.len());
         for (node, record) in &self.records {
             look(node, record);
         }
@@ -48,9 +57,12 @@ impl Scene {
             members: numbered(0..members).into_iter().map(known).collect(),
             suspects: Suspects::new(),
             disconnected: BTreeMap::new(),
+            ended: BTreeMap::new(),
             pool,
+            asked: Cell::new(0),
             observed: Vec::new(),
         };
+        scene.members.sort_by(|a, b| a.node.cmp(&b.node));
         scene.look();
         scene.observed.clear();
         scene
@@ -63,7 +75,11 @@ impl Scene {
             now: self.now,
             members: self.members.clone(),
             suspects: &self.suspects,
-            disconnected: &|node| self.disconnected.get(node).cloned(),
+            ended: mem::take(&mut self.ended),
+            disconnected: &|node| {
+                self.asked.set(self.asked.get() + 1);
+                self.disconnected.get(node).cloned()
+            },
             records: &self.pool,
         });
         self.observed.extend(observed.events);
@@ -106,8 +122,32 @@ impl Scene {
         self.look()
     }
 
+    /// A member is lost with its connection.
+    fn lose(&mut self, member: usize) -> Vec<usize> {
+        let node = name(member);
+        self.members.retain(|known| known.node != node);
+        self.disconnected.insert(node.clone(), DownReason::Closed);
+        self.ended.insert(node, DownReason::Closed);
+        self.look()
+    }
+
+    /// A member joins, or joins again, as this incarnation.
+    fn join(&mut self, member: usize, creation: u32) -> Vec<usize> {
+        let node = name(member);
+        self.disconnected.remove(&node);
+        let known = Known {
+            creation,
+            ..known(node)
+        };
+        self.members.retain(|other| other.node != known.node);
+        self.members.push(known);
+        self.members.sort_by(|a, b| a.node.cmp(&b.node));
+        self.look()
+    }
+
     fn slow_start(&self, member: usize) -> Option<SlowStart> {
-        self.book.entries.get(&name(member)).unwrap().slow_start
+        let at = self.book.place(&name(member)).unwrap();
+        self.book.entries[at].slow_start
     }
 
     /// The states that were told of, in order.
@@ -127,6 +167,7 @@ fn name(member: usize) -> NodeName {
 fn known(node: NodeName) -> Known {
     Known {
         node,
+        creation: 1,
         weight: 1,
         metadata: None,
     }
@@ -201,8 +242,8 @@ fn ejections_are_ignored_where_more_than_half_would_be_out() {
         scene
             .book
             .entries
-            .values()
-            .all(|entry| entry.ejected.is_none())
+            .iter()
+            .all(|entry| entry.state == MemberState::Up)
     );
 }
 
@@ -288,25 +329,25 @@ fn those_who_left_are_remembered_for_a_while() {
         .insert(gone.node.clone(), DownReason::Closed);
     scene.pass(SECOND);
     assert_eq!(scene.told(), [(0, "down")]);
-    assert_eq!(scene.book.former.len(), 2);
+    assert_eq!(scene.book.former.all().len(), 2);
     // One that is back is a member like any other.
     scene.members.insert(0, gone);
     assert_eq!(scene.look(), [0, 1]);
     assert_eq!(scene.told(), [(0, "up")]);
-    assert_eq!(scene.book.former.len(), 1);
-    scene.pass(REMEMBERED);
-    assert_eq!(scene.book.former.len(), 0);
+    assert_eq!(scene.book.former.all().len(), 1);
+    scene.pass(former::SHOWN);
+    assert_eq!(scene.book.former.all().len(), 0);
     assert_eq!(scene.book.entries.len(), 2);
 }
 
 #[test]
 fn of_those_who_left_no_more_than_a_few_are_remembered() {
     let mut scene = Scene::new(0, Health::new());
-    for n in 0..2 * MOST_FORMER {
+    for n in 0..2 * former::MOST {
         scene.members = vec![known(name(n))];
         scene.look();
     }
-    assert_eq!(scene.book.former.len(), MOST_FORMER);
+    assert_eq!(scene.book.former.all().len(), former::MOST);
     assert_eq!(scene.book.entries.len(), 1);
 }
 
@@ -318,4 +359,132 @@ fn a_member_of_weight_0_takes_no_calls_whatever_happens() {
     assert_eq!(scene.silence(1), [1]);
     scene.members[1].weight = 0;
     assert_eq!(scene.look(), [0; 0]);
+}
+
+#[test]
+fn a_member_that_died_and_is_back_starts_slowly_and_with_a_clean_record() {
+    let mut scene = Scene::new(3, Health::new());
+    scene.call(1, OutcomeKind::Unreachable, 20);
+    assert_eq!(scene.lose(1), [0, 2]);
+    scene.pass(SECOND);
+    assert_eq!(scene.join(1, 2), [0, 1, 2]);
+    assert_eq!(scene.slow_start(1), SlowStart::new(scene.now, 10 * SECOND));
+    assert_eq!(scene.told(), [(1, "down"), (1, "up")]);
+    // A newcomer is none that is back.
+    assert_eq!(scene.join(3, 1), [0, 1, 2, 3]);
+    assert_eq!(scene.slow_start(3), None);
+}
+
+#[test]
+fn calls_that_failed_with_a_lost_connection_are_not_held_against_a_member_that_is_back_at_once() {
+    for (creation, ended) in [
+        (2, DownReason::Closed),
+        (2, DownReason::Replaced),
+        (1, DownReason::Closed),
+    ] {
+        let mut scene = Scene::new(3, Health::new());
+        scene.call(1, OutcomeKind::Unreachable, 20);
+        // Nobody looked while it was away.
+        scene.ended.insert(name(1), ended);
+        assert_eq!(scene.join(1, creation), [0, 1, 2]);
+        assert!(scene.slow_start(1).is_some());
+        scene.call(1, OutcomeKind::TimedOut, 4);
+        assert_eq!(scene.look(), [0, 1, 2]);
+        assert!(scene.told().is_empty());
+    }
+}
+
+#[test]
+fn a_connection_that_was_only_replaced_is_no_loss() {
+    let mut scene = Scene::new(3, Health::new());
+    scene.call(1, OutcomeKind::Unreachable, 20);
+    scene.ended.insert(name(1), DownReason::Replaced);
+    assert_eq!(scene.join(1, 1), [0, 1, 2]);
+    assert_eq!(scene.slow_start(1), None);
+}
+
+#[test]
+fn a_member_whose_connection_is_gone_is_not_ejected_for_that_before_it_leaves() {
+    let mut scene = Scene::new(3, Health::new());
+    scene.call(1, OutcomeKind::Unreachable, 20);
+    scene.disconnected.insert(name(1), DownReason::Closed);
+    scene.look();
+    scene.lose(1);
+    scene.join(1, 2);
+    assert_eq!(scene.told(), [(1, "down"), (1, "up")]);
+}
+
+#[test]
+fn a_member_that_dies_again_and_again_is_out_for_longer_each_time() {
+    let mut scene = Scene::new(3, Health::new());
+    let mut crash = |creation: u32| {
+        scene.pass(5 * SECOND);
+        scene.lose(1);
+        scene.pass(5 * SECOND);
+        scene.join(1, creation);
+        let back = scene.now;
+        while scene.look() != [0, 1, 2] {
+            scene.pass(SECOND);
+        }
+        scene.now.duration_since(back).as_secs()
+    };
+    assert_eq!([crash(2), crash(3), crash(4), crash(5)], [0, 30, 60, 90]);
+    for creation in 6..20 {
+        assert!(crash(creation) <= 300);
+    }
+    // Well for long, it is lost as if for the first time.
+    scene.told();
+    for _ in 0..60 {
+        scene.pass(10 * SECOND);
+    }
+    scene.lose(1);
+    assert_eq!(scene.join(1, 20), [0, 1, 2]);
+    assert_eq!(scene.told(), [(1, "down"), (1, "up")]);
+}
+
+#[test]
+fn a_member_that_leaves_before_it_is_started_anew_is_back_like_a_newcomer() {
+    let mut scene = Scene::new(3, Health::new());
+    for creation in 2..6 {
+        scene.pass(5 * SECOND);
+        let left = scene.members.remove(1).node;
+        scene.look();
+        scene.disconnected.insert(left.clone(), DownReason::Closed);
+        scene.ended.insert(left, DownReason::Closed);
+        scene.pass(SECOND);
+        assert_eq!(scene.join(1, creation), [0, 1, 2]);
+        assert_eq!(scene.slow_start(1), None);
+    }
+}
+
+#[test]
+fn of_those_who_are_gone_no_more_than_a_bound_is_remembered() {
+    let mut scene = Scene::new(0, Health::new());
+    let all: Vec<Known> = numbered(0..5_000).into_iter().map(known).collect();
+    scene.members = all.clone();
+    scene.members.sort_by(|a, b| a.node.cmp(&b.node));
+    scene.look();
+    scene.members.clear();
+    scene.look();
+    assert_eq!(scene.book.absent.len(), 4_096);
+}
+
+#[test]
+fn a_member_that_joins_many_is_looked_at_alone() {
+    let mut scene = Scene::new(1_000, Health::new());
+    scene.pool.looked_at.set(0);
+    scene.asked.set(0);
+    scene.join(1_000, 1);
+    assert_eq!((scene.pool.looked_at.get(), scene.asked.get()), (0, 0));
+    // One that leaves is asked after, once with each look as long as it is connected.
+    scene.members.remove(0);
+    scene.look();
+    scene.look();
+    assert_eq!((scene.pool.looked_at.get(), scene.asked.get()), (0, 2));
+    // How calls went is looked at when something was reported.
+    scene.call(7, OutcomeKind::TimedOut, 5);
+    scene.look();
+    assert_eq!(scene.pool.looked_at.get(), 1_000);
+    scene.look();
+    assert_eq!(scene.pool.looked_at.get(), 1_000);
 }
