@@ -1,10 +1,13 @@
 //! The socket during the handshake, and what becomes of it afterwards.
 
-use std::{fmt::Display, io, sync::Arc};
+use std::{fmt::Display, io, sync::Arc, time::Duration};
 
 use beam_dist::handshake::{HandshakeError, take_long_packet, take_packet, with_long_lengths};
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
 
 use super::{ConnectError, IoError, Stream, close_in_order};
 use crate::{
@@ -18,6 +21,9 @@ pub(super) struct Exchange {
     stream: Stream,
     received: BytesMut,
     with: String,
+    /// When the last packet was sent, until the next one comes.
+    sent: Option<Instant>,
+    round_trip: Duration,
 }
 
 /// A socket behind a completed handshake.
@@ -27,6 +33,8 @@ pub(crate) struct Socket {
     pub(crate) received: BytesMut,
     /// What is to be sent before anything else.
     pub(crate) unsent: BytesMut,
+    /// How long the peer took for the last packet that it was to send.
+    pub(crate) round_trip: Duration,
 }
 
 impl Exchange {
@@ -35,6 +43,8 @@ impl Exchange {
             stream,
             received: BytesMut::new(),
             with: with.to_string(),
+            sent: None,
+            round_trip: Duration::ZERO,
         }
     }
 
@@ -47,6 +57,7 @@ impl Exchange {
             return Ok(());
         };
         let Err(error) = self.write(&packet).await else {
+            self.sent = Some(Instant::now());
             return Ok(());
         };
         // With TLS 1.3, a node that connects learns only now whether its certificate is taken, and
@@ -71,6 +82,9 @@ impl Exchange {
     pub(super) async fn receive(&mut self) -> Result<Option<Bytes>, ConnectError> {
         loop {
             if let Some(packet) = self.take()? {
+                if let Some(sent) = self.sent.take() {
+                    self.round_trip = sent.elapsed();
+                }
                 return Ok(Some(packet));
             }
             match self.stream.read_buf(&mut self.received).await {
@@ -122,6 +136,7 @@ impl Exchange {
             stream: self.stream,
             received: self.received,
             unsent,
+            round_trip: self.round_trip,
         }
     }
 

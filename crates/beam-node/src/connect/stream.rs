@@ -45,6 +45,18 @@ impl Stream {
         !self.is_tls()
     }
 
+    /// Whether something has come that was not read. If not, the task is woken when something does.
+    pub(crate) fn has_unread(&mut self, task: &mut Context<'_>) -> bool {
+        let socket = match self {
+            Self::Plain(stream) => stream,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.get_mut().0,
+        };
+        let mut byte = [0];
+        let peeked = socket.poll_peek(task, &mut ReadBuf::new(&mut byte));
+        matches!(peeked, Poll::Ready(Ok(1..)))
+    }
+
     /// Whether bytes that were taken have still to be sent, which a flush does.
     pub(crate) fn has_unsent(&self) -> bool {
         match self {

@@ -48,7 +48,7 @@ const SMOOTHING: u32 = 8;
 ///
 /// Half of the time that a peer may be silent passes before it is probed, and the other half is for its
 /// answer. Only a probe that was sent and not answered makes a peer suspect, so that a node that was
-/// itself stopped for a while does not blame its peers.
+/// itself stopped for a while does not blame its peers; nor does one that was slow to write the probe.
 #[derive(Debug)]
 pub(super) struct Silence {
     suspect_after: Option<Duration>,
@@ -58,8 +58,8 @@ pub(super) struct Silence {
     waiting_since: Option<Instant>,
     /// When the probe was sent that has no answer of its own.
     asked: Option<Instant>,
-    /// The usual round trip, once one is known.
-    round_trip: Option<Duration>,
+    /// The usual round trip.
+    round_trip: Duration,
     is_suspect: bool,
     /// The most that the round trip of the probe under way counts for, where the peer became suspect
     /// meanwhile.
@@ -81,14 +81,16 @@ pub(super) enum Step {
 }
 
 impl Silence {
-    /// A link that is open since `now`.
-    pub(super) fn new(policy: SilencePolicy, now: Instant) -> Self {
+    /// A link that is open since `now`, after a handshake in which a round trip took so long.
+    pub(super) fn new(policy: SilencePolicy, round_trip: Duration, now: Instant) -> Self {
+        let suspect_after = policy.suspect_after.map(|silence| silence.min(LONGEST));
         Self {
-            suspect_after: policy.suspect_after.map(|silence| silence.min(LONGEST)),
+            suspect_after,
             heard: now,
             waiting_since: None,
             asked: None,
-            round_trip: None,
+            // One of the two may have been stopped meanwhile.
+            round_trip: suspect_after.map_or(round_trip, |after| round_trip.min(after / 2)),
             is_suspect: false,
             most: None,
         }
@@ -101,7 +103,7 @@ impl Silence {
         std::mem::take(&mut self.is_suspect)
     }
 
-    /// A probe was sent.
+    /// A probe was queued, or some of what comes before it was written, or all of it.
     pub(super) fn asked(&mut self, now: Instant) {
         self.asked = Some(now);
         self.waiting_since = Some(now);
@@ -121,10 +123,7 @@ impl Silence {
         // That the peer was stopped says nothing of the way to it. A way that is as long as that is
         // learned all the same, in a few steps.
         let took = self.most.take().map_or(took, |most| took.min(most));
-        self.round_trip = Some(match self.round_trip {
-            None => took,
-            Some(usual) => (usual * (SMOOTHING - 1) + took) / SMOOTHING,
-        });
+        self.round_trip = (self.round_trip * (SMOOTHING - 1) + took) / SMOOTHING;
     }
 
     /// What is to be done at this time.
@@ -159,10 +158,7 @@ impl Silence {
 
     /// How long the answer to a probe may take.
     fn patience(&self, suspect_after: Duration) -> Duration {
-        match self.round_trip {
-            None => suspect_after,
-            Some(usual) => (suspect_after / 2).max(usual.saturating_mul(ROUND_TRIPS)),
-        }
+        (suspect_after / 2).max(self.round_trip.saturating_mul(ROUND_TRIPS))
     }
 }
 
@@ -182,12 +178,7 @@ mod tests {
     /// A link whose usual round trip is known.
     fn usual(round_trip: Duration) -> (Silence, Instant) {
         let start = Instant::now();
-        let mut silence = Silence::new(policy(), start);
-        silence.asked(start);
-        let answered = start + round_trip;
-        silence.heard(answered);
-        silence.answered(answered);
-        (silence, answered)
+        (Silence::new(policy(), round_trip, start), start)
     }
 
     #[test]
@@ -229,12 +220,25 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_whose_round_trip_is_not_known_has_the_whole_time_to_answer() {
-        let start = Instant::now();
-        let mut silence = Silence::new(policy(), start);
-        assert_eq!(silence.poll(start + 500 * MS), Step::Probe);
+    fn a_handshake_during_which_a_node_was_stopped_does_not_make_the_way_long() {
+        let (mut silence, start) = usual(4_000 * MS);
         silence.asked(start + 500 * MS);
-        assert_eq!(silence.deadline(), Some(start + 1_500 * MS));
+        assert_eq!(silence.deadline(), Some(start + 2_500 * MS));
+    }
+
+    #[test]
+    fn the_time_for_an_answer_begins_when_the_probe_is_written() {
+        let (mut silence, start) = usual(MS);
+        silence.asked(start + 500 * MS);
+        // What was queued before it takes a while.
+        for written in [700, 900, 1_300] {
+            silence.asked(start + written * MS);
+        }
+        assert_eq!(silence.poll(start + 1_799 * MS), Step::Wait);
+        silence.answered(start + 1_301 * MS);
+        assert!(silence.round_trip <= MS);
+        let suspect = Step::Suspect { since: start };
+        assert_eq!(silence.poll(start + 1_800 * MS), suspect);
     }
 
     #[test]
@@ -253,7 +257,8 @@ mod tests {
     #[test]
     fn a_way_that_is_always_long_is_learned() {
         let start = Instant::now();
-        let (mut silence, mut now, mut suspected) = (Silence::new(policy(), start), start, 0);
+        let (mut silence, mut now, mut suspected) =
+            (Silence::new(policy(), 3_000 * MS, start), start, 0);
         for _ in 0..30 {
             silence.asked(now);
             let answered = now + 3_000 * MS;
@@ -304,7 +309,7 @@ mod tests {
             suspect_after: None,
             call_grace: None,
         };
-        let mut silence = Silence::new(policy, start);
+        let mut silence = Silence::new(policy, MS, start);
         assert_eq!(silence.deadline(), None);
         assert_eq!(silence.poll(start + 90_000 * MS), Step::Wait);
     }

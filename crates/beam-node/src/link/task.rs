@@ -130,6 +130,8 @@ struct Wire<'a> {
     silence: Silence,
     /// The last probe of a silent peer.
     probe: Option<RequestId>,
+    /// The number of the batch that it is in, until that is written.
+    probe_batch: Option<u64>,
     /// Whether all others that were ready to run have run since there was something to send.
     gathered: bool,
     /// Whether messages have come that were not handled.
@@ -142,6 +144,7 @@ impl<'a> Wire<'a> {
             stream,
             received,
             unsent,
+            round_trip,
         } = socket;
         let limits = &node.identity.limits;
         let now = Instant::now();
@@ -158,10 +161,12 @@ impl<'a> Wire<'a> {
             queue: Queue {
                 batch: unsent.into(),
                 taken: Taken::default(),
+                begun: 0,
             },
             clock: LinkClock::new(TickPolicy::new(node.net_ticktime), now.into_std()),
-            silence: Silence::new(node.silence, now),
+            silence: Silence::new(node.silence, round_trip, now),
             probe: None,
+            probe_batch: None,
             gathered: false,
             is_behind: false,
         }
@@ -231,7 +236,7 @@ impl<'a> Wire<'a> {
         }
         while timer.as_mut().poll(task).is_ready() {
             has_ticked |= self.tick()?;
-            has_ticked |= self.attend_silence();
+            has_ticked |= self.attend_silence(task);
             let tick = self.clock.deadline().into();
             let due = self.link.time_out(Instant::now());
             let due = earliest(due, self.silence.deadline());
@@ -257,7 +262,14 @@ impl<'a> Wire<'a> {
                 Poll::Ready(count) => written += count.map_err(io_error)?,
                 Poll::Pending => return Ok(Progress::Some),
             };
-            self.clock.sent(Instant::now().into_std());
+            let now = Instant::now();
+            self.clock.sent(now.into_std());
+            if let Some(batch) = self.probe_batch {
+                self.silence.asked(now);
+                if self.queue.has_written(batch) {
+                    self.probe_batch = None;
+                }
+            }
         }
     }
 
@@ -296,9 +308,7 @@ impl<'a> Wire<'a> {
             progress = Progress::Some;
             let now = Instant::now();
             self.clock.received(now.into_std());
-            if self.silence.heard(now) {
-                self.node.recover(self.slot, self.link);
-            }
+            self.note_life(now);
             self.dispatch()?;
             if read < room && self.stream.is_emptied_by_short_read() {
                 break;
@@ -312,6 +322,12 @@ impl<'a> Wire<'a> {
             self.silence.answered(Instant::now());
         }
         Ok(progress)
+    }
+
+    fn note_life(&mut self, now: Instant) {
+        if self.silence.heard(now) {
+            self.node.recover(self.slot, self.link);
+        }
     }
 
     /// Handles the messages that are there, up to a bound: what comes of the first should be on its
@@ -361,13 +377,18 @@ impl<'a> Wire<'a> {
 
     /// Probes the peer, or suspects it, where it has been silent for so long. Tells whether there is
     /// something to write.
-    fn attend_silence(&mut self) -> bool {
+    fn attend_silence(&mut self, task: &mut Context<'_>) -> bool {
         let now = Instant::now();
+        // As long as this node does not read, what has come and waits is no silence.
+        if self.link.outbox.is_overdue() && self.stream.has_unread(task) {
+            self.note_life(now);
+        }
         match self.silence.poll(now) {
             Step::Wait => false,
             Step::Probe => {
                 self.probe = Some(self.link.ask_for_life());
                 self.silence.asked(now);
+                self.probe_batch = Some(self.queue.begun + 1);
                 true
             }
             Step::Suspect { since } => {
@@ -432,6 +453,8 @@ struct Queue {
     batch: Batch,
     /// What of it the outbox waits to be told of.
     taken: Taken,
+    /// How many batches were taken.
+    begun: u64,
 }
 
 impl Queue {
@@ -440,7 +463,13 @@ impl Queue {
         if self.batch.is_empty() {
             outbox.written(mem::take(&mut self.taken));
             self.taken = outbox.take(&mut self.batch);
+            self.begun += u64::from(!self.batch.is_empty());
         }
+    }
+
+    /// Whether the batch with this number is written.
+    fn has_written(&self, batch: u64) -> bool {
+        self.begun > batch || self.begun == batch && self.batch.is_empty()
     }
 }
 

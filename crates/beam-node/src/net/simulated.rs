@@ -86,6 +86,15 @@ impl TcpStream {
         Ok(self.0.address())
     }
 
+    /// Nothing ever waits to be read: simulated nodes read all that comes.
+    pub(crate) fn poll_peek(
+        &self,
+        _task: &mut Context<'_>,
+        _buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
     pub(crate) fn set_nodelay(&self, _nodelay: bool) -> io::Result<()> {
         Ok(())
     }

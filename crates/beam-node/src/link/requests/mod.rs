@@ -150,8 +150,9 @@ impl Link {
     /// Asks for a sign of life without waiting for it; [`Link::is_waiting`] tells whether it has come.
     pub(super) fn ask_for_life(&self) -> RequestId {
         let id = self.requests().insert(Request::SignOfLife);
-        // A link that is lost has no need of it.
-        let _ = self.monitor(id, &Target::Name(Atom::from_static(PROBE_NAME)));
+        let target = Target::Name(Atom::from_static(PROBE_NAME));
+        // No large message delays it. A link that is lost has no need of it.
+        let _ = self.monitor_in(Lane::Reply, id, &target);
         id
     }
 
@@ -282,12 +283,16 @@ impl Link {
 
     /// Sends a monitor. After the end of the link nobody would ever answer it.
     fn monitor(&self, id: RequestId, target: &Target) -> Result<(), Lost> {
+        self.monitor_in(Lane::Owed, id, target)
+    }
+
+    fn monitor_in(&self, lane: Lane, id: RequestId, target: &Target) -> Result<(), Lost> {
         let control = Control::Monitor(Monitor {
             from: self.own.caller.clone(),
             to: target.clone(),
             reference: self.reference(id),
         });
-        self.owe(Lane::Owed, &control, Payload::None)
+        self.owe(lane, &control, Payload::None)
     }
 
     fn demonitor(&self, reference: Reference, to: Target) {

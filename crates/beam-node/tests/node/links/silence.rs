@@ -3,8 +3,10 @@
 use std::{future::IntoFuture, time::Duration};
 
 use beam_dist::control::{Control, Monitor, MonitorExit, Target};
-use beam_node::{Cause, Code, Event, Events, Node};
-use beam_term::Term;
+use beam_node::{Cause, Code, Event, Events, Limits, Node};
+use beam_term::{Atom, Term};
+use bytes::BytesMut;
+use tokio::{io::AsyncWriteExt as _, time::timeout};
 
 use crate::support::{Cluster, PROBE, RawPeer, down, eventually, poll_once, within};
 
@@ -152,6 +154,35 @@ async fn calls_wait_for_a_suspect_no_longer_than_the_grace_that_is_set() {
         assert!(matches!(error.cause(), Cause::Silent(_)), "{error:?}");
     }
     assert_eq!(a.calling(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_not_read_is_not_suspect() {
+    let cluster = Cluster::new();
+    let limits = Limits {
+        outgoing_bytes_per_peer: 1024,
+        ..Limits::default()
+    };
+    let builder = cluster.builder("a").limits(limits).suspect_after(SHORT);
+    let a = builder.start().await.unwrap();
+    let mut events = a.events();
+    let mut asking = cluster.raw_peer(&a, "asking").await;
+    let nobody = Target::Name(Atom::from_static("nobody"));
+    let monitor = asking.monitor(nobody, &asking.reference(1));
+    let mut question = BytesMut::new();
+    asking.encode_bare(&monitor, &mut question);
+    let questions = question.repeat(1_000);
+    // It takes none of its answers, until it is read no further.
+    while timeout(SHORT, asking.socket().write_all(&questions))
+        .await
+        .is_ok()
+    {}
+
+    let quiet = cluster.raw_peer(&a, "quiet").await;
+    // A peer that says nothing is suspect, and this one would be by now.
+    suspected(&mut events, &quiet).await;
+    let asking = a.peer(asking.name()).unwrap();
+    assert!(asking.is_connected() && !asking.is_suspect());
 }
 
 #[tokio::test(flavor = "multi_thread")]
