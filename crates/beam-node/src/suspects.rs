@@ -11,7 +11,8 @@ pub type Suspects = BTreeMap<NodeName, Instant>;
 
 /// The suspects of a node, as a value that changes with them.
 ///
-/// It is nearly always empty, and changes seldom, so each change makes a new map.
+/// A change makes a new map only where somebody still looks at the one before, so that ten thousand peers
+/// that fall silent at once are no ten thousand maps.
 #[derive(Debug, Default)]
 pub(crate) struct SuspectBook(watch::Sender<Arc<Suspects>>);
 
@@ -46,6 +47,24 @@ impl SuspectBook {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_map_is_copied_only_where_somebody_still_looks_at_it() {
+        let book = SuspectBook::default();
+        let mut watch = book.watch();
+        let insert = |numbers: std::ops::Range<u32>| {
+            let mut maps = std::collections::BTreeSet::new();
+            for n in numbers {
+                book.insert(&format!("n{n}@h").parse().unwrap(), Instant::now());
+                maps.insert(Arc::as_ptr(&book.all()));
+            }
+            maps.len()
+        };
+        assert_eq!(insert(0..1_000), 1);
+        let seen = Arc::clone(&watch.borrow_and_update());
+        assert_eq!(insert(1_000..2_000), 1);
+        assert_eq!((seen.len(), book.all().len()), (1_000, 2_000));
+    }
 
     #[test]
     fn those_who_watch_are_told_of_changes_alone() {

@@ -8,7 +8,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use tokio::time::Instant;
 
-use super::Link;
+use super::{Link, requests::Waiting};
 use crate::{
     connect::{Handshaken, Side},
     event::{DownReason, Event},
@@ -34,6 +34,8 @@ impl NodeState {
     ) -> Result<Arc<Link>, Unpublished> {
         // Those who wait for the link must not find everything settled before it is seen.
         let question = self.settling.question(slot.name());
+        // Dropped after the turn.
+        let _waiting;
         let turn = slot.turn();
         let old = turn.published();
         if old
@@ -58,7 +60,7 @@ impl NodeState {
         if let Some(old) = old {
             // What the old link announced must be gone before the new one announces.
             old.close(self.replaced_because(&old, link.made_by));
-            self.withdraw_in(&turn, &old);
+            _waiting = self.withdraw_in(&turn, &old);
         }
         // Logging runs code of users. What that does if it fails must not leave a link behind that
         // no task reads.
@@ -111,12 +113,15 @@ impl NodeState {
     /// The task of the link may be in the middle of a message meanwhile, and does the last of this by
     /// [`NodeState::release_processes`].
     pub(crate) fn withdraw(&self, slot: &Slot, link: &Link) -> bool {
-        self.withdraw_in(&slot.turn(), link)
+        let withdrawn = self.withdraw_in(&slot.turn(), link);
+        withdrawn.is_some()
     }
 
-    fn withdraw_in(&self, turn: &Turn<'_>, link: &Link) -> bool {
+    /// Does so, and gives those who waited, who are told once the turn is over; `None` if that was done
+    /// before.
+    fn withdraw_in(&self, turn: &Turn<'_>, link: &Link) -> Option<Waiting> {
         if !self.links.remove(link) {
-            return false;
+            return None;
         }
         // Whoever learns that a call is lost, or that the peer is gone, must not find it among the
         // members of a group, or connected, any more.
@@ -125,7 +130,7 @@ impl NodeState {
         if link.is_suspect() {
             self.suspects.remove(&link.peer);
         }
-        link.fail_requests();
+        let waiting = link.fail_requests();
         self.release_processes(link);
         let reason = link.reason();
         self.emit(Event::Down {
@@ -133,7 +138,7 @@ impl NodeState {
             reason: reason.clone(),
         });
         tracing::info!(peer = %link.peer, %reason, "disconnected");
-        true
+        Some(waiting)
     }
 
     /// Nothing has come from a peer since then, though it was asked: it is suspect.
@@ -146,12 +151,13 @@ impl NodeState {
         link.is_suspect.store(true, Ordering::Relaxed);
         self.suspects.insert(&link.peer, since);
         // Those who look for somebody else must not find the peer again.
-        link.end_waiting(since, self.silence.call_grace);
+        let waiting = link.end_waiting(since, self.silence.call_grace);
         self.emit(Event::Suspect {
             peer: link.peer.clone(),
             silent_for,
         });
         drop(turn);
+        drop(waiting);
         tracing::warn!(peer = %link.peer, ?silent_for, "suspect: the peer gives no sign of life");
     }
 

@@ -1,6 +1,12 @@
 //! Links that come and go at the same time, without sockets.
 
-use std::{sync::Barrier, thread, time::Duration};
+use std::{
+    future::IntoFuture as _,
+    sync::{Barrier, mpsc},
+    task::{Context, Wake, Waker},
+    thread,
+    time::Duration,
+};
 
 use beam_dist::{
     Cookie, Creation, Flags, Message, NodeName,
@@ -360,4 +366,58 @@ async fn of_peers_that_connect_at_once_no_more_stay_than_there_may_be() {
         assert_eq!((links, state.links.count()), (2, 0));
     }
     node.shutdown().await.unwrap();
+}
+
+/// Takes the turn of a slot when it is woken, on a thread of its own, and tells whether it got it.
+struct TurnTaker {
+    slot: Arc<Slot>,
+    got_it: mpsc::Sender<bool>,
+}
+
+impl Wake for TurnTaker {
+    fn wake(self: Arc<Self>) {
+        let (done, is_done) = mpsc::channel();
+        let slot = Arc::clone(&self.slot);
+        thread::spawn(move || {
+            drop(slot.turn());
+            let _ = done.send(());
+        });
+        let got_it = is_done.recv_timeout(Duration::from_secs(30)).is_ok();
+        let _ = self.got_it.send(got_it);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_wait_for_an_answer_are_woken_when_the_turn_is_over() {
+    let (node, state) = node().await;
+    let peer = "p@127.0.0.1".parse().unwrap();
+    let slot = state.slot(&peer);
+    let established = handshake(&state, &peer);
+    for ends in [
+        |state: &NodeState, slot: &Slot, link: &Link| {
+            state.suspect(slot, link, Instant::now());
+        },
+        |state: &NodeState, slot: &Slot, link: &Link| {
+            link.close(DownReason::Closed);
+            state.withdraw(slot, link);
+        },
+    ] {
+        let link = establish(&state, &slot, &established);
+        let call = node.call::<u8, _>(&peer, ("m", "f"), ());
+        let mut call = call.leave_suspect(true).into_future();
+        let (got_it, is_free) = mpsc::channel();
+        let caller = Waker::from(Arc::new(TurnTaker {
+            slot: Arc::clone(&slot),
+            got_it,
+        }));
+        assert!(
+            call.as_mut()
+                .poll(&mut Context::from_waker(&caller))
+                .is_pending()
+        );
+        ends(&state, &slot, &link);
+        assert!(is_free.recv().unwrap(), "the turn was not over");
+        link.close(DownReason::Closed);
+        state.withdraw(&slot, &link);
+    }
 }

@@ -46,6 +46,23 @@ pub(crate) struct Lost;
 /// A name that no process of any node has.
 const PROBE_NAME: &str = "rpc_load_balancer_probe";
 
+/// Those who wait for what does not come. They are told when this is dropped, which runs code of theirs:
+/// no lock may be held meanwhile, nor the [turn](crate::peer::Turn) of a slot.
+#[must_use = "those who wait are told when this is dropped"]
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    callers: Vec<Waker>,
+    /// Dropping a probe tells whoever waits for it.
+    others: Vec<Request>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.callers.drain(..).for_each(Waker::wake);
+        self.others.clear();
+    }
+}
+
 /// Takes a probe away that nobody waits for any more.
 struct Probe<'a> {
     link: &'a Link,
@@ -162,9 +179,11 @@ impl Link {
     }
 
     /// Nothing has come from the peer since then. Ends the calls that are not to wait for it.
-    pub(super) fn end_waiting(&self, since: Instant, call_grace: Option<Duration>) {
-        let callers = self.requests().suspect(since, call_grace);
-        callers.into_iter().for_each(Waker::wake);
+    pub(super) fn end_waiting(&self, since: Instant, call_grace: Option<Duration>) -> Waiting {
+        Waiting {
+            callers: self.requests().suspect(since, call_grace),
+            others: Vec::new(),
+        }
     }
 
     /// Something came from the peer again.
@@ -243,12 +262,10 @@ impl Link {
         None
     }
 
-    /// Tells all who wait that the link is lost.
-    pub(super) fn fail_requests(&self) {
+    /// The link is lost, for all who wait.
+    pub(super) fn fail_requests(&self) -> Waiting {
         let (callers, others) = self.requests().lose();
-        callers.into_iter().for_each(Waker::wake);
-        // Dropping a probe tells whoever waits for it.
-        drop(others);
+        Waiting { callers, others }
     }
 
     /// When the next call ends without an answer, or an earlier instant.
