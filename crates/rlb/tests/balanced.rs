@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::BufRead as _};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -33,12 +33,22 @@ fn one_peer_is_enough_to_see_all_members_every_time() {
     let members = cluster.run(&["members", "pool", "--peer", NAMES[0], "--json"]);
     let mut shown = members.json();
     for member in shown.as_array_mut().expect("a list") {
-        let since = member.as_object_mut().and_then(|it| it.remove("since_ms"));
-        assert!(since.is_some_and(|since| since.is_u64()));
+        let member = member.as_object_mut().expect("an object");
+        let since = ["since", "since_ms"].map(|key| member.remove(key).expect(key));
+        assert!(since[0].is_string() && since[1].is_u64(), "{since:?}");
     }
     let expected = NAMES
         .map(|node| json!({ "node": node, "weight": 1, "state": "up", "reason": "it joined" }));
     assert_eq!(shown, json!(expected));
+}
+
+/// A line about a member, without the time since when it is so, which is that of a test.
+fn watched(watch: &mut Running) -> String {
+    let line = watch.line();
+    let (before, rest) = line.split_once("since ").expect(&line);
+    let (since, after) = rest.split_at("2026-01-01T00:00:00Z".len());
+    assert!(since.starts_with("20") && since.ends_with('Z'), "{line}");
+    format!("{before}{}", after.trim_start())
 }
 
 #[test]
@@ -47,22 +57,48 @@ fn whoever_watches_the_members_sees_how_they_are() {
     let [_w1, w2, w3] = cluster.pool();
     let watch = ["members", "pool", "--watch", "--peer", NAMES[0]];
     let mut watch = Running::start(cluster.command(&watch));
-    for node in NAMES {
-        let line = watch.line();
-        assert!(
-            line.starts_with(&format!("{node}  up        it joined, for ")),
-            "{line}"
-        );
-    }
+    let [n1, n2, n3] = NAMES;
+    let mut shown: Vec<String> = (0..3).map(|_| watched(&mut watch)).collect();
+    shown.sort();
+    assert_eq!(
+        shown,
+        [n1, n2, n3].map(|node| format!("{node}  up        weight 1  it joined"))
+    );
     w2.signal(Signal::STOP);
-    let line = format!("{}  suspect   it gives no sign of life", NAMES[1]);
-    assert_eq!(watch.line(), line);
+    let line = format!("{n2}  suspect   weight 1  it gives no sign of life");
+    assert_eq!(watched(&mut watch), line);
     w2.signal(Signal::CONT);
-    let line = format!("{}  up        it is heard of again", NAMES[1]);
-    assert_eq!(watch.line(), line);
+    let line = format!("{n2}  up        weight 1  it is heard of again");
+    assert_eq!(watched(&mut watch), line);
     w3.signal(Signal::KILL);
-    let line = format!("{}  down      the peer closed the connection", NAMES[2]);
-    assert_eq!(watch.line(), line);
+    let line = format!("{n3}  down      weight 0  the peer closed the connection");
+    assert_eq!(watched(&mut watch), line);
+    watch.signal(Signal::INT);
+    assert_eq!(watch.ended().code, 130);
+}
+
+#[test]
+fn whoever_watches_a_balancer_without_members_waits_for_them() {
+    let cluster = Cluster::new();
+    let _w1 = cluster.node(NAMES[0], &[]);
+    let watch = [
+        "members",
+        "pool",
+        "--watch",
+        "--peer",
+        NAMES[0],
+        "--timeout",
+        "200ms",
+    ];
+    let mut watch = Running::start(cluster.command(&watch));
+    let mut remark = String::new();
+    watch.stderr().read_line(&mut remark).unwrap();
+    assert_eq!(remark, "no members yet; waiting for them\n");
+
+    let join = ["--peer", NAMES[0], "--join", "pool", "--weight", "3"];
+    let _w2 = cluster.node(NAMES[1], &join);
+    let line = format!("{}  up        weight 3  it joined", NAMES[1]);
+    assert_eq!(watched(&mut watch), line);
     watch.signal(Signal::INT);
     assert_eq!(watch.ended().code, 130);
 }

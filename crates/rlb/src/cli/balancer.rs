@@ -51,7 +51,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Starts a node and finds the members of a balancer from it.
+    /// Starts a node and finds the members of a balancer from it, of which there must be one at least.
     ///
     /// A member is seen by the nodes that it is connected to, so the node has to connect to all
     /// that its peers know before it has seen them all.
@@ -60,14 +60,9 @@ impl Found {
         algorithm: Option<&AlgorithmOptions>,
         client: &ClientOptions,
     ) -> Result<Self, Failure> {
-        if name.is_empty() {
-            return Err(Failure::usage("the name of the balancer is empty"));
-        }
-        let name = alias(name);
+        let (name, group) = group(name)?;
         let deadline = Instant::now() + client.timeout;
         let node = discover(client).await?;
-        let group = Atom::try_from(name.as_str())
-            .map_err(|error| Failure::usage(format!("{name} is no name of a balancer: {error}")))?;
         let left = deadline.saturating_duration_since(Instant::now());
         if node.wait_for_members(group, 1, left).await.is_err() {
             return Err(no_members(&name, client));
@@ -80,6 +75,25 @@ impl Found {
         let balancer = builder.start(&node).await?;
         Ok(Self { node, balancer })
     }
+
+    /// The same to watch a balancer, which may have no members yet.
+    pub(super) async fn watch(name: &str, client: &ClientOptions) -> Result<Self, Failure> {
+        let (name, _) = group(name)?;
+        let node = discover(client).await?;
+        let balancer = Balancer::builder(name).join(false).start(&node).await?;
+        Ok(Self { node, balancer })
+    }
+}
+
+/// The name of a balancer as it was meant, and as its group has it.
+fn group(name: &str) -> Result<(String, Atom), Failure> {
+    if name.is_empty() {
+        return Err(Failure::usage("the name of the balancer is empty"));
+    }
+    let name = alias(name);
+    let group = Atom::try_from(name.as_str())
+        .map_err(|error| Failure::usage(format!("{name} is no name of a balancer: {error}")))?;
+    Ok((name, group))
 }
 
 /// Starts a node that has connected to all that its peers know.

@@ -1,21 +1,20 @@
 //! `rlb members`
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rpc_load_balancer::{
-    MemberStatus,
+    MemberStatus, NodeName,
     health::{MemberState, StateReason},
 };
 use serde::Serialize;
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
     balancer::Found,
     cluster::{ClientOptions, stop},
 };
-use crate::{
-    exit, failure::Failure, format::Short, json::Json, printer::Printer, signals::Signals,
-};
+use crate::{exit, failure::Failure, json::Json, printer::Printer, signals::Signals};
 
 /// List the members of a balancer, one a line; with --json also how they are, their weights and
 /// metadata
@@ -26,7 +25,8 @@ pub(super) struct Members {
     #[arg(value_name = "BALANCER")]
     balancer: String,
 
-    /// Go on until Ctrl-C: show how each member is, and then each change, with its reason
+    /// Go on until Ctrl-C: show how each member is, since when, its weight and why, and then each
+    /// change; where there are no members yet, wait for them
     ///
     /// A member is up, suspect (nothing comes from it), ejected (its calls failed), draining (it left,
     /// and is still connected) or down. That is how this command sees it, which makes no calls of its
@@ -45,6 +45,7 @@ struct Member<'a> {
     weight: u32,
     state: &'static str,
     reason: String,
+    since: String,
     since_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<Json<'a>>,
@@ -54,20 +55,23 @@ struct Member<'a> {
 #[derive(Serialize)]
 struct Change<'a> {
     node: &'a str,
+    weight: u32,
     before: Option<&'static str>,
     state: &'static str,
     reason: String,
+    since: String,
 }
 
 impl Members {
     pub(super) async fn run(self, printer: Printer) -> Result<(), Failure> {
-        let found = Found::find(&self.balancer, None, &self.client).await?;
         if self.watch {
+            let found = Found::watch(&self.balancer, &self.client).await?;
             let mut signals = Signals::listen()?;
             let stopped = signals.until(watch(&found, printer)).await;
             stop(found.node).await;
             return stopped?;
         }
+        let found = Found::find(&self.balancer, None, &self.client).await?;
         let members = found.balancer.member_statuses();
         stop(found.node).await;
         if printer.is_json() {
@@ -82,39 +86,68 @@ impl Members {
 /// Shows the members of now, and each change, until a signal or the reader ends it.
 async fn watch(found: &Found, printer: Printer) -> Result<(), Failure> {
     let mut events = found.balancer.member_events();
-    for status in found.balancer.member_statuses().iter() {
-        let since = status.since.elapsed();
-        let line = line(status.node.as_str(), status.state, &status.reason);
-        let shown = format!("{line}, for {}", Short(since));
+    let members = found.balancer.member_statuses();
+    if members.is_empty() {
+        printer.remark(
+            "no members yet; waiting for them",
+            json!({ "waiting": "no members yet" }),
+        );
+    }
+    for status in members.iter() {
+        let shown = line(
+            &status.node,
+            (status.state, &status.reason),
+            status.since,
+            status.weight,
+        );
         printer.result(shown, member(status))?;
     }
     while let Some(event) = events.next().await {
-        let line = line(event.node.as_str(), event.state, &event.reason);
         let change = Change {
             node: event.node.as_str(),
+            weight: event.weight,
             before: event.before.map(MemberState::as_str),
             state: event.state.as_str(),
             reason: event.reason.to_string(),
+            since: time(event.since),
         };
-        printer.result(line, change)?;
+        let shown = line(
+            &event.node,
+            (event.state, &event.reason),
+            event.since,
+            event.weight,
+        );
+        printer.result(shown, change)?;
     }
     Ok(())
 }
 
-fn line(node: &str, state: MemberState, reason: &StateReason) -> String {
-    format!("{node}  {state:8}  {reason}")
+fn line(
+    node: &NodeName,
+    (state, reason): (MemberState, &StateReason),
+    since: Instant,
+    weight: u32,
+) -> String {
+    let since = time(since);
+    format!("{node}  {state:8}  since {since}  weight {weight}  {reason}")
 }
 
 fn member(status: &MemberStatus) -> Member<'_> {
-    let since = Instant::now().saturating_duration_since(status.since);
     Member {
         node: status.node.as_str(),
         weight: status.weight,
         state: status.state.as_str(),
         reason: status.reason.to_string(),
-        since_ms: in_millis(since),
+        since: time(status.since),
+        since_ms: in_millis(status.since.elapsed()),
         metadata: status.metadata.as_ref().map(Json),
     }
+}
+
+/// The time of day of an instant, in UTC.
+fn time(instant: Instant) -> String {
+    let time = SystemTime::now().checked_sub(instant.elapsed());
+    humantime::format_rfc3339_seconds(time.unwrap_or(SystemTime::UNIX_EPOCH)).to_string()
 }
 
 fn in_millis(duration: Duration) -> u64 {

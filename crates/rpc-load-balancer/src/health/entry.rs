@@ -188,6 +188,8 @@ impl Entry {
             before,
             state,
             reason,
+            since: now,
+            weight: self.known.weight,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Changes of members, as a stream.
 
 use beam_dist::NodeName;
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, time::Instant};
 
 use super::{MemberState, StateReason};
 
@@ -17,6 +17,10 @@ pub struct MemberEvent {
     pub state: MemberState,
     /// Why.
     pub reason: StateReason,
+    /// Since when.
+    pub since: Instant,
+    /// Its weight, as in [`MemberStatus`](super::MemberStatus); 0 for one that has left.
+    pub weight: u32,
 }
 
 /// The changes of the members of a balancer since they were asked for.

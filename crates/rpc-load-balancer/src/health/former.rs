@@ -81,6 +81,8 @@ impl MemberStatus {
             before: Some(before),
             state,
             reason,
+            since: now,
+            weight: self.weight,
         }
     }
 }
