@@ -22,10 +22,7 @@ const FOREVER: u64 = 600_000;
 async fn a_node_that_was_killed_during_a_cut_is_a_new_one_to_its_peers() {
     let network = Network::create().unwrap();
     let (near, far) = (Site::new(&network), Site::new(&network));
-    let a = member(near.rust()).await;
-    let builder = far.rust().peer(a.name());
-    let old = member(builder.clone()).await;
-    see(&[&a, &old], &[a.name(), old.name()]).await;
+    let (a, old, builder) = members(&near, &far).await;
     let in_flight = told_and_called(&a, &old).await;
 
     far.cable.cut();
@@ -42,10 +39,7 @@ async fn a_node_that_was_killed_during_a_cut_is_a_new_one_to_its_peers() {
 async fn nothing_that_an_old_incarnation_sent_reaches_anybody_once_the_new_one_is_there() {
     let network = Network::create().unwrap();
     let (near, far) = (Site::new(&network), Site::new(&network));
-    let a = member(near.rust()).await;
-    let builder = far.rust().peer(a.name());
-    let old = member(builder.clone()).await;
-    see(&[&a, &old], &[a.name(), old.name()]).await;
+    let (a, old, builder) = members(&near, &far).await;
     let in_flight = told_and_called(&a, &old).await;
     let answered = a.command(&call(old.name(), "sleep", 500, 60_000)).start();
 
@@ -85,6 +79,15 @@ async fn nothing_that_an_old_incarnation_sent_reaches_anybody_once_the_new_one_i
     );
     assert_eq!(events(&a, "down").await.len(), 1);
     see(&[&a, &new], &[a.name(), new.name()]).await;
+}
+
+/// A node near by, and one far away with how it is started again; they see each other.
+async fn members(near: &Site, far: &Site) -> (Rust, Rust, RustBuilder) {
+    let a = member(near.rust()).await;
+    let builder = far.rust().peer(a.name());
+    let old = member(builder.clone()).await;
+    see(&[&a, &old], &[a.name(), old.name()]).await;
+    (a, old, builder)
 }
 
 /// Has the old incarnation tell its pid, and call and be called for ever.

@@ -34,7 +34,9 @@ impl Health {
     }
 
     /// Sets for how long a member that is back gets less than its share of the calls: a tenth at first,
-    /// and then in proportion to the time that has passed. Default: 10 s. Zero: all of it at once.
+    /// and then in proportion to the time that has passed. It is back once it was suspect, ejected, or lost
+    /// with its connection; one that left in order is a newcomer when it joins again. Default: 10 s. Zero:
+    /// all of it at once.
     ///
     /// Algorithms that hash keys do without, as keys would wander.
     pub fn slow_start(mut self, duration: Duration) -> Self {

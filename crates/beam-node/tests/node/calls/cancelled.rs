@@ -67,6 +67,20 @@ fn export_wait(node: &Node) -> UnboundedReceiver<Seen> {
     receiver
 }
 
+/// A function `slow:wait/0`, which runs on for a moment when nobody waits for it any more.
+fn runs_on() -> (Export, UnboundedReceiver<Seen>) {
+    let (seen, receiver) = unbounded_channel();
+    let export = Export::new("slow", "wait", move |call: CallContext| {
+        let handler = Handler::start(&seen);
+        async move {
+            call.cancelled().await;
+            tokio::task::yield_now().await;
+            handler.end();
+        }
+    });
+    (export, receiver)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_is_dropped_when_its_caller_gives_up() {
     let (a, b) = Cluster::new().pair().await;
@@ -126,16 +140,8 @@ async fn a_handler_is_dropped_at_the_deadline_of_a_caller_that_says_nothing_more
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_does_not_ask_for_its_end_runs_on() {
     let (a, b) = Cluster::new().pair().await;
-    let (seen, mut receiver) = unbounded_channel();
-    b.export("slow", "wait", move |call: CallContext| {
-        let handler = Handler::start(&seen);
-        async move {
-            call.cancelled().await;
-            tokio::task::yield_now().await;
-            handler.end();
-        }
-    })
-    .unwrap();
+    let (export, mut receiver) = runs_on();
+    b.register(export).unwrap();
     let call = tokio::spawn(a.call::<Term, _>(b.name(), ("slow", "wait"), ()).send());
     assert_eq!(within(receiver.recv()).await, Some(Seen::Started));
     call.abort();
@@ -146,15 +152,7 @@ async fn a_handler_that_does_not_ask_for_its_end_runs_on() {
 async fn a_cast_runs_to_its_end_whatever_becomes_of_its_sender() {
     let cluster = Cluster::new();
     let a = cluster.start("a").await;
-    let (seen, mut receiver) = unbounded_channel();
-    let export = Export::new("slow", "wait", move |call: CallContext| {
-        let handler = Handler::start(&seen);
-        async move {
-            call.cancelled().await;
-            tokio::task::yield_now().await;
-            handler.end();
-        }
-    });
+    let (export, mut receiver) = runs_on();
     a.register(export.cancel_when_abandoned()).unwrap();
     let mut peer = cluster.raw_peer(&a, "raw").await;
     let request = peer.reference(1);

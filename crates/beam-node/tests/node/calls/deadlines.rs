@@ -39,10 +39,16 @@ async fn settled(a: &Node, b: &Node) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_handler_knows_how_long_its_caller_still_waits() {
+/// Two nodes that know each other.
+async fn settled_pair() -> (Node, Node) {
     let (a, b) = Cluster::new().pair().await;
     settled(&a, &b).await;
+    (a, b)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_knows_how_long_its_caller_still_waits() {
+    let (a, b) = settled_pair().await;
     export_left(&a);
     export_left(&b);
     for (from, to) in [(&a, &b), (&b, &a), (&a, &a)] {
@@ -56,8 +62,7 @@ async fn a_handler_knows_how_long_its_caller_still_waits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_a_handler_makes_ends_with_the_one_that_it_serves() {
-    let (a, b) = Cluster::new().pair().await;
-    settled(&a, &b).await;
+    let (a, b) = settled_pair().await;
     export_left(&a);
     let (peer, minutes) = (b.peer(a.name()).unwrap(), Duration::from_secs(600));
     b.export("clock", "left_there", move |call: CallContext| {
@@ -178,8 +183,7 @@ async fn a_node_that_comes_back_as_another_kind_is_given_no_deadline() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_can_be_published_in_the_place_of_what_a_node_says_of_itself() {
-    let (a, b) = Cluster::new().pair().await;
-    settled(&a, &b).await;
+    let (a, b) = settled_pair().await;
     let error = b.publish(Term::atom("rpc_load_balancer"), 1).unwrap_err();
     assert_eq!(error.code, Code::BadRequest);
     assert!(error.message.contains("choose another key"), "{error}");
