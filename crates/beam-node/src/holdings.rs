@@ -1,6 +1,8 @@
 //! What a node holds, for simulations to find that it is no more than it should be. Only in builds
 //! with `--cfg rlb_simulation`.
 
+use std::sync::Arc;
+
 use crate::Node;
 
 /// How much a node holds of what can grow.
@@ -12,6 +14,9 @@ pub struct Holdings {
     pub processes: usize,
     /// Links that are alive.
     pub links: usize,
+    /// Links that something still refers to, those that have ended among them, and calls of this node to
+    /// itself.
+    pub kept_links: usize,
     /// Requests to all peers that were not answered: calls and monitors.
     pub requests: usize,
     /// Requests that only prove peers alive.
@@ -20,6 +25,12 @@ pub struct Holdings {
     pub scope_monitors: usize,
     /// Names of nodes that it knows of.
     pub names: usize,
+    /// Monitors and links that peers hold on its processes.
+    pub watchers: usize,
+    /// Bytes of calls that it serves.
+    pub served_bytes: usize,
+    /// Connections whose handshake is under way.
+    pub strangers: usize,
 }
 
 impl Node {
@@ -27,15 +38,21 @@ impl Node {
     pub fn holdings(&self) -> Holdings {
         let state = self.state();
         let links = state.links.all();
+        let processes = state.processes.all();
         let unanswered = || links.iter().map(|link| link.unanswered());
         Holdings {
             tasks: state.tasks(),
-            processes: state.processes.all().len(),
+            processes: processes.len(),
             links: links.len(),
+            // The other one is that of the node itself.
+            kept_links: Arc::strong_count(&state.identity) - 1,
             requests: unanswered().map(|(requests, _)| requests).sum(),
             probes: unanswered().map(|(_, probes)| probes).sum(),
             scope_monitors: state.groups.monitors(),
             names: state.names(),
+            watchers: processes.iter().map(|process| process.watched_by()).sum(),
+            served_bytes: state.identity.serving.bytes(),
+            strangers: state.unauthenticated.count(),
         }
     }
 }

@@ -129,6 +129,12 @@ impl Strangers {
         })
     }
 
+    /// How many places are taken.
+    #[cfg(rlb_simulation)]
+    pub(crate) fn count(&self) -> usize {
+        self.places().taken.len()
+    }
+
     /// Every critical section leaves the table whole.
     fn places(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)

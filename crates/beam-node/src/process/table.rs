@@ -89,6 +89,12 @@ impl Process {
         }
     }
 
+    /// How many watch it.
+    #[cfg(rlb_simulation)]
+    pub(crate) fn watched_by(&self) -> usize {
+        self.watchers().as_ref().map_or(0, Watchers::len)
+    }
+
     fn watchers(&self) -> MutexGuard<'_, Option<Watchers>> {
         lock(&self.watchers)
     }

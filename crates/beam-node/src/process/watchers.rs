@@ -78,6 +78,11 @@ impl Watchers {
         removed
     }
 
+    #[cfg(rlb_simulation)]
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.gaps
+    }
+
     pub(super) fn into_told(self) -> Told {
         self.places.into_iter().flatten().collect()
     }

@@ -75,6 +75,12 @@ impl Loads {
         self.sum(Load::untold) + self.served.load(Ordering::Relaxed)
     }
 
+    /// How many bytes are held, or counted ahead.
+    #[cfg(rlb_simulation)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.drawn()
+    }
+
     /// Adds calls to those that there were.
     pub(super) fn tell(&self, calls: u64) {
         self.served.fetch_add(calls, Ordering::Relaxed);
