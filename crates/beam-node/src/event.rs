@@ -132,3 +132,36 @@ impl Events {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Epmd, Listen, Node};
+
+    #[tokio::test]
+    async fn a_listener_that_falls_behind_is_told_how_many_it_missed() {
+        let node = Node::builder("a@127.0.0.1")
+            .cookie("sesame")
+            .epmd(Epmd::Off)
+            .listen(Listen::Off)
+            .start()
+            .await
+            .unwrap();
+        let mut events = node.events();
+        for silence in 0..1_024 + 3 {
+            node.state().emit(Event::Suspect {
+                peer: node.name().clone(),
+                silent_for: Duration::from_secs(silence),
+            });
+        }
+
+        assert!(matches!(events.next().await, Some(Event::Missed(3))));
+        for expected in 3..1_024 + 3 {
+            let next = events.next().await;
+            let Some(Event::Suspect { silent_for, .. }) = next else {
+                panic!("{next:?}");
+            };
+            assert_eq!(silent_for.as_secs(), expected);
+        }
+    }
+}

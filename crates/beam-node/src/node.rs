@@ -87,7 +87,7 @@ impl Node {
         Self { state, _stop: stop }
     }
 
-    #[cfg(rlb_simulation)]
+    #[cfg(any(test, rlb_simulation))]
     pub(crate) fn state(&self) -> &NodeState {
         &self.state
     }

@@ -119,3 +119,27 @@ impl Slot {
         usize::from(self.segment) << 8 | usize::from(self.index)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_keeps_one_atom_for_each_of_its_slots() {
+        let mut cache = AtomCache::default();
+        for round in 0..3 {
+            for segment in 0..=u8::MAX {
+                let name = format!("atom{round}_{segment}");
+                let atom = Atom::try_from(name.as_str()).unwrap();
+                for index in 0..=u8::MAX {
+                    // Bits beyond those of the eight segments do not count.
+                    cache.put(Slot::new(segment, index), atom.clone());
+                }
+            }
+        }
+
+        assert_eq!(cache.atoms.len(), SLOTS);
+        let last = cache.get(Slot::new(7, 255)).unwrap();
+        assert_eq!(last.as_str(), "atom2_255");
+    }
+}

@@ -174,3 +174,43 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::duplex, time::Instant};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_refused_and_stays_is_left_after_a_while() {
+        let (own, mut stranger) = duplex(1024);
+        let begun = Instant::now();
+
+        close_in_order(own).await;
+
+        assert_eq!(begun.elapsed(), REFUSAL_PATIENCE);
+        assert_eq!(stranger.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_refused_and_goes_on_is_heard_up_to_a_bound() {
+        let (own, mut stranger) = duplex(1024);
+        let begun = Instant::now();
+        let going_on = tokio::spawn(async move {
+            let mut bytes = 0;
+            while let Ok(written) = stranger.write(&[0; 512]).await {
+                bytes += written as u64;
+            }
+            bytes
+        });
+
+        close_in_order(own).await;
+
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        let heard = going_on.await.unwrap();
+        assert!(
+            (REFUSAL_BYTES..=REFUSAL_BYTES + 1024).contains(&heard),
+            "{heard}"
+        );
+    }
+}

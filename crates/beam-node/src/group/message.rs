@@ -553,6 +553,24 @@ mod tests {
     }
 
     #[test]
+    fn no_more_processes_and_groups_leave_than_there_is_room_for() {
+        let message = Term::tuple([
+            Term::atom("leave"),
+            own(1).into(),
+            Term::list((2..6).map(|id| own(id).into())),
+            Term::list(["a", "b", "c", "d"].map(Term::atom)),
+        ]);
+        assert_eq!(
+            parse(&raw(&message), 3),
+            Ok(Message::Leave {
+                scope: own(1),
+                pids: vec![own(2), own(3), own(4)],
+                groups: ["a", "b", "c"].map(Term::atom).to_vec(),
+            })
+        );
+    }
+
+    #[test]
     fn what_a_peer_says_of_itself_is_no_group_and_needs_no_room() {
         let introduction = Features::OWN.name();
         let all: [(&Term, &[Pid]); 2] = [

@@ -420,6 +420,28 @@ mod tests {
     }
 
     #[test]
+    fn arguments_and_options_are_taken_up_to_a_bound() {
+        let arguments = |count: usize| {
+            let list = |element: &str| vec![element; count].join(",");
+            let (format, values) = ("~i".repeat(count), list("1"));
+            answer(&format!(
+                r#"{{put_chars, unicode, io_lib, format, ["{format}", [{values}]]}}"#
+            ))
+        };
+        assert_eq!(arguments(MOST_ARGUMENTS), printed(""));
+        assert_eq!(arguments(MOST_ARGUMENTS + 1), refused("request"));
+
+        // Each takes eight bytes, and the list itself six.
+        let options = |count: usize| {
+            let options = vec!["binary"; count].join(",");
+            answer(&format!("{{setopts, [{options}]}}"))
+        };
+        let most = (LONGEST_OPTIONS_BYTES - 6) / 8;
+        assert_eq!(options(most), printed(""));
+        assert_eq!(options(most + 1), refused("enotsup"));
+    }
+
+    #[test]
     fn unknown_requests_are_refused_as_the_protocol_asks() {
         for request in [
             "hello",

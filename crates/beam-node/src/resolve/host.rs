@@ -15,18 +15,23 @@ const MAX_ADDRESSES: usize = 16;
 /// The host is an IPv4 or IPv6 address, or a name that is resolved as the system does: short names
 /// by `/etc/hosts` and the search domains, for example.
 pub(crate) async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let mut addresses = Vec::new();
-    for address in lookup_host((host, port)).await? {
-        if addresses.len() < MAX_ADDRESSES && !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-
+    let addresses = first_of(lookup_host((host, port)).await?);
     if addresses.is_empty() {
         let message = "the name exists, but has no address";
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
     }
     Ok(addresses)
+}
+
+/// The first addresses, each once.
+fn first_of(all: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut addresses = Vec::new();
+    for address in all {
+        if addresses.len() < MAX_ADDRESSES && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
 }
 
 /// The [`addresses`] of a host, or why they were not found by the deadline.
@@ -81,6 +86,16 @@ mod tests {
         let found = addresses("localhost", 7).await.unwrap();
 
         assert!(found.iter().all(|address| address.ip().is_loopback()));
+    }
+
+    #[test]
+    fn of_many_addresses_the_first_are_tried_each_once() {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let many = (1..=100).flat_map(|port| [address(port), address(port)]);
+
+        let found = first_of(many);
+
+        assert!(found.into_iter().eq((1..=16).map(address)));
     }
 
     #[tokio::test]

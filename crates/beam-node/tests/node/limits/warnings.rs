@@ -1,11 +1,20 @@
 //! What others can make a node log.
 
-use beam_dist::control::{Recipient, Target};
-use beam_node::Limits;
-use beam_term::Term;
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use std::time::Instant;
 
-use crate::support::{Cluster, Warnings, within};
+use beam_dist::{
+    Creation, Flags,
+    control::{Recipient, Target},
+    handshake::{Challenge, Identity, Initiator},
+};
+use beam_node::{Event, Limits};
+use beam_term::Term;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::{COOKIE, Cluster, Warnings, within};
 
 #[tokio::test]
 async fn a_peer_at_its_limits_is_warned_of_once_in_a_while() {
@@ -37,6 +46,44 @@ async fn a_peer_at_its_limits_is_warned_of_once_in_a_while() {
 }
 
 #[tokio::test]
+async fn strangers_that_are_refused_are_told_a_hundred_times_in_a_while() {
+    let cluster = Cluster::new();
+    let a = cluster.start("a").await;
+    let mut events = a.events();
+    let address = cluster.address(a.name()).await;
+    let own = Identity {
+        name: "raw@127.0.0.1".parse().unwrap(),
+        creation: Creation::new(7),
+        flags: Flags::empty(),
+    };
+
+    let begun = Instant::now();
+    // A node that lacks what is mandatory is refused as soon as it has said its name.
+    for _ in 0..120 {
+        let cookie = COOKIE.parse().unwrap();
+        let challenge = Challenge::predictable(1);
+        let mut handshake = Initiator::new(own.clone(), a.name().clone(), cookie, challenge);
+        let mut stranger = TcpStream::connect(address).await.unwrap();
+        let name = handshake.outgoing().unwrap();
+        stranger.write_all(&name).await.unwrap();
+        let _ = within(stranger.read_to_end(&mut Vec::new())).await;
+    }
+    let peer = cluster.raw_peer(&a, "last").await;
+
+    let mut refused = 0;
+    loop {
+        match within(events.next()).await.unwrap() {
+            Event::Refused { .. } => refused += 1,
+            Event::Up { peer: up, .. } if up == *peer.name() => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    // Nearly always the while is not over by now.
+    let whiles = 1 + begun.elapsed().as_secs() / 10;
+    assert!((100..=100 * whiles).contains(&refused), "{refused}");
+}
+
+#[tokio::test]
 async fn strangers_are_warned_of_once_in_a_while() {
     let warnings = Warnings::collect();
     let cluster = Cluster::new();
@@ -45,9 +92,7 @@ async fn strangers_are_warned_of_once_in_a_while() {
 
     for _ in 0..100 {
         let mut stranger = TcpStream::connect(address).await.unwrap();
-        tokio::io::AsyncWriteExt::write_all(&mut stranger, b"\x00\x05hello")
-            .await
-            .unwrap();
+        stranger.write_all(b"\x00\x05hello").await.unwrap();
         // The end, in one way or another.
         let _ = within(stranger.read_to_end(&mut Vec::new())).await;
     }

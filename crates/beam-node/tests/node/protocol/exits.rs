@@ -57,10 +57,13 @@ async fn an_exit_signal_ends_a_served_call_with_its_reason() {
     let a = cluster.start("a").await;
     let mut seen = export_wait(&a);
     let mut peer = cluster.raw_peer(&a, "raw").await;
+    // One of more than 1,024 bytes is not kept.
+    let long = format!("<<\"{}\">>", "x".repeat(1024));
     for (id, (sent, told)) in [
         ("shutdown", "shutdown"),
         ("kill", "killed"),
         ("{because, [1, 2]}", "{because, [1, 2]}"),
+        (&long, "killed"),
     ]
     .into_iter()
     .enumerate()
