@@ -560,12 +560,16 @@ mod tests {
             Term::list((2..6).map(|id| own(id).into())),
             Term::list(["a", "b", "c", "d"].map(Term::atom)),
         ]);
+        let bound = Bound {
+            memberships: 3,
+            name_bytes: 3 * name_bytes(&Term::atom("a")),
+        };
         assert_eq!(
-            parse(&raw(&message), 3),
+            parse(&raw(&message), bound),
             Ok(Message::Leave {
                 scope: own(1),
                 pids: vec![own(2), own(3), own(4)],
-                groups: ["a", "b", "c"].map(Term::atom).to_vec(),
+                groups: ["a", "b", "c"].map(|name| (Term::atom(name), 1)).into(),
             })
         );
     }
