@@ -230,7 +230,9 @@ async fn a_frozen_otp_node_is_given_up(otp: Otp) {
         let mut nodes = Vec::new();
         for visible in HIDDEN_AND_VISIBLE {
             let node = cluster.node(&rust_name("rust")).visible(visible);
+            // Nobody looks for it otherwise, once an attempt has met the end of its old connection.
             let node = node
+                .discovery(true)
                 .net_ticktime(Duration::from_secs(2))
                 .start()
                 .await
