@@ -7,11 +7,13 @@ use tokio::time::Instant;
 /// The pace of looks at all members.
 ///
 /// A look takes time in proportion to the members. Were each of 10,000 that are lost at once followed by
-/// a look of its own, the last one would be noticed after minutes. So the first change is followed by a
-/// look at once, and then there is a pause before the next one, for all that has changed by then.
+/// a look of its own, the last one would be noticed after minutes. So a few changes are each followed by
+/// a look at once, and from then on there is a pause before each look, for all that has changed by then.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    next: Option<Instant>,
+    pause: Duration,
+    /// When all looks until now would be over, had there been a pause after each.
+    over: Option<Instant>,
 }
 
 /// The pause for each member, longer than a look takes for one. With 1,000 members it is 1 ms, and with
@@ -19,17 +21,21 @@ pub(super) struct Pace {
 const PAUSE_PER_MEMBER: Duration = Duration::from_micros(1);
 const LEAST_PAUSE: Duration = Duration::from_millis(1);
 
+/// How many looks may come without a pause.
+const AT_ONCE: u32 = 8;
+
 impl Pace {
     /// There is a look at so many members.
     pub(super) fn looked(&mut self, now: Instant, members: usize) {
         let members = u32::try_from(members).unwrap_or(u32::MAX);
-        let pause = PAUSE_PER_MEMBER.saturating_mul(members);
-        self.next = (pause >= LEAST_PAUSE).then(|| now + pause);
+        self.pause = PAUSE_PER_MEMBER.saturating_mul(members);
+        let begun = self.over.map_or(now, |over| over.max(now));
+        self.over = (self.pause >= LEAST_PAUSE).then(|| begun + self.pause);
     }
 
     /// When the next look may be; `None`: at any time.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.next
+        self.over?.checked_sub(self.pause * AT_ONCE)
     }
 }
 
@@ -53,16 +59,23 @@ mod tests {
     #[test]
     fn members_that_go_at_once_are_looked_at_a_few_times_together() {
         assert_eq!(looks(900), 450);
-        assert!((5..15).contains(&looks(10_000)), "{}", looks(10_000));
+        assert!((10..25).contains(&looks(10_000)), "{}", looks(10_000));
     }
 
     #[test]
-    fn a_change_after_a_pause_is_looked_at_at_once() {
-        let (now, mut pace) = (Instant::now(), Pace::default());
+    fn the_first_changes_after_a_while_are_looked_at_at_once() {
+        let (start, mut pace) = (Instant::now(), Pace::default());
         assert_eq!(pace.next(), None);
-        pace.looked(now, 10_000);
-        assert_eq!(pace.next(), Some(now + Duration::from_millis(10)));
-        pace.looked(now, 10);
+        for _ in 0..AT_ONCE {
+            pace.looked(start, 10_000);
+            assert!(pace.next().is_some_and(|next| next <= start));
+        }
+        pace.looked(start, 10_000);
+        assert_eq!(pace.next(), Some(start + Duration::from_millis(10)));
+        let later = start + Duration::from_secs(1);
+        pace.looked(later, 10_000);
+        assert!(pace.next().is_some_and(|next| next <= later));
+        pace.looked(later, 10);
         assert_eq!(pace.next(), None);
     }
 }
