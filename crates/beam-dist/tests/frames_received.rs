@@ -7,7 +7,7 @@ use allocation_counter::measure;
 use beam_dist::{
     Flags, Message,
     control::Control,
-    frame::{Event, FrameDecodeError, FrameDecoder, FrameLimits, TICK},
+    frame::{Event, FRAGMENT_BYTES, FrameDecodeError, FrameDecoder, FrameLimits, TICK},
 };
 use beam_term::{Atom, DecodeErrorKind, Limits, Pid, Term};
 use bytes::{BufMut, BytesMut};
@@ -539,6 +539,39 @@ fn a_large_fragment_is_read_to_its_place_in_the_message() {
     assert!(copied <= MOST + 3 * 4096, "{copied} of {}", terms.len());
     assert_eq!(message.payload.unwrap().encoded_len(), payload.len() - 1);
     assert!(received.is_empty());
+}
+
+#[test]
+fn a_message_takes_the_memory_of_one_like_it_however_they_arrive() {
+    for size in [100_000, 262_144, 1 << 20, (1 << 20) + 200_000] {
+        let payload = Term::binary(vec![b'x'; size]).to_bytes().unwrap();
+        let terms = send(&payload[1..]);
+        let parts: Vec<_> = terms.chunks(FRAGMENT_BYTES).collect();
+        let fragments = parts.len() as u64;
+        let mut stream = frame(&[&first(1, fragments), parts[0]]);
+        for (id, part) in (1..fragments).rev().zip(&parts[1..]) {
+            stream.extend(frame(&[&further(1, id), part]));
+        }
+        for piece in [100, 1_459, 61_000, 65_536, 65_600, 66_000, 262_144, 1 << 21] {
+            let mut decoder = FrameDecoder::new(OTP_25, FrameLimits::default());
+            let mut received = BytesMut::new();
+            let mut memory = || {
+                let mut stream = &stream[..];
+                loop {
+                    if let Some(event) = decoder.decode(&mut received).unwrap() {
+                        let Term::Binary(large) = self::payload(event) else {
+                            panic!("no binary");
+                        };
+                        break large.as_ptr();
+                    }
+                    let mut place = decoder.read_buffer(&mut received, 64 * 1024);
+                    let count = place.remaining_mut().min(stream.len()).min(piece);
+                    place.put_slice(stream.split_off(..count).unwrap());
+                }
+            };
+            assert_eq!(memory(), memory(), "{size} bytes by {piece}");
+        }
+    }
 }
 
 #[test]

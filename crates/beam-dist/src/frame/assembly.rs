@@ -214,7 +214,14 @@ impl Sequence {
         }
         let fragment = (self.end - arrived).min(arrived.max(FRAGMENT_BYTES));
         let factor = if arrived < EAGER_BYTES { 4 } else { 2 };
-        let capacity = self.expected.min(factor * arrived).max(arrived + fragment);
+        let capacity = (factor * arrived).max(arrived + fragment);
+        // The last fragment is shorter than the others, so that the message may just fit where less than
+        // what is expected would; and the memory then would not do for the next one of its kind.
+        let is_nearly_all = capacity + FRAGMENT_BYTES >= self.expected;
+        let capacity = match arrived >= FRAGMENT_BYTES && is_nearly_all {
+            true => self.expected.max(arrived + fragment),
+            false => self.expected.min(capacity).max(arrived + fragment),
+        };
         self.terms.reserve(capacity - self.terms.len());
     }
 }

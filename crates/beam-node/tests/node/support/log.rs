@@ -2,11 +2,11 @@
 
 use std::{
     fmt::{self, Write as _},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use tracing::{
-    Event, Level, Metadata, Subscriber,
+    Dispatch, Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span,
     subscriber::DefaultGuard,
@@ -26,6 +26,7 @@ impl Warnings {
 
     /// Collects everything down to this level.
     pub(crate) fn collect_from(level: Level) -> Self {
+        LazyLock::force(&ANOTHER);
         let messages = Arc::default();
         let collector = Collector(Arc::clone(&messages), level);
         Self {
@@ -45,6 +46,12 @@ impl Warnings {
         messages.iter().filter(|line| line.contains(text)).count()
     }
 }
+
+/// As long as there is one collector only, `tracing` asks that of the thread on which an event comes for
+/// the first time whether anybody listens to it, and keeps the answer for all threads. Tests that run
+/// beside this one have none.
+static ANOTHER: LazyLock<Dispatch> =
+    LazyLock::new(|| Dispatch::new(Collector(Arc::default(), Level::ERROR)));
 
 struct Collector(Arc<Mutex<Vec<String>>>, Level);
 
