@@ -7,7 +7,9 @@ use allocation_counter::measure;
 use beam_dist::{
     Flags, Message,
     control::Control,
-    frame::{Event, FRAGMENT_BYTES, FrameDecodeError, FrameDecoder, FrameLimits, TICK},
+    frame::{
+        Event, FRAGMENT_BYTES, FrameDecodeError, FrameDecoder, FrameLimits, SpareMemory, TICK,
+    },
 };
 use beam_term::{Atom, DecodeErrorKind, Limits, Pid, Term};
 use bytes::{BufMut, BytesMut};
@@ -572,6 +574,33 @@ fn a_message_takes_the_memory_of_one_like_it_however_they_arrive() {
             assert_eq!(memory(), memory(), "{size} bytes by {piece}");
         }
     }
+}
+
+#[test]
+fn memory_of_large_messages_counts_while_messages_that_never_end_have_it() {
+    const MIB: usize = 1024 * 1024;
+    let limits = FrameLimits {
+        message_bytes: 8 * MIB,
+        sequences: 4096,
+        assembly_bytes: 8 * MIB,
+    };
+    let large = Term::binary(vec![b'x'; 4 * MIB]).to_bytes().unwrap();
+    let large = frame(&[&first(1, 1), &send(&large[1..])]);
+    let allocated = measure(|| {
+        let mut decoder =
+            FrameDecoder::new(OTP_25, limits).with_spare_memory(SpareMemory::new(8 * MIB));
+        let mut received = BytesMut::new();
+        for round in 0..64 {
+            for part in large.chunks(64 * 1024) {
+                received.extend_from_slice(part);
+                drop(decoder.decode(&mut received).unwrap());
+            }
+            // It claims to be of 3 MiB.
+            received.extend_from_slice(&frame(&[&first(1000 + round, 3 * 1024), &[0; 1024]]));
+            assert!(decoder.decode(&mut received).unwrap().is_none());
+        }
+    });
+    assert!(allocated.bytes_max < 32 * MIB as u64, "{allocated:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::{
     FRAGMENT_BYTES, FrameDecodeError, FrameLimits,
-    spare::{Spare, SpareMemory},
+    spare::{Reserved, Spare, SpareMemory},
 };
 
 /// The messages of which some but not all fragments have arrived. Their fragments may alternate.
@@ -45,6 +45,8 @@ struct Sequence {
     /// How many bytes the header with the atoms has.
     header_bytes: usize,
     terms: BytesMut,
+    /// What is reserved for the memory of the terms, if it was of another message before.
+    reserved: Option<Reserved>,
     /// How many bytes there will be at the end of the fragment that is arriving.
     end: usize,
     /// How long the message will be if the other fragments are no longer than this one.
@@ -97,6 +99,7 @@ impl Assembly {
             atoms,
             header_bytes,
             terms: BytesMut::new(),
+            reserved: None,
             end: 0,
             expected: 0,
         });
@@ -167,7 +170,7 @@ impl Assembly {
         self.bytes -= message.header_bytes + message.terms.len();
         Some(Assembled {
             atoms: message.atoms,
-            terms: self.spare.keep(message.terms),
+            terms: self.spare.keep(message.terms, message.reserved),
         })
     }
 
@@ -207,9 +210,10 @@ impl Sequence {
     /// Makes room for what has arrived, and for more of the message as long as that is in proportion.
     /// How long the message and its fragments are is only a claim.
     fn make_room(&mut self, arrived: usize, spare: &mut Spare) {
-        if let Some(mut memory) = spare.take(self.expected) {
+        if let Some((mut memory, reserved)) = spare.take(self.expected) {
             memory.extend_from_slice(&self.terms);
             self.terms = memory;
+            self.reserved = Some(reserved);
             return;
         }
         let fragment = (self.end - arrived).min(arrived.max(FRAGMENT_BYTES));

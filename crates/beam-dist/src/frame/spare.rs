@@ -15,17 +15,17 @@ use bytes::{Bytes, BytesMut};
 /// Fresh memory comes from the operating system page by page, which costs more than the socket's own
 /// copy does: with memory at hand, messages of 64 MiB are received at two to three times the rate.
 ///
-/// Clones share the bound. It counts memory that is kept although nothing was received in it, and
-/// that of messages which are still held; a link lets go of its part when it
-/// [rests](super::FrameDecoder::rest), and when it ends.
+/// Clones share the bound. What counts is memory of messages that have been received, whether somebody
+/// holds them or not, and what of it has been taken for a message that is arriving. A link lets go of its
+/// part when it [rests](super::FrameDecoder::rest), and when it ends.
 #[derive(Clone, Debug)]
 pub struct SpareMemory {
     left: Arc<AtomicUsize>,
 }
 
 impl SpareMemory {
-    /// 256 MiB.
-    pub const DEFAULT_BYTES: usize = 256 * 1024 * 1024;
+    /// What a decoder keeps by itself: 16 MiB.
+    pub const DEFAULT_BYTES: usize = 16 * 1024 * 1024;
 
     /// So many bytes; with 0 none is ever kept.
     pub fn new(bytes: usize) -> Self {
@@ -34,21 +34,38 @@ impl SpareMemory {
         }
     }
 
-    fn take(&self, bytes: usize) -> bool {
-        let less = |left: usize| left.checked_sub(bytes);
-        self.left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-            .is_ok()
+    fn left(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
     }
 
-    fn give_back(&self, bytes: usize) {
-        self.left.fetch_add(bytes, Ordering::Relaxed);
+    fn reserve(&self, bytes: usize) -> Option<Reserved> {
+        let less = |left: usize| left.checked_sub(bytes);
+        let reserved = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        reserved.is_ok().then(|| Reserved {
+            bytes,
+            shared: self.clone(),
+        })
     }
 }
 
 impl Default for SpareMemory {
     fn default() -> Self {
         Self::new(Self::DEFAULT_BYTES)
+    }
+}
+
+/// A part of the bound, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    bytes: usize,
+    shared: SpareMemory,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.shared.left.fetch_add(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -61,12 +78,11 @@ pub(super) struct Spare {
     is_used: bool,
 }
 
-/// The memory of a message, which counts until this is dropped.
+/// The memory of a message.
 #[derive(Debug)]
 struct Kept {
     message: Bytes,
-    capacity: usize,
-    shared: SpareMemory,
+    reserved: Reserved,
 }
 
 /// Of how many messages memory is kept at the most.
@@ -83,31 +99,44 @@ impl Spare {
         }
     }
 
-    /// The message, whose memory is looked at again when room for another one is needed.
-    pub(super) fn keep(&mut self, message: BytesMut) -> Bytes {
+    /// The message, whose memory is looked at again when room for another one is needed; with what was
+    /// reserved for that memory, if it was taken from here.
+    pub(super) fn keep(&mut self, message: BytesMut, reserved: Option<Reserved>) -> Bytes {
         let capacity = message.capacity();
         let message = message.freeze();
-        if capacity >= LEAST_BYTES {
+        let reserved = reserved.filter(|reserved| reserved.bytes == capacity);
+        if capacity >= LEAST_BYTES
+            && let Some(reserved) = reserved.or_else(|| self.reserve(capacity))
+        {
             if self.kept.len() == KEPT_MESSAGES {
                 self.kept.pop_front();
             }
-            while !self.shared.take(capacity) {
-                // The oldest is the least likely to be wanted.
-                if self.kept.pop_front().is_none() {
-                    return message;
-                }
-            }
             self.kept.push_back(Kept {
                 message: message.clone(),
-                capacity,
-                shared: self.shared.clone(),
+                reserved,
             });
         }
         message
     }
 
-    /// Empty memory for so many bytes, and not for a multiple of them.
-    pub(super) fn take(&mut self, bytes: usize) -> Option<BytesMut> {
+    /// Reserves so much, in the place of the oldest messages if need be: these are the least likely to be
+    /// wanted.
+    fn reserve(&mut self, bytes: usize) -> Option<Reserved> {
+        let own: usize = self.kept.iter().map(|kept| kept.reserved.bytes).sum();
+        if bytes > own.saturating_add(self.shared.left()) {
+            return None;
+        }
+        loop {
+            let reserved = self.shared.reserve(bytes);
+            if reserved.is_some() || self.kept.pop_front().is_none() {
+                return reserved;
+            }
+        }
+    }
+
+    /// Empty memory for so many bytes, and not for a multiple of them. It goes on to count until what
+    /// was reserved for it is dropped.
+    pub(super) fn take(&mut self, bytes: usize) -> Option<(BytesMut, Reserved)> {
         if bytes < LEAST_BYTES {
             return None;
         }
@@ -117,10 +146,11 @@ impl Spare {
         let at = self
             .kept
             .iter()
-            .rposition(|kept| fits.contains(&kept.capacity) && kept.message.is_unique())?;
-        let mut memory = self.kept.remove(at)?.into_memory()?;
+            .rposition(|kept| fits.contains(&kept.reserved.bytes) && kept.message.is_unique())?;
+        let Kept { message, reserved } = self.kept.remove(at)?;
+        let mut memory = message.try_into_mut().ok()?;
         memory.clear();
-        (memory.capacity() >= bytes).then_some(memory)
+        (memory.capacity() >= bytes).then_some((memory, reserved))
     }
 
     /// Lets go of everything if none was wanted since the last call.
@@ -128,19 +158,6 @@ impl Spare {
         if !std::mem::take(&mut self.is_used) {
             self.kept = VecDeque::new();
         }
-    }
-}
-
-impl Kept {
-    /// The memory, unless somebody holds the message.
-    fn into_memory(mut self) -> Option<BytesMut> {
-        std::mem::take(&mut self.message).try_into_mut().ok()
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.shared.give_back(self.capacity);
     }
 }
 
@@ -155,22 +172,27 @@ mod tests {
     }
 
     fn left(spare: &Spare) -> usize {
-        spare.shared.left.load(Ordering::Relaxed)
+        spare.shared.left()
     }
 
     #[test]
     fn memory_is_used_again_when_nobody_holds_it_any_more() {
         let mut spare = Spare::new(SpareMemory::new(1_000_000));
-        let first = spare.keep(message(100_000));
+        let first = spare.keep(message(100_000), None);
         assert_eq!(left(&spare), 900_000);
         assert!(spare.take(100_000).is_none());
         let memory = first.as_ptr();
         drop(first);
         assert!(spare.take(49_999).is_none());
         assert!(spare.take(100_001).is_none());
-        let again = spare.take(60_000).unwrap();
+        let (again, reserved) = spare.take(60_000).unwrap();
         assert_eq!((again.as_ptr(), again.len()), (memory, 0));
         assert!(spare.take(60_000).is_none());
+        // It counts for as long as it is there.
+        assert_eq!(left(&spare), 900_000);
+        drop(spare.keep(again, Some(reserved)));
+        assert_eq!(left(&spare), 900_000);
+        drop(spare.take(60_000).unwrap());
         assert_eq!(left(&spare), 1_000_000);
     }
 
@@ -179,33 +201,34 @@ mod tests {
         const MOST: usize = 16 * 1024 * 1024;
         let mut spare = Spare::new(SpareMemory::new(MOST));
         for _ in 0..2 * KEPT_MESSAGES {
-            drop(spare.keep(message(LEAST_BYTES)));
+            drop(spare.keep(message(LEAST_BYTES), None));
         }
         assert_eq!(spare.kept.len(), KEPT_MESSAGES);
-        drop(spare.keep(message(LEAST_BYTES - 1)));
+        drop(spare.keep(message(LEAST_BYTES - 1), None));
         assert_eq!(left(&spare), MOST - KEPT_MESSAGES * LEAST_BYTES);
-        drop(spare.keep(message(MOST)));
+        drop(spare.keep(message(MOST), None));
         assert_eq!((spare.kept.len(), left(&spare)), (1, 0));
-        drop(spare.keep(message(MOST + 1)));
-        assert_eq!((spare.kept.len(), left(&spare)), (0, MOST));
+        // What finds no room takes that of no other.
+        drop(spare.keep(message(MOST + 1), None));
+        assert_eq!((spare.kept.len(), left(&spare)), (1, 0));
     }
 
     #[test]
     fn links_share_what_they_may_keep() {
         let shared = SpareMemory::new(100_000);
         let [mut one, mut other] = [(); 2].map(|()| Spare::new(shared.clone()));
-        drop(one.keep(message(60_000)));
-        drop(other.keep(message(60_000)));
+        drop(one.keep(message(60_000), None));
+        drop(other.keep(message(60_000), None));
         assert!(other.take(60_000).is_none());
         drop(one);
-        drop(other.keep(message(60_000)));
+        drop(other.keep(message(60_000), None));
         assert!(other.take(60_000).is_some());
     }
 
     #[test]
     fn nothing_is_kept_of_an_idle_link() {
         let mut spare = Spare::default();
-        drop(spare.keep(message(LEAST_BYTES)));
+        drop(spare.keep(message(LEAST_BYTES), None));
         assert!(spare.take(LEAST_BYTES * 9).is_none());
         spare.rest();
         assert_eq!(spare.kept.len(), 1);
