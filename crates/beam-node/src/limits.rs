@@ -1,6 +1,6 @@
 //! What a peer can make this node hold, each with a bound.
 
-use beam_dist::frame::{FrameLimits, SpareMemory};
+use beam_dist::frame::FrameLimits;
 use serde::Deserialize;
 
 use crate::Error;
@@ -11,9 +11,10 @@ use crate::Error;
 /// clear error at once (`too_many_requests` for a call); memory does not grow. A node does not start
 /// with a bound that it could not work with.
 ///
-/// Of calls that count to a bound for all peers, the connection to each peer counts up to 64 ahead, no
-/// more than it has in use and no more than a thousandth of the bound, so that connections seldom have
-/// to look at what others do.
+/// What counts to a bound for all peers is counted ahead for each peer, so that connections seldom have to
+/// look at what others do: up to 64 calls and 64 KiB of them, no more than the peer has in use, and no
+/// more than a thousandth of the bound. So with a thousand busy peers a bound may be found reached when
+/// little more than half of it is in use.
 ///
 /// ```
 /// use beam_node::Limits;
@@ -109,7 +110,7 @@ impl Default for Limits {
             message_bytes: 256 * 1024 * 1024,
             sequences_per_link: FrameLimits::DEFAULT_SEQUENCES,
             assembly_bytes_per_link: 512 * 1024 * 1024,
-            spare_bytes_per_node: SpareMemory::DEFAULT_BYTES,
+            spare_bytes_per_node: 256 * 1024 * 1024,
             term_depth: 512,
             unauthenticated_connections: 64,
             handshake_ms: 5_000,

@@ -98,8 +98,7 @@ pub(crate) fn spawn_local(
         Error::new(
             Code::TooManyRequests,
             format!(
-                "{} calls are being served already; call again later, or raise the limit `{limit}`",
-                node.serving()
+                "as many calls are served as may be; call again later, or raise the limit `{limit}`"
             ),
             Cause::Limit(limit),
         )

@@ -15,6 +15,7 @@ use crate::{
     DownReason, deadline,
     error::{Cause, Code, Error},
     process::Ended,
+    quota::Quota,
     state::{Drain, NodeState},
 };
 
@@ -78,7 +79,9 @@ async fn drain(node: &Arc<NodeState>) -> Result<(), Error> {
     };
     // Whether time was left to wait for late calls does not matter, if there are none.
     let _ = timeout_at(deadline, run_out).await;
-    match (node.calling(), node.serving()) {
+    // Only zero is exact at every moment.
+    let left = |quota: &Quota, count: usize| count.max(quota.drawn().min(1));
+    match (left(calling, node.calling()), left(serving, node.serving())) {
         (0, 0) => Ok(()),
         (calling, serving) => Err(Error::new(
             Code::RequestTimeout,

@@ -189,8 +189,7 @@ impl NodeState {
     /// How many calls of this node wait for an answer.
     pub(crate) fn calling(&self) -> usize {
         let links = self.links.all();
-        let ahead: usize = links.iter().map(|link| link.calling_ahead()).sum();
-        self.identity.calling.drawn().saturating_sub(ahead)
+        links.iter().map(|link| link.calling()).sum()
     }
 
     /// How many calls of peers, and of this node to itself, have no answer.

@@ -337,12 +337,7 @@ impl Link {
 
     /// How many calls of this node wait for an answer over this link.
     pub(crate) fn calling(&self) -> usize {
-        self.requests().calls().0
-    }
-
-    /// How many calls more than those are counted ahead; see [`quota`](crate::quota).
-    pub(crate) fn calling_ahead(&self) -> usize {
-        self.requests().calls().1
+        self.requests().calls()
     }
 
     /// How many calls of the peer are being served.

@@ -171,11 +171,6 @@ impl Drop for Held {
 }
 
 impl Load {
-    /// How many calls are counted ahead; see [`quota`](crate::quota).
-    pub(super) fn ahead(&self) -> usize {
-        self.shares().calls.ahead()
-    }
-
     /// How many calls there were that the node was not told of.
     pub(super) fn untold(&self) -> u64 {
         self.shares().untold

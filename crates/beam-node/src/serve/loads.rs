@@ -25,6 +25,8 @@ pub(crate) struct Loads {
     /// How many calls of peers there were in all, but for those of functions that every node exports,
     /// and for those that loads have not told of.
     served: AtomicU64,
+    /// How many of them somebody has seen: the number never falls.
+    seen: AtomicU64,
     /// The calls of the node itself.
     own: Load,
     peers: Mutex<HashMap<NodeName, Weak<Load>>>,
@@ -39,6 +41,7 @@ impl Loads {
             calls: Quota::new(limits.served_per_node, CALLS_AHEAD),
             bytes: Quota::new(limits.served_bytes_per_node, BYTES_AHEAD),
             served: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
             own: Load::default(),
             peers: Mutex::default(),
         }
@@ -66,13 +69,15 @@ impl Loads {
 
     /// How many calls are served.
     pub(crate) fn count(&self) -> usize {
-        let ahead = self.own.ahead() + self.sum(Load::ahead);
-        self.calls.drawn().saturating_sub(ahead)
+        self.own.count() + self.sum(Load::count)
     }
 
     /// How many calls of peers there were.
     pub(crate) fn served(&self) -> u64 {
-        self.sum(Load::untold) + self.served.load(Ordering::Relaxed)
+        // In this order a load that tells meanwhile is not counted twice; then it may not count at all.
+        let told = self.served.load(Ordering::Relaxed);
+        let served = told + self.sum(Load::untold);
+        self.seen.fetch_max(served, Ordering::Relaxed).max(served)
     }
 
     /// How many bytes are held, or counted ahead.

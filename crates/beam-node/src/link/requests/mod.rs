@@ -343,7 +343,7 @@ impl Unsent {
             Self::Limit(name, limit) => Error::new(
                 Code::TooManyRequests,
                 format!(
-                    "{limit} calls wait for an answer already; call again later, or raise the limit `{name}`"
+                    "no more than {limit} calls may wait for an answer; call again later, or raise the limit `{name}`"
                 ),
                 Cause::Limit(name),
             ),

@@ -107,9 +107,9 @@ impl Requests {
         self.pending.insert(request)
     }
 
-    /// How many calls there are, and how many more are counted ahead.
-    pub(crate) fn calls(&self) -> (usize, usize) {
-        (self.calls.used(), self.calls.ahead())
+    /// How many calls there are.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.used()
     }
 
     /// Stores a call, if there are fewer than so many, and the quota of the node is not used up; gives
