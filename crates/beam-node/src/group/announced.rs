@@ -116,8 +116,10 @@ impl Announced {
         self.memberships -= leaving;
         let pids = pids.clone();
         if pids.is_empty() {
-            self.groups.remove(group);
-            self.name_bytes -= name_bytes(group);
+            // Equal names may have encodings of other lengths: the one that was kept was counted.
+            if let Some((kept, _)) = self.groups.remove_entry(group) {
+                self.name_bytes -= name_bytes(&kept);
+            }
         }
         Some(pids)
     }
@@ -134,7 +136,7 @@ pub(super) fn counted<T: Ord + Clone>(values: &[T]) -> BTreeMap<T, usize> {
 
 #[cfg(test)]
 mod tests {
-    use beam_term::Atom;
+    use beam_term::{Atom, Closure, Fun, Reference};
 
     use super::*;
 
@@ -185,6 +187,41 @@ mod tests {
         assert_eq!(changed, [(group("g"), Pids::default())]);
         assert_eq!((announced.iter().len(), announced.len()), (0, 0));
         assert_eq!(announced.taken().name_bytes, 0);
+    }
+
+    #[test]
+    fn a_name_that_is_left_under_a_longer_spelling_gives_back_what_it_took() {
+        let reference =
+            |ids: &[u32]| Term::from(Reference::new(pid(1).node, 1, ids).expect("so few words"));
+        // The node of its creator is no part of what a closure is.
+        let closure = |node: String| {
+            Term::Fun(Box::new(Fun::Closure(Closure {
+                module: Atom::from_static("m"),
+                arity: 1,
+                uniq: [7; 16],
+                index: 2,
+                old_index: 3,
+                old_uniq: 4,
+                creator: Pid {
+                    node: Atom::try_from(node).expect("a short name"),
+                    ..pid(1)
+                },
+                free: Vec::new(),
+            })))
+        };
+        for (joined, left) in [
+            (reference(&[1]), reference(&[1, 0, 0, 0, 0])),
+            (closure("a".into()), closure("a".repeat(250))),
+        ] {
+            assert_eq!(joined, left);
+            assert!(name_bytes(&joined) < name_bytes(&left));
+            let mut announced = Announced::default();
+            announced.join(group("other"), vec![pid(1)]);
+            let before = announced.taken();
+            announced.join(joined, vec![pid(1)]);
+            announced.leave(&[pid(1)], &counted(&[left]));
+            assert_eq!(announced.taken(), before);
+        }
     }
 
     #[test]
