@@ -39,6 +39,11 @@ impl Announced {
         self.groups.contains_key(group)
     }
 
+    /// What is in a group.
+    pub(super) fn of(&self, group: &Term) -> Pids {
+        self.groups.get(group).cloned().unwrap_or_default()
+    }
+
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&Term, &Pids)> {
         self.groups.iter()
     }

@@ -114,7 +114,8 @@ impl ScopeDriver {
     /// A message to the scope.
     pub(crate) fn deliver(&self, link: &Link, message: &RawTerm) {
         // Nobody waits while a long one is read.
-        let message = Message::parse(message, link.peer.as_atom(), self.bound);
+        let announced = |group: &Term| self.groups.announced(&link.peer, group);
+        let message = Message::parse(message, link.peer.as_atom(), self.bound, &announced);
         let mut wires = self.wires();
         if wires.is_wired(link) {
             self.feed(&mut wires, |scope| scope.message(&link.peer, message));

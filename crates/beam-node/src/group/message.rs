@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use std::collections::BTreeMap;
 
-use super::{Bound, Features, bound::name_bytes};
+use super::{Bound, Features, bound::name_bytes, pids::Pids};
 
 /// What a scope tells another one.
 #[derive(Debug, PartialEq)]
@@ -58,9 +58,17 @@ pub(super) const GROUP_NAME_BYTES: usize = 1_024;
 impl Message {
     /// Takes a message from the scope of `peer` apart, keeping no more of it than there is room for.
     ///
+    /// A peer may leave more than it has room for, as what it joined beyond that was ignored. Of what
+    /// is left beyond the room, that is kept which was `announced`: what the peer has in a group.
+    ///
     /// Fails on whatever is not a message between scopes, and where the peer speaks for processes
     /// that are not its own.
-    pub(crate) fn parse(message: &RawTerm, peer: &Atom, room: Bound) -> Result<Self, DecodeError> {
+    pub(crate) fn parse(
+        message: &RawTerm,
+        peer: &Atom,
+        room: Bound,
+        announced: &dyn Fn(&Term) -> Pids,
+    ) -> Result<Self, DecodeError> {
         let mut parser = Parser { peer, room };
         let reader = &mut message.reader();
         let arity = reader.tuple()?;
@@ -76,11 +84,7 @@ impl Message {
                 parser.group(reader, &scope, &mut groups)?;
                 Ok(Self::Join { scope, groups })
             }
-            ("leave", 4) => Ok(Self::Leave {
-                scope: parser.pid(reader)?,
-                pids: parser.pids(reader, &mut 0)?,
-                groups: parser.names(reader)?,
-            }),
+            ("leave", 4) => parser.leave(reader, announced),
             ("$gen_cast", 2) => parser.cast(reader),
             _ => Err(unknown(reader)),
         }
@@ -117,6 +121,38 @@ impl Parser<'_> {
             }
             _ => Err(unknown(reader)),
         }
+    }
+
+    /// A scope, the processes that left, and the names of the groups that they left.
+    fn leave(
+        &mut self,
+        reader: &mut Reader,
+        announced: &dyn Fn(&Term) -> Pids,
+    ) -> Result<Message, DecodeError> {
+        let scope = self.pid(reader)?;
+        // The names tell which processes matter.
+        let mut names = reader.clone();
+        names.skip()?;
+        let groups = self.names(&mut names, announced)?;
+        let mut leaving = Leaving {
+            room: self.room.memberships,
+            pids: Vec::new(),
+            members: None,
+        };
+        let mut one = |reader: &mut Reader| {
+            let pid = self.pid(reader)?;
+            leaving.push(pid, || groups.keys().map(announced));
+            Ok(())
+        };
+        match reader.peek_kind()? {
+            Kind::Pid => one(reader)?,
+            _ => reader.for_each(one)?,
+        }
+        Ok(Message::Leave {
+            scope,
+            pids: leaving.pids,
+            groups,
+        })
     }
 
     /// The name of a group, and after it its processes.
@@ -198,7 +234,11 @@ impl Parser<'_> {
     }
 
     /// The names of groups that processes left.
-    fn names(&mut self, reader: &mut Reader) -> Result<BTreeMap<Term, usize>, DecodeError> {
+    fn names(
+        &mut self,
+        reader: &mut Reader,
+        announced: &dyn Fn(&Term) -> Pids,
+    ) -> Result<BTreeMap<Term, usize>, DecodeError> {
         let mut names = BTreeMap::<Term, usize>::new();
         reader.for_each(|reader| {
             let Some(name) = name(reader)? else {
@@ -206,8 +246,7 @@ impl Parser<'_> {
             };
             match names.get_mut(&name) {
                 Some(times) => *times += 1,
-                // A peer has no more groups than there is room for.
-                None if self.has_room_for(&name) => {
+                None if self.has_room_for(&name) || !announced(&name).is_empty() => {
                     names.insert(name, 1);
                 }
                 None => {}
@@ -222,6 +261,36 @@ impl Parser<'_> {
         let left = self.room.name_bytes.checked_sub(name_bytes(name));
         self.room.name_bytes = left.unwrap_or(self.room.name_bytes);
         left.is_some()
+    }
+}
+
+/// The processes that leave groups: all for which there is room, and beyond that those that are in the
+/// groups, each as often as it is.
+struct Leaving {
+    room: usize,
+    pids: Vec<Pid>,
+    /// How often each is in the groups and was not kept yet, once there is no more room.
+    members: Option<BTreeMap<Pid, usize>>,
+}
+
+impl Leaving {
+    fn push<I: Iterator<Item = Pids>>(&mut self, pid: Pid, groups: impl FnOnce() -> I) {
+        if self.pids.len() < self.room {
+            return self.pids.push(pid);
+        }
+        let members = self.members.get_or_insert_with(|| {
+            let mut members = BTreeMap::new();
+            for pids in groups() {
+                for pid in pids.iter() {
+                    *members.entry(pid.clone()).or_default() += 1;
+                }
+            }
+            members
+        });
+        if let Some(left @ 1..) = members.get_mut(&pid) {
+            *left -= 1;
+            self.pids.push(pid);
+        }
     }
 }
 
@@ -374,7 +443,8 @@ mod tests {
     }
 
     fn parse(message: &RawTerm, room: Bound) -> Result<Message, DecodeError> {
-        Message::parse(message, &Atom::from_static("c@127.0.0.1"), room)
+        let nothing = |_: &Term| Pids::default();
+        Message::parse(message, &Atom::from_static("c@127.0.0.1"), room, &nothing)
     }
 
     fn encoded(message: Bytes) -> RawTerm {
@@ -553,7 +623,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_processes_and_groups_leave_than_there_is_room_for() {
+    fn no_more_strange_processes_and_groups_leave_than_there_is_room_for() {
         let message = Term::tuple([
             Term::atom("leave"),
             own(1).into(),

@@ -11,6 +11,7 @@ use crate::group::{
     announced::{Announced, Changed},
     bound::name_bytes,
     message::Groups,
+    pids::Pids,
     scope::MonitorId,
 };
 
@@ -58,6 +59,11 @@ impl Peer {
     /// How many memberships it has announced.
     pub(super) fn memberships(&self) -> usize {
         self.announced.len()
+    }
+
+    /// What it has in a group.
+    pub(super) fn announced(&self, group: &Term) -> Pids {
+        self.announced.of(group)
     }
 
     /// Whether this is the scope that is known.

@@ -15,7 +15,7 @@ const CHUNK: usize = 256;
 /// Cheap to clone, and to change while there are clones: a change copies one chunk, however many
 /// processes there are. As one slice they are laid out when somebody asks for it.
 #[derive(Clone, Default)]
-pub(super) struct Pids(Arc<Chunks>);
+pub(crate) struct Pids(Arc<Chunks>);
 
 #[derive(Default)]
 struct Chunks {

@@ -24,6 +24,7 @@ use crate::group::{
     announced::{Announced, Changed, counted},
     message::{self, InvalidGroup, Message},
     peer::{Peer, Search},
+    pids::Pids,
     publications::{self, Publications, PublishedValues},
 };
 
@@ -289,6 +290,12 @@ impl Scope {
     /// How many memberships a peer has announced.
     pub(crate) fn memberships(&self, peer: &NodeName) -> usize {
         self.peers.get(peer).map_or(0, Peer::memberships)
+    }
+
+    /// What a peer has announced in a group.
+    pub(crate) fn announced(&self, peer: &NodeName, group: &Term) -> Pids {
+        let peer = self.peers.get(peer);
+        peer.map(|peer| peer.announced(group)).unwrap_or_default()
     }
 
     /// The members of a group now.

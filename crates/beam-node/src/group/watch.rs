@@ -9,7 +9,7 @@ use beam_dist::NodeName;
 use beam_term::{Pid, Term};
 use tokio::{sync::watch, time::Instant};
 
-use crate::group::{Action, Bound, Features, Members, PublishedValues, Scope};
+use crate::group::{Action, Bound, Features, Members, PublishedValues, Scope, pids::Pids};
 
 /// The groups of one node.
 #[derive(Debug)]
@@ -64,6 +64,11 @@ impl Groups {
     /// When the scope is to be fed with [`Scope::timer`].
     pub(crate) fn next_timer(&self) -> Option<Instant> {
         self.lock().scope.next_timer()
+    }
+
+    /// What a peer has announced in a group.
+    pub(crate) fn announced(&self, peer: &NodeName, group: &Term) -> Pids {
+        self.lock().scope.announced(peer, group)
     }
 
     /// Whether a peer has nothing more to tell; see [`Scope::has_answered`].

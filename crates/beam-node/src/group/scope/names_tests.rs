@@ -88,7 +88,7 @@ fn names_take_no_more_memory_than_there_is_room_for() {
         drop(names);
 
         let counted = allocation_counter::measure(|| {
-            let message = Message::parse(&sync, peer.as_atom(), bound);
+            let message = Message::parse(&sync, peer.as_atom(), bound, &|_| Pids::default());
             scope.message(&peer, message);
         });
 
@@ -110,7 +110,7 @@ fn names_take_no_more_memory_than_there_is_room_for() {
         let groups: Vec<_> = scope.groups().cloned().collect();
         let leave = message::leave(&pid(&peer, 1), &member[0], &groups).unwrap();
         let leave = beam_term::Reader::new(leave).raw().unwrap();
-        let message = Message::parse(&leave, peer.as_atom(), bound);
+        let message = Message::parse(&leave, peer.as_atom(), bound, &|_| Pids::default());
         scope.message(&peer, message);
         assert_eq!(scope.memberships(&peer), 0, "{kind}");
     }
@@ -137,4 +137,41 @@ fn names_beyond_the_bound_are_refused_and_counted() {
     setup.join(1, &group(fitting), 2);
     assert_eq!(setup.scope.refused(&setup.peer), 1);
     assert_eq!(setup.scope.groups().len(), fitting);
+}
+
+#[test]
+fn what_was_accepted_is_left_though_more_than_the_bound_is_left_before_it() {
+    let group = |number: usize| Term::from(number as u32);
+    let mut setup = Setup::found_bounded(Bound {
+        memberships: 4,
+        name_bytes: 3 * name_bytes(&group(0)),
+    });
+    let numbers = 0..20_usize;
+    for number in numbers.clone() {
+        setup.join(1, &group(number), 2);
+    }
+    assert_eq!(setup.scope.groups().len(), 3);
+    // Those that were accepted come last.
+    let all: Vec<_> = numbers.rev().map(group).collect();
+    setup.leave(1, 2, &all);
+    assert_eq!(setup.scope.groups().len(), 0);
+
+    let accepted = setup.of_peer(2);
+    setup.join(1, &group(0), 2);
+    setup.join(1, &group(0), 2);
+    // Many leave at once, and the one that is known is the last of them, as often as it is there.
+    let strangers = (10..20).map(|id| setup.of_peer(id));
+    let pids: Vec<_> = strangers
+        .chain([accepted.clone(), accepted])
+        .map(Term::from)
+        .collect();
+    let scope = setup.of_peer(1);
+    let leave = Term::tuple([
+        Term::atom("leave"),
+        scope.into(),
+        Term::List(pids),
+        Term::list([group(0)]),
+    ]);
+    setup.receive(leave.to_bytes().unwrap().slice(1..));
+    assert_eq!(setup.scope.memberships(&setup.peer), 0);
 }

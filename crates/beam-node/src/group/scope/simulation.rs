@@ -282,7 +282,8 @@ impl World {
         match (packet, &mut node.scope) {
             (Packet::Message(target, message), Some(scope)) if is_here(&target) => {
                 let message = Reader::new(message).raw().unwrap();
-                let message = Message::parse(&message, sender.as_atom(), Bound::NONE);
+                let announced = |group: &Term| scope.announced(&sender, group);
+                let message = Message::parse(&message, sender.as_atom(), Bound::NONE, &announced);
                 scope.message(&sender, message);
                 assert_eq!(scope.refused(&sender), 0);
             }

@@ -85,7 +85,8 @@ impl Setup {
     }
 
     pub(super) fn receive(&mut self, message: Bytes) {
-        let message = Message::parse(&raw(message), self.peer.as_atom(), self.bound);
+        let announced = |group: &Term| self.scope.announced(&self.peer, group);
+        let message = Message::parse(&raw(message), self.peer.as_atom(), self.bound, &announced);
         self.scope.message(&self.peer, message);
     }
 
