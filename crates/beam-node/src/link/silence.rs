@@ -61,6 +61,8 @@ pub(super) struct Silence {
     /// The usual round trip.
     round_trip: Duration,
     is_suspect: bool,
+    /// Whether anything was written since it was last looked whether this node is behind.
+    has_written: bool,
     /// The most that the round trip of the probe under way counts for, where the peer became suspect
     /// meanwhile.
     most: Option<Duration>,
@@ -92,6 +94,7 @@ impl Silence {
             // One of the two may have been stopped meanwhile.
             round_trip: suspect_after.map_or(round_trip, |after| round_trip.min(after / 2)),
             is_suspect: false,
+            has_written: false,
             most: None,
         }
     }
@@ -101,6 +104,21 @@ impl Silence {
         self.heard = now;
         self.waiting_since = None;
         std::mem::take(&mut self.is_suspect)
+    }
+
+    /// Something was written: the peer takes what it is sent, or the network on its way.
+    pub(super) fn wrote(&mut self) {
+        self.has_written = true;
+    }
+
+    /// This node looks at the peer, some of whose messages it may have left unread or not handled, as
+    /// the peer has not taken enough of its answers. Tells whether the peer was suspect until now.
+    ///
+    /// The answer to a probe may be among those messages, so that they are no silence. But they may
+    /// as well be the last of a peer that froze: only one that takes its answers meanwhile is alive.
+    pub(super) fn looked(&mut self, now: Instant, is_behind: bool) -> bool {
+        let has_written = std::mem::take(&mut self.has_written);
+        is_behind && has_written && self.heard(now)
     }
 
     /// A probe was queued, or some of what comes before it was written, or all of it.
@@ -300,6 +318,44 @@ mod tests {
             since: start + 600 * MS,
         };
         assert_eq!(silence.poll(start + 1_600 * MS), suspect);
+    }
+
+    #[test]
+    fn a_peer_that_takes_its_answers_is_not_suspect_while_this_node_is_behind() {
+        let (mut silence, start) = usual(MS);
+        silence.asked(start + 500 * MS);
+        for now in (600..5_000).step_by(400).map(|ms| start + ms * MS) {
+            silence.wrote();
+            assert!(!silence.looked(now, true));
+            assert_eq!(silence.poll(now), Step::Wait);
+        }
+    }
+
+    #[test]
+    fn what_a_frozen_peer_said_last_and_nobody_read_is_no_sign_of_life_for_ever() {
+        let (mut silence, start) = usual(MS);
+        silence.wrote();
+        assert!(!silence.looked(start + 500 * MS, true));
+        assert_eq!(silence.poll(start + 999 * MS), Step::Wait);
+        assert!(!silence.looked(start + 1_000 * MS, true));
+        assert_eq!(silence.poll(start + 1_000 * MS), Step::Probe);
+        silence.asked(start + 1_000 * MS);
+        assert!(!silence.looked(start + 1_500 * MS, true));
+        let since = start + 500 * MS;
+        assert_eq!(silence.poll(start + 1_500 * MS), Step::Suspect { since });
+        // It takes some of its answers, and is none any more.
+        silence.wrote();
+        assert!(silence.looked(start + 1_600 * MS, true));
+    }
+
+    #[test]
+    fn that_something_was_written_is_no_sign_of_life_where_this_node_is_not_behind() {
+        let (mut silence, start) = usual(MS);
+        silence.asked(start + 500 * MS);
+        silence.wrote();
+        assert!(!silence.looked(start + 1_000 * MS, false));
+        let suspect = Step::Suspect { since: start };
+        assert_eq!(silence.poll(start + 1_000 * MS), suspect);
     }
 
     #[test]

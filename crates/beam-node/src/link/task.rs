@@ -264,6 +264,7 @@ impl<'a> Wire<'a> {
             };
             let now = Instant::now();
             self.clock.sent(now.into_std());
+            self.silence.wrote();
             if let Some(batch) = self.probe_batch {
                 self.silence.asked(now);
                 if self.queue.has_written(batch) {
@@ -379,9 +380,10 @@ impl<'a> Wire<'a> {
     /// something to write.
     fn attend_silence(&mut self, task: &mut Context<'_>) -> bool {
         let now = Instant::now();
-        // As long as this node does not read, what has come and waits is no silence.
-        if self.link.outbox.is_overdue() && self.stream.has_unread(task) {
-            self.note_life(now);
+        let is_behind =
+            self.link.outbox.is_overdue() && (self.is_behind || self.stream.has_unread(task));
+        if self.silence.looked(now, is_behind) {
+            self.node.recover(self.slot, self.link);
         }
         match self.silence.poll(now) {
             Step::Wait => false,

@@ -86,7 +86,8 @@ impl TcpStream {
         Ok(self.0.address())
     }
 
-    /// Nothing ever waits to be read: simulated nodes read all that comes.
+    /// Nothing ever waits to be read: simulated nodes read all that comes, as they never owe a peer so
+    /// much that they stop.
     pub(crate) fn poll_peek(
         &self,
         _task: &mut Context<'_>,

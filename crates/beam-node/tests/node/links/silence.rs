@@ -1,12 +1,15 @@
 //! Peers that are connected and say nothing.
 
-use std::{future::IntoFuture, time::Duration};
+use std::{future::IntoFuture, pin::pin, time::Duration};
 
-use beam_dist::control::{Control, Monitor, MonitorExit, Target};
+use beam_dist::{
+    NodeName,
+    control::{Control, Monitor, MonitorExit, Target},
+};
 use beam_node::{Cause, Code, Event, Events, Limits, Node};
 use beam_term::{Atom, Term};
 use bytes::BytesMut;
-use tokio::{io::AsyncWriteExt as _, time::timeout};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Cluster, PROBE, RawPeer, down, eventually, poll_once, within};
 
@@ -23,11 +26,11 @@ async fn node(cluster: &Cluster) -> (Node, Events) {
     (node, events)
 }
 
-async fn suspected(events: &mut Events, suspect: &RawPeer) -> Duration {
+async fn suspected(events: &mut Events, suspect: NodeName) -> Duration {
     within(async {
         loop {
             match events.next().await {
-                Some(Event::Suspect { peer, silent_for }) if peer == *suspect.name() => {
+                Some(Event::Suspect { peer, silent_for }) if peer == suspect => {
                     return silent_for;
                 }
                 Some(_) => {}
@@ -38,8 +41,8 @@ async fn suspected(events: &mut Events, suspect: &RawPeer) -> Duration {
     .await
 }
 
-async fn recovered(events: &mut Events, suspect: &RawPeer) {
-    let is_it = |event| matches!(event, Event::Recovered { peer, .. } if peer == *suspect.name());
+async fn recovered(events: &mut Events, suspect: NodeName) {
+    let is_it = |event| matches!(event, Event::Recovered { peer, .. } if peer == suspect);
     within(async { while !is_it(events.next().await.expect("the node runs")) {} }).await;
 }
 
@@ -50,7 +53,7 @@ async fn a_peer_that_says_nothing_is_suspect_until_it_does() {
     let mut peer = cluster.raw_peer(&a, "raw").await;
     let handle = a.peer(peer.name()).unwrap();
 
-    assert!(suspected(&mut events, &peer).await >= SHORT);
+    assert!(suspected(&mut events, peer.name().clone()).await >= SHORT);
 
     assert!(handle.is_suspect());
     assert!(handle.is_connected());
@@ -77,12 +80,12 @@ async fn a_peer_that_says_nothing_is_suspect_until_it_does() {
 
     peer.send_with(Control::MonitorExit(probe), &Term::atom("noproc"))
         .await;
-    recovered(&mut events, &peer).await;
+    recovered(&mut events, peer.name().clone()).await;
     assert!(a.suspects().is_empty());
     // It falls silent again, and any byte will do.
-    suspected(&mut events, &peer).await;
+    suspected(&mut events, peer.name().clone()).await;
     peer.write_tick().await;
-    recovered(&mut events, &peer).await;
+    recovered(&mut events, peer.name().clone()).await;
     assert!(!handle.is_suspect());
 }
 
@@ -92,7 +95,7 @@ async fn a_suspect_whose_connection_ends_is_none_any_more() {
     let (a, mut events) = node(&cluster).await;
     let peer = cluster.raw_peer(&a, "raw").await;
     let name = peer.name().clone();
-    suspected(&mut events, &peer).await;
+    suspected(&mut events, peer.name().clone()).await;
 
     drop(peer);
 
@@ -118,7 +121,7 @@ async fn a_call_waits_for_a_suspect_unless_it_is_told_not_to() {
     assert!(matches!(error.cause(), Cause::Silent(_)), "{error:?}");
     assert!(error.may_have_run());
     assert!(error.message.contains("may have run"), "{error}");
-    suspected(&mut events, &peer).await;
+    suspected(&mut events, peer.name().clone()).await;
     // What is sent to a suspect is sent with open eyes.
     let mut late = call().leave_suspect(true).into_future();
     assert!(poll_once(&mut late).await.is_none());
@@ -146,7 +149,7 @@ async fn calls_wait_for_a_suspect_no_longer_than_the_grace_that_is_set() {
     let call = || a.call::<u8, _>(peer.name(), ("m", "f"), ()).timeout(LONG);
 
     let early = within(call()).await.unwrap_err();
-    suspected(&mut events, &peer).await;
+    suspected(&mut events, peer.name().clone()).await;
     let late = within(call()).await.unwrap_err();
 
     for error in [early, late] {
@@ -157,7 +160,7 @@ async fn calls_wait_for_a_suspect_no_longer_than_the_grace_that_is_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_is_not_read_is_not_suspect() {
+async fn a_peer_that_takes_none_of_its_answers_is_suspect_though_what_it_said_last_lies_unread() {
     let cluster = Cluster::new();
     let limits = Limits {
         outgoing_bytes_per_peer: 1024,
@@ -172,17 +175,34 @@ async fn a_peer_that_is_not_read_is_not_suspect() {
     let mut question = BytesMut::new();
     asking.encode_bare(&monitor, &mut question);
     let questions = question.repeat(1_000);
-    // It takes none of its answers, until it is read no further.
-    while timeout(SHORT, asking.socket().write_all(&questions))
-        .await
-        .is_ok()
-    {}
 
-    let quiet = cluster.raw_peer(&a, "quiet").await;
-    // A peer that says nothing is suspect, and this one would be by now.
-    suspected(&mut events, &quiet).await;
-    let asking = a.peer(asking.name()).unwrap();
-    assert!(asking.is_connected() && !asking.is_suspect());
+    // It goes on until it is read no further, and is suspect all the same.
+    let silent_for = {
+        let mut suspected = pin!(suspected(&mut events, asking.name().clone()));
+        loop {
+            tokio::select! {
+                biased;
+                silent_for = &mut suspected => break silent_for,
+                written = asking.socket().write_all(&questions) => written.unwrap(),
+            }
+        }
+    };
+
+    assert!(silent_for >= SHORT);
+    let handle = a.peer(asking.name()).unwrap();
+    assert!(handle.is_connected() && handle.is_suspect());
+    // It takes what it is sent, and all that it said is read.
+    let taken = async {
+        let mut answers = [0; 64 * 1024];
+        loop {
+            let read = asking.socket().read(&mut answers).await;
+            assert!(read.unwrap() > 0, "the connection has ended");
+        }
+    };
+    tokio::select! {
+        () = recovered(&mut events, handle.name().clone()) => {}
+        never = taken => never,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
