@@ -258,10 +258,9 @@ fn check(node: &NodeState, stream: &Stream, peer: &NodeName) -> Result<(), Conne
     }
     node.transport.check_claim(stream, peer)?;
     // Others may come first while it shows the cookie, so that this is looked at again.
-    let is_full = node.links.count() >= node.identity.limits.connected_peers;
-    match is_full && node.slot(peer).live().is_none() {
-        true => Err(no_room(node, peer)),
-        false => Ok(()),
+    match node.has_room_for(&node.slot(peer)) {
+        true => Ok(()),
+        false => Err(no_room(node, peer)),
     }
 }
 

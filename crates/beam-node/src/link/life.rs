@@ -80,6 +80,12 @@ impl NodeState {
         Ok(link)
     }
 
+    /// Whether there is room for a link that a peer makes. It may take the place of the one that it has,
+    /// or had, as long as that counts.
+    pub(crate) fn has_room_for(&self, slot: &Slot) -> bool {
+        self.links.count() < self.identity.limits.connected_peers || slot.is_published()
+    }
+
     /// Why a link is replaced: the peer connected anew, or this node did as nothing came over it.
     fn replaced_because(&self, old: &Link, made_by: Side) -> DownReason {
         let suspects = self.suspects.all();

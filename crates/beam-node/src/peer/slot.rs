@@ -74,6 +74,11 @@ impl Slot {
         live.as_ref().is_some_and(|link| !link.is_closing())
     }
 
+    /// Whether a link was published and not withdrawn, even if it was closed.
+    pub(crate) fn is_published(&self) -> bool {
+        self.live.load().is_some()
+    }
+
     /// Why there is no live link; `None` where there is one.
     pub(crate) fn down_reason(&self) -> Option<DownReason> {
         if let Some(link) = &*self.live.load() {

@@ -368,6 +368,32 @@ async fn of_peers_that_connect_at_once_no_more_stay_than_there_may_be() {
     node.shutdown().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_whose_link_has_ended_and_still_counts_has_room_to_connect_anew() {
+    let limits = Limits {
+        connected_peers: 1,
+        ..Limits::default()
+    };
+    let (node, state) = node_with(limits).await;
+    let peer = "p@127.0.0.1".parse().unwrap();
+    let slot = state.slot(&peer);
+    let other = state.slot(&"q@127.0.0.1".parse().unwrap());
+    let established = handshake(&state, &peer);
+    let old = establish(&state, &slot, &established);
+    old.close(DownReason::Closed);
+    assert_eq!(state.links.count(), 1);
+
+    assert!(state.has_room_for(&slot));
+    assert!(!state.has_room_for(&other));
+
+    let new = establish(&state, &slot, &established);
+    assert!(!state.has_room_for(&other));
+    new.close(DownReason::Closed);
+    state.withdraw(&slot, &new);
+    assert!(state.has_room_for(&other));
+    node.shutdown().await.unwrap();
+}
+
 /// Takes the turn of a slot when it is woken, on a thread of its own, and tells whether it got it.
 struct TurnTaker {
     slot: Arc<Slot>,
@@ -416,7 +442,11 @@ async fn those_who_wait_for_an_answer_are_woken_when_the_turn_is_over() {
                 .is_pending()
         );
         ends(&state, &slot, &link);
-        assert!(is_free.recv().unwrap(), "the turn was not over");
+        let was_free = is_free.recv_timeout(Duration::from_secs(30));
+        assert!(
+            was_free.expect("the caller is woken"),
+            "the turn was not over"
+        );
         link.close(DownReason::Closed);
         state.withdraw(&slot, &link);
     }
