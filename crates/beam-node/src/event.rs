@@ -51,7 +51,8 @@ pub enum Event {
         reason: ConnectError,
     },
     /// This node refused somebody who connected to it. As strangers can make it do so as often as they
-    /// like, it is told 100 times in 10 s at most.
+    /// like, it is told 100 times in 10 s at most, counted apart for refused cookies, for lists of those that may
+    /// connect, for want of room, and for all else.
     Refused {
         /// Where the connection came from.
         address: SocketAddr,

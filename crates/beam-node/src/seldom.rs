@@ -174,44 +174,41 @@ impl fmt::Display for LeftOut {
 }
 
 /// What a node warns of, one matter each, so that none keeps another from being told.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Warnings {
     /// Peers with another cookie.
-    pub(crate) authentication: SeldomBySource,
+    pub(crate) authentication: Refusals,
     /// Peers that are on no list of those that may connect.
-    pub(crate) not_allowed: SeldomBySource,
+    pub(crate) not_allowed: Refusals,
     /// Peers for which there is no room.
-    pub(crate) peers: SeldomBySource,
-    pub(crate) connections: SeldomBySource,
+    pub(crate) peers: Refusals,
+    pub(crate) connections: Refusals,
     /// Callers that are on no list of those that may call.
     pub(crate) callers: Seldom,
     pub(crate) payloads: Seldom,
     pub(crate) monitors: Seldom,
     pub(crate) mailboxes: Seldom,
     pub(crate) results: Seldom,
-    /// Events of refused connections.
-    pub(crate) refusals: Seldom,
 }
 
-impl Default for Warnings {
+/// Connections that are refused for one matter.
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    pub(crate) warnings: SeldomBySource,
+    pub(crate) events: Seldom,
+}
+
+impl Default for Refusals {
     fn default() -> Self {
         Self {
-            authentication: SeldomBySource::default(),
-            not_allowed: SeldomBySource::default(),
-            peers: SeldomBySource::default(),
-            connections: SeldomBySource::default(),
-            callers: Seldom::default(),
-            payloads: Seldom::default(),
-            monitors: Seldom::default(),
-            mailboxes: Seldom::default(),
-            results: Seldom::default(),
-            refusals: Seldom::few(REFUSALS),
+            warnings: SeldomBySource::default(),
+            events: Seldom::few(REFUSALS),
         }
     }
 }
 
-/// How many refused connections are told as events in a while: a tenth of those that a listener may
-/// fall behind.
+/// How many refused connections of one matter are told as events in a while: a tenth of those that a
+/// listener may fall behind.
 const REFUSALS: u32 = 100;
 
 #[cfg(test)]

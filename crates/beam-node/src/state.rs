@@ -282,15 +282,15 @@ impl NodeState {
         });
     }
 
-    /// Somebody who connected was refused. They can do so as often as they like, so that not all of
-    /// it is told: it would keep listeners from what matters more.
+    /// Somebody who connected was refused. They can do so as often as they like: who calls this sees to it
+    /// that not all of it is told, which would keep listeners from what matters more.
     pub(crate) fn refused(
         &self,
         address: SocketAddr,
         claimed: Option<&NodeName>,
         reason: &ConnectError,
     ) {
-        if !self.is_closed() && self.warnings.refusals.now().is_some() {
+        if !self.is_closed() {
             self.emit(Event::Refused {
                 address,
                 claimed: claimed.cloned(),

@@ -14,7 +14,7 @@ use crate::{
     link::Unpublished,
     net::{TcpListener, TcpStream},
     peer::Accepting,
-    seldom::SeldomBySource,
+    seldom::Refusals,
     state::NodeState,
     strangers::Place,
 };
@@ -72,7 +72,7 @@ async fn welcome(
         () = node.stop.cancelled() => return,
         result = handshake => result,
         () = unauthenticated.evicted() => {
-            if let Some(left_out) = node.warnings.connections.now(address.ip(), None) {
+            if let Some(left_out) = node.warnings.connections.warnings.now(address.ip(), None) {
                 tracing::warn!(%address, %left_out, "closed a connection in its handshake for a newer one: the limit `unauthenticated_connections` is reached");
             }
             return;
@@ -104,7 +104,7 @@ async fn welcome(
         }
         Ok(Err(Failed { peer, reason })) => refuse(&node, peer.as_ref(), address, &reason),
         Err(_elapsed) => {
-            if let Some(left_out) = node.warnings.connections.now(address.ip(), None) {
+            if let Some(left_out) = node.warnings.connections.warnings.now(address.ip(), None) {
                 tracing::warn!(%address, %left_out, "refused a connection: its handshake took too long");
             }
         }
@@ -113,11 +113,14 @@ async fn welcome(
 
 /// Tells that a connection was refused.
 fn refuse(node: &NodeState, peer: Option<&NodeName>, address: SocketAddr, reason: &ConnectError) {
-    if let Some(left_out) = warning(node, reason).now(address.ip(), peer) {
+    let matter = matter(node, reason);
+    if let Some(left_out) = matter.warnings.now(address.ip(), peer) {
         let peer = peer.map(tracing::field::display);
         tracing::warn!(peer, %address, %reason, %left_out, "refused a connection");
     }
-    node.refused(address, peer, reason);
+    if matter.events.now().is_some() {
+        node.refused(address, peer, reason);
+    }
 }
 
 fn no_room(node: &NodeState, peer: &NodeName) -> ConnectError {
@@ -136,9 +139,9 @@ struct Failed {
     reason: ConnectError,
 }
 
-/// The warning of a refused connection. Those who only make noise must not keep it from being told
+/// For which matter a connection is refused. Those who only make noise must not keep it from being told
 /// that somebody tries cookies.
-fn warning<'a>(node: &'a NodeState, reason: &ConnectError) -> &'a SeldomBySource {
+fn matter<'a>(node: &'a NodeState, reason: &ConnectError) -> &'a Refusals {
     match reason {
         ConnectError::Handshake(HandshakeError::CookieMismatch { .. }) => {
             &node.warnings.authentication

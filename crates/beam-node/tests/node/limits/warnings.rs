@@ -5,9 +5,9 @@ use std::time::Instant;
 use beam_dist::{
     Creation, Flags,
     control::{Recipient, Target},
-    handshake::{Challenge, Identity, Initiator},
+    handshake::{Challenge, HandshakeError, Identity, Initiator},
 };
-use beam_node::{Event, Limits};
+use beam_node::{ConnectError, Event, Limits};
 use beam_term::Term;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -68,13 +68,19 @@ async fn strangers_that_are_refused_are_told_a_hundred_times_in_a_while() {
         stranger.write_all(&name).await.unwrap();
         let _ = within(stranger.read_to_end(&mut Vec::new())).await;
     }
-    let peer = cluster.raw_peer(&a, "last").await;
+    // They do not keep it from being told that somebody tries cookies.
+    let builder = cluster.builder("thief").cookie("wrong");
+    let thief = within(builder.start()).await.unwrap();
+    within(thief.ping(a.name())).await.unwrap_err();
 
     let mut refused = 0;
     loop {
         match within(events.next()).await.unwrap() {
+            Event::Refused {
+                reason: ConnectError::Handshake(HandshakeError::CookieMismatch { .. }),
+                ..
+            } => break,
             Event::Refused { .. } => refused += 1,
-            Event::Up { peer: up, .. } if up == *peer.name() => break,
             other => panic!("{other:?}"),
         }
     }
