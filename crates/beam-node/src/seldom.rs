@@ -183,6 +183,8 @@ pub(crate) struct Warnings {
     /// Peers for which there is no room.
     pub(crate) peers: Refusals,
     pub(crate) connections: Refusals,
+    /// Peers that may refuse this node for its certificate.
+    pub(crate) own_host: Seldom,
     /// Callers that are on no list of those that may call.
     pub(crate) callers: Seldom,
     pub(crate) payloads: Seldom,

@@ -2,7 +2,10 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use beam_dist::handshake::{Challenge, HandshakeError, Initiator, InitiatorEvent};
+use beam_dist::{
+    NodeName,
+    handshake::{Challenge, HandshakeError, Initiator, InitiatorEvent},
+};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{ConnectError, Handshaken, Side, Socket, Stream, exchange::Exchange};
@@ -123,18 +126,20 @@ async fn attempt(
         after: node.handshake_timeout(),
     };
     let handshake = timeout_at(deadline, handshake(node, wanted, stream));
-    match handshake.await.map_err(timed_out)? {
-        // The peer says no more than that.
-        Err(ConnectError::Handshake(HandshakeError::NotAllowed { peer })) => {
-            Err(match node.transport.own_host(node.name()) {
-                Some(error) => ConnectError::Tls {
-                    with: peer.to_string(),
-                    error,
-                },
-                None => HandshakeError::NotAllowed { peer }.into(),
-            })
-        }
-        done => done,
+    let done = handshake.await.map_err(timed_out)?;
+    if let Err(ConnectError::Handshake(HandshakeError::NotAllowed { .. })) = &done {
+        hint(node, peer);
+    }
+    done
+}
+
+/// Says what a peer may have against this node. It says no more than that it does not allow it, for
+/// whatever reason.
+fn hint(node: &NodeState, peer: &NodeName) {
+    if let Some(error) = node.transport.own_host(node.name())
+        && let Some(left_out) = node.warnings.own_host.now()
+    {
+        tracing::warn!(%peer, %error, left_out, "a peer does not allow this node to connect");
     }
 }
 

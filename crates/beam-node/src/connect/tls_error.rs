@@ -43,9 +43,11 @@ pub enum TlsError {
         presented: Vec<String>,
     },
 
-    /// The peer does not allow this node, whose certificate is for other hosts than that of its name.
+    /// The certificate of this node is for other hosts than that of its name. A peer that does not allow
+    /// this node does not say why, so that this is a hint in the log; the error of the connection is
+    /// [`HandshakeError::NotAllowed`](beam_dist::handshake::HandshakeError::NotAllowed).
     #[error(
-        "it does not allow this node, most likely as the certificate of this node is not for {host}{}: \
+        "the certificate of this node is not for {host}{}, which may be why: if that node checks hosts, \
          give this node one that has its host among its alternative names (SAN), or see the log there",
         display::presented(presented)
     )]

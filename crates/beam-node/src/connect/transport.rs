@@ -55,7 +55,7 @@ impl Transport {
         }
     }
 
-    /// Why a peer may not allow this node, where that can be told from what this node shows.
+    /// Why a peer might not allow this node, by what this node shows.
     pub(super) fn own_host(&self, own: &NodeName) -> Option<TlsError> {
         match self {
             Self::Plain => {

@@ -119,7 +119,7 @@ impl Endpoint {
         })
     }
 
-    /// Why a peer may not allow this node, where its own certificate is not for its host.
+    /// Why a peer might not allow this node, where its own certificate is not for its host.
     pub(crate) fn own_host(&self, own: &NodeName) -> Option<TlsError> {
         match self.certificates.load().own_host(own)? {
             TlsError::WrongHost { host, presented } => Some(TlsError::OwnHost { host, presented }),
