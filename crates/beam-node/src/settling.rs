@@ -74,6 +74,10 @@ impl Settling {
             return Ok(());
         }
         let whom: BTreeSet<_> = self.0.about(|about| about.whom.values().cloned().collect());
+        // The last question was closed just now.
+        if whom.is_empty() {
+            return Ok(());
+        }
         let more = match whom.len().saturating_sub(NAMED) {
             0 => String::new(),
             more => format!(" and {more} more"),
@@ -141,5 +145,16 @@ mod tests {
         assert!(!waiting.is_finished());
         drop(following);
         assert!(waiting.await.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_error_names_nobody() {
+        let settling = Settling::new();
+        // As it is amid the end of the last question.
+        let question = settling.question(&"a@h");
+        settling.0.about(|about| about.whom.clear());
+
+        assert!(settling.settled(PATIENCE).await.is_ok());
+        drop(question);
     }
 }
