@@ -31,7 +31,7 @@ pub(crate) struct Identity {
     pub(crate) limits: Limits,
     /// Calls sent to all peers and not answered.
     pub(crate) calling: Arc<Quota>,
-    /// Calls received from all peers.
+    /// Calls received from all peers, and from this node itself.
     pub(crate) serving: Loads,
 }
 

@@ -534,7 +534,7 @@ impl Node {
         self.state.calling()
     }
 
-    /// Calls of peers that this node has not answered.
+    /// Calls of peers, and of this node to itself, that it has not answered.
     pub fn serving(&self) -> usize {
         self.state.serving()
     }

@@ -75,7 +75,7 @@ pub(crate) struct NodeState {
     pub(crate) warnings: Warnings,
     /// Connections that have not shown the cookie.
     pub(crate) unauthenticated: Arc<Strangers>,
-    /// Ends every task of the node; by [`NodeState::close`] only.
+    /// Ends every task of the node; by [`NodeState::close`], and by a start that fails.
     pub(crate) stop: CancellationToken,
     /// The same for those who ask at every call: the token takes a lock to tell.
     is_closed: AtomicBool,
