@@ -3,7 +3,7 @@
 use beam_dist::handshake::HandshakeError;
 use beam_node::{Cause, ConnectError, Limits, Node};
 
-use crate::support::{Cluster, Warnings, connect, eventually, refused, within};
+use crate::support::{Cluster, Warnings, connect, eventually, refused, up, within};
 
 /// A node that takes two peers, which has these.
 async fn full(cluster: &Cluster) -> (Node, [Node; 2]) {
@@ -57,12 +57,14 @@ async fn a_peer_more_than_there_may_be_is_refused_and_told_of() {
 async fn a_peer_may_connect_anew_where_there_is_no_room_for_others() {
     let cluster = Cluster::new();
     let (a, [b, _c]) = full(&cluster).await;
+    let mut events = a.events();
 
-    drop(b);
-    // It claims to know nothing of the connection that there may still be.
-    let _anew = cluster.raw_peer(&a, "b").await;
+    // It claims to know nothing of the connection that there still is.
+    let anew = cluster.raw_peer(&a, "b").await;
 
-    eventually(|| a.peers().len() == 2).await;
+    assert_eq!(anew.name(), b.name());
+    within(up(&mut events, anew.name())).await;
+    assert_eq!(a.peers().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
