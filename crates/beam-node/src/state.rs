@@ -254,7 +254,7 @@ impl NodeState {
         slot
     }
 
-    #[cfg(rlb_simulation)]
+    #[cfg(any(test, rlb_simulation))]
     pub(crate) fn tasks(&self) -> usize {
         self.tasks.len()
     }

@@ -56,3 +56,40 @@ impl fmt::Debug for Host {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{Epmd, Listen, Node};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn a_node_has_not_ended_as_long_as_one_of_its_calls_holds_on_to_it() {
+        const CALLS: usize = 100;
+        let node = Node::builder("m@127.0.0.1")
+            .cookie("sesame")
+            .epmd(Epmd::Off)
+            .listen(Listen::Off)
+            .start();
+        let node = node.await.unwrap();
+        let state = Arc::clone(&node.peer("p@127.0.0.1").unwrap().node);
+        let hosts: Vec<_> = (0..CALLS).map(|_| Host::new(Arc::clone(&state))).collect();
+
+        drop(node);
+        // All else ends, and they stay.
+        let others_have_ended = async {
+            while state.tasks() != CALLS {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, others_have_ended).await.unwrap();
+        drop(hosts);
+
+        timeout(PATIENCE, state.tasks_ended()).await.unwrap();
+    }
+}

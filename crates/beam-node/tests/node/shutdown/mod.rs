@@ -4,6 +4,7 @@ mod afterwards;
 mod calls;
 mod connections;
 mod dropped;
+mod handlers;
 mod linger;
 mod membership;
 mod waiting;
