@@ -44,7 +44,7 @@ fn each_seed(directory: &str, target: Target) {
 }
 
 /// Tries as many inputs as proptest does by default, or as `PROPTEST_CASES` says, but less of those that
-/// take long.
+/// take long; no fewer than [`FEWEST_CASES`] of any.
 fn each_mutation(directory: &str, target: Target, cost: u32) {
     let seeds: Vec<_> = read_seeds(directory)
         .into_iter()
