@@ -39,16 +39,21 @@ impl SlowStart {
     }
 }
 
-/// How often the algorithm is asked for another member while the dice pass those that it chooses by.
+/// How often the algorithm is asked for another member.
 const REDRAWS: usize = 3;
+
+/// How many others are drawn, where it chooses none that can be taken.
+const OTHERS: usize = 5;
 
 /// The member to select in the place of the one that was chosen: that one, unless it is in a slow start
 /// and the dice pass it by, as often as its share says.
 ///
 /// Then the algorithm is asked again, a few times, as Envoy's `host_selection_retry_max_attempts` does
-/// it. One that chooses the same member each time, as it is the least busy one, is helped by the less
-/// busy of two others that are drawn. So it takes no longer with more members, nor when all of them
-/// are in a slow start.
+/// it. One that reads the load chooses members in a slow start more often than others, as they are the
+/// less busy, so that with several of them dice for each would let in too many: of its choices one in no
+/// slow start is taken. Where there is none, others are drawn, and the one is selected that is the least
+/// busy for its share. All this takes no longer with more members, nor when all of them are in a slow
+/// start; and where only a few are in none, these do not get all the calls.
 #[cold]
 pub(super) fn draw<A: Algorithm>(
     algorithm: &A,
@@ -57,39 +62,32 @@ pub(super) fn draw<A: Algorithm>(
     selection: &Selection<'_>,
 ) -> usize {
     let slow_start = |index: usize| snapshot.slow_starts().get(index).copied().flatten();
-    if slow_start(chosen).is_none() {
+    let Some(start) = slow_start(chosen) else {
         return chosen;
-    }
+    };
     let now = Instant::now();
-    let passes = |index| slow_start(index).is_none_or(|start| fastrand::f64() < start.share(now));
-    if passes(chosen) {
+    let passes = |start: SlowStart| fastrand::f64() < start.share(now);
+    if passes(start) {
         return chosen;
     }
-    let mut passed_by = [chosen; 1 + REDRAWS];
-    for at in 1..=REDRAWS {
-        let Some(next) = algorithm.choose(snapshot, selection) else {
-            break;
-        };
-        // The dice are thrown once for each.
-        if passed_by.contains(&next) {
-            continue;
-        }
-        if passes(next) {
-            return next;
-        }
-        passed_by[at] = next;
+    let mut redrawn = (0..REDRAWS).map_while(|_| algorithm.choose(snapshot, selection));
+    let takes =
+        |index: &usize| slow_start(*index).is_none_or(|start| !A::READS_LOAD && passes(start));
+    if let Some(other) = redrawn.find(takes) {
+        return other;
     }
     let members = snapshot.members();
-    let load = |index: usize| members[index].load();
-    let lightest = |one: usize, other: usize| match load(other).is_lighter_than(load(one)) {
-        true => other,
-        false => one,
+    if members.len() < 2 {
+        return chosen;
+    }
+    let busy = |index: usize| {
+        let share = slow_start(index).map_or(1.0, |start| start.share(now));
+        f64::from(members[index].in_flight().saturating_add(1)) / share
     };
-    let drawn = || Rng::thread_local().below(members.len());
-    let others = [drawn(), drawn(), drawn()].into_iter();
-    let others = others.filter(|index| !passed_by.contains(index));
-    // With few members, or where all are in a slow start, there may be nobody else.
-    others.take(2).reduce(lightest).unwrap_or(chosen)
+    let other = |_| (chosen + 1 + Rng::thread_local().below(members.len() - 1)) % members.len();
+    let others = (0..OTHERS).map(other).map(|index| (index, busy(index)));
+    let least = others.min_by(|(_, one), (_, other)| one.total_cmp(other));
+    least.map_or(chosen, |(index, _)| index)
 }
 
 #[cfg(test)]
@@ -98,7 +96,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        algorithm::{LeastConnections, Random, RoundRobin},
+        algorithm::{LeastConnections, PowerOfTwo, Random, RoundRobin},
         members::{Candidate, Lease, Pool, numbered},
     };
 
@@ -170,6 +168,67 @@ mod tests {
             to_the_first(&pool(LeastConnections::new(), 4, 1)),
         ] {
             assert!((150..1_200).contains(&selected), "{selected}");
+        }
+    }
+
+    /// How many of 10,000 selections, of which twenty are held at a time, go to each of four members.
+    fn to_each<A: Algorithm>(pool: &Pool<A>) -> [usize; 4] {
+        let names = numbered(0..4);
+        let mut held = std::collections::VecDeque::new();
+        let mut counts = [0; 4];
+        for _ in 0..10_000 {
+            held.truncate(19);
+            held.push_front(select(pool));
+            let at = names.iter().position(|name| name == held[0].node());
+            counts[at.unwrap()] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn several_members_in_a_slow_start_get_less_than_half_of_their_shares_each() {
+        for young in [2, 3] {
+            for counts in [
+                to_each(&pool(RoundRobin::new(), 4, young)),
+                to_each(&pool(Random::new(), 4, young)),
+                to_each(&pool(LeastConnections::new(), 4, young)),
+                to_each(&pool(PowerOfTwo::new(), 4, young)),
+            ] {
+                let are_few = counts[..young]
+                    .iter()
+                    .all(|count| (100..1_000).contains(count));
+                assert!(are_few, "{young} of 4: {counts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn half_of_many_members_in_a_slow_start_get_a_small_part_of_the_calls() {
+        let pool = pool(LeastConnections::new(), 40, 20);
+        let young = numbered(0..20);
+        let mut held = std::collections::VecDeque::new();
+        let selected = (0..10_000).filter(|_| {
+            held.truncate(199);
+            held.push_front(select(&pool));
+            young.contains(held[0].node())
+        });
+        let selected = selected.count();
+        assert!(selected < 2_000, "{selected}");
+    }
+
+    #[test]
+    fn the_only_member_of_many_that_is_in_no_slow_start_does_not_get_all_calls() {
+        fn to_the_last<A: Algorithm>(pool: &Pool<A>) -> usize {
+            let last = numbered(39..40).remove(0);
+            let selected = (0..10_000).filter(|_| *select(pool).node() == last);
+            selected.count()
+        }
+        for selected in [
+            to_the_last(&pool(RoundRobin::new(), 40, 39)),
+            to_the_last(&pool(Random::new(), 40, 39)),
+            to_the_last(&pool(LeastConnections::new(), 40, 39)),
+        ] {
+            assert!((250..3_500).contains(&selected), "{selected}");
         }
     }
 
