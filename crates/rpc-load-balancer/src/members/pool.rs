@@ -57,11 +57,16 @@ impl<A: Algorithm> Pool<A> {
     #[must_use = "a lease that is dropped at once counts for nothing"]
     pub fn select(&self, selection: &Selection<'_>) -> Option<Lease> {
         let snapshot = self.current.load();
-        let index = self.algorithm.choose(&snapshot, selection)?;
-        if A::SLOW_START && !snapshot.slow_starts().is_empty() {
-            return snapshot.lease(draw(&*self.algorithm, &snapshot, index, selection));
+        let chosen = self.algorithm.choose(&snapshot, selection)?;
+        snapshot.lease(self.drawn(&snapshot, chosen, selection))
+    }
+
+    /// The member in the place of the one that was chosen, where members are in a slow start.
+    fn drawn(&self, snapshot: &Snapshot<A>, chosen: usize, selection: &Selection<'_>) -> usize {
+        match A::SLOW_START && !snapshot.slow_starts().is_empty() {
+            true => draw(&*self.algorithm, snapshot, chosen, selection),
+            false => chosen,
         }
-        snapshot.lease(index)
     }
 
     /// Selects a member that has no more than so many calls in flight, this one included: the one
@@ -70,7 +75,7 @@ impl<A: Algorithm> Pool<A> {
         {
             let snapshot = self.current.load();
             let chosen = self.algorithm.choose(&snapshot, selection)?;
-            let drawn = draw(&*self.algorithm, &snapshot, chosen, selection);
+            let drawn = self.drawn(&snapshot, chosen, selection);
             if let Some(lease) = snapshot.lease_within(drawn, most) {
                 return Some(lease);
             }
