@@ -6,7 +6,7 @@ use beam_dist::NodeName;
 use beam_node::DownReason;
 use tokio::time::Instant;
 
-use super::entry::Entry;
+use super::entry::{Entry, Lapses};
 
 /// Members that are gone, and how they fared.
 ///
@@ -23,8 +23,8 @@ pub(super) struct Past {
     pub(super) left: bool,
     /// Whether its connection was lost.
     pub(super) was_lost: bool,
-    /// How often it was ejected, or lost, of late; this time does not count yet.
-    pub(super) lapses: u32,
+    /// What has happened to it of late; this time does not count yet.
+    pub(super) lapses: Lapses,
     since: Instant,
 }
 

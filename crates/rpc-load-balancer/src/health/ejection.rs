@@ -90,7 +90,8 @@ impl Ejection {
 
     /// Sets for how long a member is ejected the first time; it is as much longer each further time,
     /// also where the member was away meanwhile, and as much shorter for each comparison that finds
-    /// nothing while it is well. Default: 30 s.
+    /// nothing while it is well. Ejections for how calls went are counted apart from those of a member
+    /// that is lost again and again. Default: 30 s.
     pub fn first(mut self, duration: Duration) -> Self {
         self.first = duration;
         self

@@ -21,12 +21,20 @@ pub(super) struct Entry {
     /// Since when nothing has come from it, where it is suspect.
     silent_since: Option<Instant>,
     ejected: Option<Ejected>,
-    /// How often it was ejected of late, or lost.
-    pub(super) lapses: u32,
+    pub(super) lapses: Lapses,
     pub(super) slow_start: Option<SlowStart>,
     /// Whether it is another incarnation than at the last look, or has another connection. How calls
     /// went before says nothing of it.
     pub(super) is_back: bool,
+}
+
+/// What has happened to a member of late; each is forgotten step by step while it is well.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lapses {
+    /// How often it was ejected for how its calls went.
+    ejections: u32,
+    /// How often it was lost, and came back.
+    losses: u32,
 }
 
 #[derive(Debug)]
@@ -50,7 +58,7 @@ impl Entry {
             since: now,
             silent_since: None,
             ejected: None,
-            lapses: 0,
+            lapses: Lapses::default(),
             slow_start: None,
             is_back: false,
         };
@@ -87,31 +95,33 @@ impl Entry {
 
     /// It was lost, and is back: little by little, or after a while where that happens again and again.
     fn be_back(&mut self, now: Instant, health: &Health) {
-        match (&health.ejection, self.lapses) {
-            (Some(ejection), 1..) => {
-                // The first one had no ejection.
-                self.lapses -= 1;
-                self.eject(now, ejection, StateReason::Unsteady);
-                self.lapses = self.lapses.saturating_add(1);
+        let losses = self.lapses.losses;
+        self.lapses.losses = losses.saturating_add(1);
+        match (&health.ejection, losses.checked_sub(1)) {
+            // The first loss is none that repeats itself.
+            (Some(ejection), Some(before)) => {
+                self.put_out(now, ejection.duration(before), StateReason::Unsteady);
             }
-            _ => {
-                self.lapses = self.lapses.saturating_add(1);
-                self.slow_start = SlowStart::new(now, health.slow_start);
-            }
+            _ => self.slow_start = SlowStart::new(now, health.slow_start),
         }
     }
 
+    /// Its calls did not go well.
     pub(super) fn eject(&mut self, now: Instant, ejection: &Ejection, reason: StateReason) {
         // What fails meanwhile was sent before.
         if self.ejected.is_some() {
             return;
         }
-        let until = deadline::after(now, ejection.duration(self.lapses));
-        self.lapses = self.lapses.saturating_add(1);
+        let before = self.lapses.ejections;
+        self.lapses.ejections = before.saturating_add(1);
+        self.put_out(now, ejection.duration(before), reason);
+    }
+
+    fn put_out(&mut self, now: Instant, duration: Duration, reason: StateReason) {
         self.slow_start = None;
         self.ejected = Some(Ejected {
             since: now,
-            until,
+            until: deadline::after(now, duration),
             reason,
         });
     }
@@ -120,7 +130,9 @@ impl Entry {
     pub(super) fn is_found_well(&mut self, now: Instant, ejection: &Ejection) {
         // One that has just come back has shown nothing yet.
         if self.ejected.is_none() && now >= deadline::after(self.since, ejection.interval) {
-            self.lapses = self.lapses.saturating_sub(1);
+            let Lapses { ejections, losses } = &mut self.lapses;
+            *ejections = ejections.saturating_sub(1);
+            *losses = losses.saturating_sub(1);
         }
     }
 
@@ -157,13 +169,12 @@ impl Entry {
             && self.silent_since.is_none()
         {
             // Calls that failed since then did so because of that, and it is over.
-            if self
-                .ejected
-                .as_ref()
-                .is_some_and(|ejected| ejected.since >= silent_since)
-            {
-                self.ejected = None;
-                self.lapses = self.lapses.saturating_sub(1);
+            if let Some(ejected) = self.ejected.take_if(|it| it.since >= silent_since) {
+                let count = match ejected.reason {
+                    StateReason::Unsteady => &mut self.lapses.losses,
+                    _ => &mut self.lapses.ejections,
+                };
+                *count = count.saturating_sub(1);
             }
             self.slow_start = SlowStart::new(sight.now, health.slow_start);
         }

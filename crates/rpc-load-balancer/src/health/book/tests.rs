@@ -443,6 +443,23 @@ fn a_member_that_dies_again_and_again_is_out_for_longer_each_time() {
 }
 
 #[test]
+fn a_member_that_was_ejected_and_is_started_anew_is_back_at_once() {
+    let mut scene = Scene::new(3, Health::new());
+    scene.call(1, OutcomeKind::TimedOut, 5);
+    assert_eq!(scene.look(), [0, 2]);
+    scene.lose(1);
+    scene.pass(5 * SECOND);
+    assert_eq!(scene.join(1, 2), [0, 1, 2]);
+    assert!(scene.slow_start(1).is_some());
+    assert_eq!(scene.told(), [(1, "ejected"), (1, "down"), (1, "up")]);
+    // That it was ejected before is remembered for how its calls go.
+    scene.call(1, OutcomeKind::TimedOut, 5);
+    assert_eq!(scene.look(), [0, 2]);
+    assert_eq!(scene.pass(59 * SECOND), [0, 2]);
+    assert_eq!(scene.pass(SECOND), [0, 1, 2]);
+}
+
+#[test]
 fn a_member_that_leaves_before_it_is_started_anew_is_back_like_a_newcomer() {
     let mut scene = Scene::new(3, Health::new());
     for creation in 2..6 {
