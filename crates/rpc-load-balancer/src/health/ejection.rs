@@ -116,6 +116,15 @@ impl Ejection {
         duration.min(self.longest.max(self.first))
     }
 
+    /// After how many times it becomes no longer.
+    pub(super) fn most_lapses(&self) -> u32 {
+        let times = self
+            .longest
+            .as_nanos()
+            .div_ceil(self.first.as_nanos().max(1));
+        u32::try_from(times.max(1)).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
         let wrong = |option: &str, expected: &str| {
             Err(Error::bad_request(format!("{option}: expected {expected}")))
@@ -161,6 +170,9 @@ mod tests {
         let secs = |before| ejection.duration(before).as_secs();
         assert_eq!([secs(0), secs(1), secs(9)], [30, 60, 300]);
         assert_eq!([secs(10), secs(u32::MAX)], [300, 300]);
+        assert_eq!(secs(ejection.most_lapses() - 1), 300);
+        assert_eq!(ejection.most_lapses(), 10);
+        assert_eq!(ejection.longest(Duration::ZERO).most_lapses(), 1);
     }
 
     #[test]

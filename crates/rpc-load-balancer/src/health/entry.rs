@@ -28,7 +28,8 @@ pub(super) struct Entry {
     pub(super) is_back: bool,
 }
 
-/// What has happened to a member of late; each is forgotten step by step while it is well.
+/// What has happened to a member of late; each is forgotten step by step while it is well, and counted
+/// no further than to the longest ejection, so that it is not held against it for longer than that was.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lapses {
     /// How often it was ejected for how its calls went.
@@ -96,7 +97,8 @@ impl Entry {
     /// It was lost, and is back: little by little, or after a while where that happens again and again.
     fn be_back(&mut self, now: Instant, health: &Health) {
         let losses = self.lapses.losses;
-        self.lapses.losses = losses.saturating_add(1);
+        let most = health.ejection.as_ref().map_or(0, Ejection::most_lapses);
+        self.lapses.losses = losses.saturating_add(1).min(most);
         match (&health.ejection, losses.checked_sub(1)) {
             // The first loss is none that repeats itself.
             (Some(ejection), Some(before)) => {
@@ -113,7 +115,7 @@ impl Entry {
             return;
         }
         let before = self.lapses.ejections;
-        self.lapses.ejections = before.saturating_add(1);
+        self.lapses.ejections = before.saturating_add(1).min(ejection.most_lapses());
         self.put_out(now, ejection.duration(before), reason);
     }
 

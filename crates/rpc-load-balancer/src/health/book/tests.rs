@@ -228,6 +228,22 @@ fn a_member_that_is_well_for_long_is_ejected_as_if_for_the_first_time() {
 }
 
 #[test]
+fn many_ejections_are_forgotten_as_soon_as_a_few() {
+    let mut scene = Scene::new(3, Health::new());
+    for _ in 0..100 {
+        scene.call(0, OutcomeKind::TimedOut, 5);
+        assert_eq!(scene.look(), [1, 2]);
+        scene.pass(300 * SECOND);
+    }
+    for _ in 0..12 {
+        scene.pass(10 * SECOND);
+    }
+    scene.call(0, OutcomeKind::TimedOut, 5);
+    scene.look();
+    assert_eq!(scene.pass(30 * SECOND), [0, 1, 2]);
+}
+
+#[test]
 fn ejections_are_ignored_where_more_than_half_would_be_out() {
     let mut scene = Scene::new(4, Health::new());
     for member in [0, 1] {
@@ -429,16 +445,16 @@ fn a_member_that_dies_again_and_again_is_out_for_longer_each_time() {
         scene.now.duration_since(back).as_secs()
     };
     assert_eq!([crash(2), crash(3), crash(4), crash(5)], [0, 30, 60, 90]);
-    for creation in 6..20 {
+    for creation in 6..60 {
         assert!(crash(creation) <= 300);
     }
     // Well for long, it is lost as if for the first time.
     scene.told();
-    for _ in 0..60 {
+    for _ in 0..12 {
         scene.pass(10 * SECOND);
     }
     scene.lose(1);
-    assert_eq!(scene.join(1, 20), [0, 1, 2]);
+    assert_eq!(scene.join(1, 60), [0, 1, 2]);
     assert_eq!(scene.told(), [(1, "down"), (1, "up")]);
 }
 
