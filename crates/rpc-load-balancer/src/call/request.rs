@@ -190,9 +190,13 @@ impl<A: Arguments> Request<A> {
         let mut asks_again = false;
         let mut waiting: Option<Box<Waiting>> = None;
         let mut doubtful: Option<Box<(NodeName, Error)>> = None;
-        let mut begun = clock.begun;
         let mut permit = None;
         let mut picked = self.first(&selection, &clock, &mut permit).await;
+        // The wait for room is no time of the member's.
+        let mut begun = match permit {
+            Some(_) => Instant::now(),
+            None => clock.begun,
+        };
         loop {
             let (node, error) = match picked {
                 Ok(route) => {
@@ -254,8 +258,8 @@ impl<A: Arguments> Request<A> {
                 permit = None;
                 if Box::pin(self.waits(&mut waiting, node.is_none(), &clock)).await {
                     asked.clear();
-                    begun = Instant::now();
                     picked = self.first(&selection, &clock, &mut permit).await;
+                    begun = Instant::now();
                     continue;
                 }
             }

@@ -18,7 +18,8 @@
 //! | `rpc_load_balancer_node_selected_empty_count` | counter | `load_balancer`, `algorithm` |
 //! | `rpc_load_balancer_node_pool_size` | gauge | `load_balancer`, `algorithm` |
 //!
-//! A call that went to another node, because the first could not be reached, counts once for each.
+//! A call that went to another node, because the first could not be reached, counts once for each, with
+//! the time that it took there: a wait for room, where calls are limited, is not included.
 //! `type` is `call` or `cast`, `status` is `ok`, the code of the error, or `cancelled` for a call that
 //! its caller gave up, `module` is written as
 //! Elixir does (`String`, `:erlang`), and `load_balancer` is empty for calls on random nodes. The

@@ -3,11 +3,12 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rpc_load_balancer::{
-    Algorithm, Balancer, CallLimits, Cause, Code, Hedge, Node, RoundRobin, Selection, Snapshot,
+    Algorithm, Balancer, CallLimits, Cause, Code, Hedge, Member, Node, Outcome, RoundRobin,
+    Selection, Snapshot,
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -178,6 +179,63 @@ async fn a_call_is_hedged_only_where_there_is_room() {
     turn.add_permits(1);
     let answer = within(hedged).await.unwrap().unwrap();
     assert_eq!(answer, idle.unwrap().name().as_str());
+}
+
+/// Chooses the first member, and keeps what it is told of calls.
+#[derive(Default)]
+struct Recorder(Arc<Mutex<Vec<Outcome>>>);
+
+impl Algorithm for Recorder {
+    type Table = ();
+    type State = ();
+
+    fn choose(&self, snapshot: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
+        (!snapshot.members().is_empty()).then_some(0)
+    }
+
+    fn on_outcome(&self, _: &Member<Self>, outcome: &Outcome) {
+        self.0.lock().unwrap().push(*outcome);
+    }
+}
+
+#[tokio::test]
+async fn the_wait_for_room_is_no_time_that_the_member_took() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let w1 = cluster.node("w1", &[&app]).await;
+    let _member = member(&w1).await;
+    let turn = export_work(&[&w1]);
+    let algorithm = Recorder::default();
+    let told = Arc::clone(&algorithm.0);
+    let balancer = Balancer::builder(GROUP)
+        .algorithm(algorithm)
+        .join(false)
+        .timeout(LONG)
+        .call_limits(CallLimits::new().in_flight(1))
+        .start(&app)
+        .await
+        .unwrap();
+    members_become(&balancer, &[&w1]).await;
+    let mut calls = JoinSet::new();
+    call(&mut calls, &balancer);
+    until(|| w1.serving() == 1).await;
+    call(&mut calls, &balancer);
+    // So long does the second one wait for the end of the first one.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+
+    let let_through = Instant::now();
+    turn.add_permits(2);
+    while let Some(answer) = within(calls.join_next()).await {
+        answer.unwrap().unwrap();
+    }
+    let since = let_through.elapsed();
+    let [_, second] = told.lock().unwrap()[..] else {
+        panic!("{told:?}");
+    };
+    assert!(
+        second.is_success() && second.elapsed <= since,
+        "{second:?} within {since:?}"
+    );
 }
 
 #[tokio::test]
