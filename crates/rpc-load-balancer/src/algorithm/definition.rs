@@ -125,7 +125,8 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
     }
 
     /// A call to this member ended, or was [given up](crate::OutcomeKind::Abandoned), and its lease is about
-    /// to end. Does not come for leases that are dropped without a word.
+    /// to end. Does not come for leases that are dropped without a word, nor for calls that are given up
+    /// and were begun before the member was away.
     fn on_outcome(&self, member: &Member<Self>, outcome: &Outcome) {
         let _ = (member, outcome);
     }

@@ -18,7 +18,7 @@ use crate::{
 /// How the calls to one member went since somebody asked last.
 ///
 /// It is written with each outcome, by many threads, and costs each one addition.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Record {
     /// Failures since the last success.
     failures_in_a_row: AtomicU32,
@@ -30,8 +30,10 @@ pub(crate) struct Record {
     /// Whether a call was given up since the last answer; so that answers need not look closer.
     has_abandoned: AtomicBool,
     abandoned: Mutex<Abandoned>,
-    /// Since when it is the one that it is: what was begun before was begun with another incarnation.
-    since: Mutex<Option<Instant>>,
+    made: Instant,
+    /// Since when it is the one that it is, in microseconds since this was made; 0: from the beginning.
+    /// What was begun before was begun with another incarnation, or before the member was away.
+    since: AtomicU64,
 }
 
 /// The calls that were given up since the member answered last.
@@ -73,9 +75,32 @@ const ONE_ANSWER: u64 = 1 << 40;
 /// ends.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// An answer that took less spoils no mean, whenever its call was begun; so that most need no look at the
+/// time.
+const SHORT: Duration = Duration::from_millis(10);
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            failures_in_a_row: AtomicU32::default(),
+            answered: AtomicU64::default(),
+            failed: AtomicU32::default(),
+            has_refused: AtomicBool::default(),
+            has_abandoned: AtomicBool::default(),
+            abandoned: Mutex::default(),
+            made: Instant::now(),
+            since: AtomicU64::default(),
+        }
+    }
+}
+
 impl Record {
-    /// A call ended so.
+    /// A call ended so. One that was begun before the member was away says nothing of it.
     pub(crate) fn note(&self, outcome: &Outcome, reports: &Reports) {
+        let is_short = outcome.is_success() && outcome.elapsed < SHORT;
+        if !is_short && self.is_of_before(outcome.elapsed) {
+            return;
+        }
         let failed = match outcome.kind {
             OutcomeKind::Success => false,
             OutcomeKind::Raised => reports.raised_counts.load(Ordering::Relaxed),
@@ -99,9 +124,6 @@ impl Record {
                 .fetch_add(answer(outcome.elapsed), Ordering::Relaxed);
             return;
         }
-        if self.is_of_before(outcome.elapsed) {
-            return;
-        }
         self.failed.fetch_add(1, Ordering::Relaxed);
         let in_a_row = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
         if in_a_row == reports.failures_in_a_row.load(Ordering::Relaxed) {
@@ -109,13 +131,14 @@ impl Record {
         }
     }
 
-    /// What it means that a call is given up after this time: that the member did not answer in time,
+    /// What it means that a call is given up after this time; nothing where it was begun before the member
+    /// was away. Else that the member did not answer in time,
     /// once it has answered nothing for as long as such a call may take. Calls may be given up long
     /// before that, because another member was faster, for example; a member that hangs must not be
     /// spared for it.
-    pub(crate) fn abandon(&self, elapsed: Duration, patience: Duration) -> OutcomeKind {
+    pub(crate) fn abandon(&self, elapsed: Duration, patience: Duration) -> Option<OutcomeKind> {
         if self.is_of_before(elapsed) {
-            return OutcomeKind::Abandoned;
+            return None;
         }
         let now = Instant::now();
         let mut abandoned = self.abandoned();
@@ -125,10 +148,10 @@ impl Record {
         abandoned.waited += before.map_or(elapsed, |before| elapsed.min(before));
         abandoned.until = Some(now);
         self.has_abandoned.store(true, Ordering::Relaxed);
-        match abandoned.waited >= patience {
+        Some(match abandoned.waited >= patience {
             true => OutcomeKind::TimedOut,
             false => OutcomeKind::Abandoned,
-        }
+        })
     }
 
     /// An answer would have taken longer than this. That says something where others took less.
@@ -177,16 +200,19 @@ impl Record {
         self.has_refused.load(Ordering::Relaxed) && self.has_refused.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether a call that took so long until now was begun with an earlier incarnation of the member.
+    /// Whether a call that took so long until now was begun with an earlier incarnation of the member, or
+    /// before it was away.
     fn is_of_before(&self, elapsed: Duration) -> bool {
-        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.is_some_and(|since| since.elapsed() < elapsed)
+        let since = self.since.load(Ordering::Relaxed);
+        since != 0 && self.made.elapsed() < Duration::from_micros(since).saturating_add(elapsed)
     }
 
     /// Forgets all: the member is another incarnation since `now`, and calls to the one before, which
     /// may still fail, say nothing of it.
     pub(crate) fn begin_anew(&self, now: Instant) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        let since = now.saturating_duration_since(self.made).as_micros();
+        let since = u64::try_from(since).unwrap_or(u64::MAX);
+        self.since.store(since.max(1), Ordering::Relaxed);
         self.failures_in_a_row.store(0, Ordering::Relaxed);
         self.has_refused.store(false, Ordering::Relaxed);
         self.forget_abandoned();
@@ -281,7 +307,7 @@ mod tests {
     async fn calls_that_are_given_up_are_failures_once_nothing_was_answered_for_as_long_as_they_may_take()
      {
         let (record, patience) = (Record::default(), 100 * MS);
-        let abandon = |ms: u32| record.abandon(ms * MS, patience);
+        let abandon = |ms: u32| record.abandon(ms * MS, patience).unwrap();
         // Of calls that wait at the same time the time counts once, and time without calls does not.
         tokio::time::advance(60 * MS).await;
         assert_eq!([abandon(60), abandon(60)], [OutcomeKind::Abandoned; 2]);
@@ -327,10 +353,31 @@ mod tests {
         assert_eq!(record.take_failures(&reports), None);
         tokio::time::advance(10 * MS).await;
         note(&record, &reports, OutcomeKind::Unreachable, 11);
-        assert_eq!(record.abandon(11 * MS, 11 * MS), OutcomeKind::Abandoned);
+        assert_eq!(record.abandon(11 * MS, 11 * MS), None);
         assert_eq!(record.take_failures(&reports), None);
         note(&record, &reports, OutcomeKind::Unreachable, 9);
         assert_eq!(record.take_failures(&reports), Some(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_to_calls_that_were_begun_before_the_member_was_away_are_none_of_its_answers_now()
+     {
+        let (record, reports) = (Record::default(), Reports::default());
+        tokio::time::advance(40_000 * MS).await;
+        record.begin_anew(Instant::now());
+        tokio::time::advance(100 * MS).await;
+        for _ in 0..200 {
+            note(&record, &reports, OutcomeKind::Success, 1);
+        }
+        note(&record, &reports, OutcomeKind::Success, 30_000);
+        note(&record, &reports, OutcomeKind::Raised, 30_000);
+        note(&record, &reports, OutcomeKind::Abandoned, 30_000);
+        assert_eq!(record.abandon(30_000 * MS, 60_000 * MS), None);
+        let window = record.take_window();
+        assert_eq!((window.answered, window.latency), (200, MS));
+        // Those that were begun since then count, however long they take.
+        note(&record, &reports, OutcomeKind::Success, 99);
+        assert_eq!(record.take_window().latency, 99 * MS);
     }
 
     #[test]

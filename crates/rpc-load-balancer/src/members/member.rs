@@ -164,8 +164,9 @@ impl<A: Algorithm> Held for Member<A> {
     }
 
     fn abandoned(&self, elapsed: Duration, patience: Duration) {
-        let kind = self.record().abandon(elapsed, patience);
-        self.ended(&Outcome::new(kind, elapsed));
+        if let Some(kind) = self.record().abandon(elapsed, patience) {
+            self.ended(&Outcome::new(kind, elapsed));
+        }
     }
 
     fn released(&self) {
