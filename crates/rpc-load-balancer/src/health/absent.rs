@@ -36,11 +36,16 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 const MOST: usize = 4_096;
 
 impl Absent {
-    /// A member is gone, with its connection or before it.
-    pub(super) fn insert(&mut self, entry: &Entry, ended: Option<&DownReason>, now: Instant) {
-        if self.0.len() >= MOST {
+    /// So many members are gone: forgets those who went long ago, where there would be no room else. To
+    /// do so for each one would take a second for ten thousand.
+    pub(super) fn make_room(&mut self, gone: usize, now: Instant) {
+        if gone > 0 && self.0.len() + gone > MOST {
             self.0.retain(|_, past| past.is_recent(now));
         }
+    }
+
+    /// A member is gone, with its connection or before it.
+    pub(super) fn insert(&mut self, entry: &Entry, ended: Option<&DownReason>, now: Instant) {
         if self.0.len() < MOST {
             let past = Past {
                 creation: entry.known.creation,

@@ -219,6 +219,7 @@ impl Book {
         let is_back = |node: &NodeName| find(entries, node).is_some();
         self.former.pass_time(now, is_back);
         events.extend(self.former.note_ends(sight.disconnected, now));
+        self.absent.make_room(left.len(), now);
         for entry in left {
             // It may be connected again, and not have joined again yet.
             let node = &entry.known.node;

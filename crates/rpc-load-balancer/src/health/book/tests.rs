@@ -491,15 +491,29 @@ fn a_member_that_leaves_before_it_is_started_anew_is_back_like_a_newcomer() {
 }
 
 #[test]
-fn of_those_who_are_gone_no_more_than_a_bound_is_remembered() {
+fn of_those_who_are_gone_no_more_than_a_bound_is_remembered_and_those_of_late() {
     let mut scene = Scene::new(0, Health::new());
-    let all: Vec<Known> = numbered(0..5_000).into_iter().map(known).collect();
-    scene.members = all.clone();
-    scene.members.sort_by(|a, b| a.node.cmp(&b.node));
-    scene.look();
-    scene.members.clear();
-    scene.look();
+    let come_and_go = |scene: &mut Scene, numbers| {
+        scene.members = numbered(numbers).into_iter().map(known).collect();
+        scene.members.sort_by(|a, b| a.node.cmp(&b.node));
+        scene.look();
+        let gone = mem::take(&mut scene.members);
+        scene.disconnected = gone
+            .into_iter()
+            .map(|known| (known.node, DownReason::Closed))
+            .collect();
+        scene.look();
+    };
+    come_and_go(&mut scene, 0..5_000);
     assert_eq!(scene.book.absent.len(), 4_096);
+    scene.pass(600 * SECOND);
+    come_and_go(&mut scene, 5_000..5_002);
+    assert_eq!(scene.book.absent.len(), 2);
+    // One of them is back.
+    scene.members = vec![known(numbered(5_001..5_002).remove(0))];
+    scene.look();
+    assert_eq!(scene.book.absent.len(), 1);
+    assert!(scene.book.entries[0].slow_start.is_some());
 }
 
 #[test]
