@@ -30,10 +30,12 @@ impl Pace {
         let members = u32::try_from(members).unwrap_or(u32::MAX);
         self.pause = PAUSE_PER_MEMBER.saturating_mul(members);
         let begun = self.over.map_or(now, |over| over.max(now));
-        self.over = (self.pause >= LEAST_PAUSE).then(|| begun + self.pause);
+        // What is left of pauses for more members than there are now would be too long for these.
+        let most = now + self.pause * (AT_ONCE + 1);
+        self.over = (self.pause >= LEAST_PAUSE).then(|| (begun + self.pause).min(most));
     }
 
-    /// When the next look may be; `None`: at any time.
+    /// When the next look may be, a pause after the last one at the latest; `None`: at any time.
     pub(super) fn next(&self) -> Option<Instant> {
         self.over?.checked_sub(self.pause * AT_ONCE)
     }
@@ -77,5 +79,15 @@ mod tests {
         assert!(pace.next().is_some_and(|next| next <= later));
         pace.looked(later, 10);
         assert_eq!(pace.next(), None);
+    }
+
+    #[test]
+    fn the_pause_is_one_for_as_many_members_as_there_are_now() {
+        let (start, mut pace) = (Instant::now(), Pace::default());
+        for _ in 0..=AT_ONCE {
+            pace.looked(start, 100_000);
+        }
+        pace.looked(start, 1_000);
+        assert_eq!(pace.next(), Some(start + Duration::from_millis(1)));
     }
 }
