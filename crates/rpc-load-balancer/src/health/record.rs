@@ -39,7 +39,8 @@ pub(crate) struct Record {
 /// The calls that were given up since the member answered last.
 #[derive(Debug, Default)]
 struct Abandoned {
-    /// For how long at least one of them waited.
+    /// For how long at least one of them waited since the first one was given up. Before that, there may
+    /// have been an answer while it waited.
     waited: Duration,
     /// When the last one was given up.
     until: Option<Instant>,
@@ -142,11 +143,9 @@ impl Record {
         }
         let now = Instant::now();
         let mut abandoned = self.abandoned();
-        let before = abandoned
-            .until
-            .map(|until| now.saturating_duration_since(until));
-        abandoned.waited += before.map_or(elapsed, |before| elapsed.min(before));
-        abandoned.until = Some(now);
+        if let Some(until) = abandoned.until.replace(now) {
+            abandoned.waited += elapsed.min(now.saturating_duration_since(until));
+        }
         self.has_abandoned.store(true, Ordering::Relaxed);
         Some(match abandoned.waited >= patience {
             true => OutcomeKind::TimedOut,
@@ -308,9 +307,13 @@ mod tests {
      {
         let (record, patience) = (Record::default(), 100 * MS);
         let abandon = |ms: u32| record.abandon(ms * MS, patience).unwrap();
+        tokio::time::advance(90 * MS).await;
+        note(&record, &Reports::default(), OutcomeKind::Success, 1);
+        // That it waited before the answer says nothing.
+        assert_eq!(abandon(90), OutcomeKind::Abandoned);
         // Of calls that wait at the same time the time counts once, and time without calls does not.
         tokio::time::advance(60 * MS).await;
-        assert_eq!([abandon(60), abandon(60)], [OutcomeKind::Abandoned; 2]);
+        assert_eq!([abandon(60), abandon(150)], [OutcomeKind::Abandoned; 2]);
         tokio::time::advance(1_000 * MS).await;
         assert_eq!(abandon(30), OutcomeKind::Abandoned);
         tokio::time::advance(10 * MS).await;
@@ -318,8 +321,10 @@ mod tests {
         assert_eq!(abandon(1), OutcomeKind::TimedOut);
         // An answer shows that the member does not hang.
         note(&record, &Reports::default(), OutcomeKind::Success, 1);
-        tokio::time::advance(60 * MS).await;
-        assert_eq!(abandon(60), OutcomeKind::Abandoned);
+        tokio::time::advance(90 * MS).await;
+        assert_eq!(abandon(90), OutcomeKind::Abandoned);
+        tokio::time::advance(90 * MS).await;
+        assert_eq!(abandon(90), OutcomeKind::Abandoned);
     }
 
     #[test]
