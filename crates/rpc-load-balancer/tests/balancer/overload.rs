@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -35,8 +38,17 @@ fn export_work(nodes: &[&Node]) -> Arc<Semaphore> {
 }
 
 async fn limited(app: &Node, members: &[&Node], limits: CallLimits) -> Balancer {
+    limited_by(RoundRobin::new(), app, members, limits).await
+}
+
+async fn limited_by<A: Algorithm>(
+    algorithm: A,
+    app: &Node,
+    members: &[&Node],
+    limits: CallLimits,
+) -> Balancer {
     let balancer = Balancer::builder(GROUP)
-        .algorithm(RoundRobin::new())
+        .algorithm(algorithm)
         .join(false)
         .timeout(LONG)
         .call_limits(limits)
@@ -160,25 +172,43 @@ async fn a_call_that_is_tried_again_waits_for_room_at_a_member_as_others_do() {
     assert_eq!(answer.unwrap(), w2.name().as_str());
 }
 
+/// Chooses the first member, and counts how often it is asked for others.
+#[derive(Default)]
+struct Counting(Arc<AtomicUsize>);
+
+impl Algorithm for Counting {
+    type Table = ();
+    type State = ();
+
+    fn choose(&self, snapshot: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
+        (!snapshot.members().is_empty()).then_some(0)
+    }
+
+    fn choose_nodes(&self, snapshot: &Snapshot<Self>, _: usize, _: &Selection<'_>) -> Vec<usize> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        (0..snapshot.members().len()).collect()
+    }
+}
+
 #[tokio::test]
 async fn a_call_is_hedged_only_where_there_is_room() {
     let cluster = Cluster::new();
     let (app, [w1, w2], _members) = cluster.with_two_members().await;
     let turn = export_work(&[&w1, &w2]);
-    let balancer = limited(&app, &[&w1, &w2], CallLimits::new().per_member(1)).await;
-    let held = balancer.select().unwrap();
-    let busy = [&w1, &w2].into_iter().find(|w| w.name() == held.node());
-    let idle = [&w1, &w2].into_iter().find(|w| w.name() != held.node());
+    let algorithm = Counting::default();
+    let asked = Arc::clone(&algorithm.0);
+    let limits = CallLimits::new().per_member(1);
+    let balancer = limited_by(algorithm, &app, &[&w1, &w2], limits).await;
+    let _held = balancer.select().unwrap();
 
     let call = balancer.call::<String, _>(("work", "run"), ());
     let hedged = tokio::spawn(call.hedge(Hedge::after(Duration::from_millis(1))).send());
-    until(|| idle.unwrap().serving() == 1).await;
-    // Longer than what the hedge waits for, on a timer that was set after its own.
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(busy.unwrap().serving(), 0);
+    // By the call, as there is no room at the first member, and then by the hedge.
+    until(|| asked.load(Ordering::Relaxed) > 1).await;
+    assert_eq!(balancer.in_flight(), 2);
     turn.add_permits(1);
     let answer = within(hedged).await.unwrap().unwrap();
-    assert_eq!(answer, idle.unwrap().name().as_str());
+    assert_eq!(answer, w2.name().as_str());
 }
 
 /// Chooses the first member, and keeps what it is told of calls.
@@ -207,15 +237,8 @@ async fn the_wait_for_room_is_no_time_that_the_member_took() {
     let turn = export_work(&[&w1]);
     let algorithm = Recorder::default();
     let told = Arc::clone(&algorithm.0);
-    let balancer = Balancer::builder(GROUP)
-        .algorithm(algorithm)
-        .join(false)
-        .timeout(LONG)
-        .call_limits(CallLimits::new().in_flight(1))
-        .start(&app)
-        .await
-        .unwrap();
-    members_become(&balancer, &[&w1]).await;
+    let limits = CallLimits::new().in_flight(1);
+    let balancer = limited_by(algorithm, &app, &[&w1], limits).await;
     let mut calls = JoinSet::new();
     call(&mut calls, &balancer);
     until(|| w1.serving() == 1).await;
