@@ -300,7 +300,7 @@ impl Balancer {
         Arc::clone(&self.shared.members.borrow().former)
     }
 
-    /// The changes of the members' states from now on.
+    /// The changes of the members' states and weights from now on.
     ///
     /// ```no_run
     /// # use rpc_load_balancer::Balancer;

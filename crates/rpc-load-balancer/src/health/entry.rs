@@ -1,6 +1,6 @@
 //! What a balancer knows of one member.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use beam_node::DownReason;
 use tokio::time::Instant;
@@ -18,6 +18,8 @@ pub(super) struct Entry {
     pub(super) state: MemberState,
     reason: StateReason,
     since: Instant,
+    /// The weight that was told last.
+    told_weight: u32,
     /// Since when nothing has come from it, where it is suspect.
     silent_since: Option<Instant>,
     ejected: Option<Ejected>,
@@ -53,6 +55,7 @@ impl Entry {
     pub(super) fn new(known: Known, past: Option<Past>, now: Instant, health: &Health) -> Self {
         let creation = known.creation;
         let mut entry = Self {
+            told_weight: known.weight,
             known,
             state: MemberState::Down,
             reason: StateReason::Joined,
@@ -189,19 +192,21 @@ impl Entry {
             (None, Some(ejected)) => (MemberState::Ejected, ejected.reason.clone()),
             (None, None) => (MemberState::Up, self.reason_to_be_up()),
         };
-        if state == self.state {
+        let told_weight = mem::replace(&mut self.told_weight, self.known.weight);
+        let before = (self.state != MemberState::Down).then_some(self.state);
+        if state != self.state {
+            self.state = state;
+            self.reason = reason;
+            self.since = now;
+        } else if self.known.weight == told_weight {
             return None;
         }
-        let before = (self.state != MemberState::Down).then_some(self.state);
-        self.state = state;
-        self.reason = reason.clone();
-        self.since = now;
         Some(MemberEvent {
             node: self.known.node.clone(),
             before,
             state,
-            reason,
-            since: now,
+            reason: self.reason.clone(),
+            since: self.since,
             weight: self.known.weight,
         })
     }

@@ -5,13 +5,13 @@ use tokio::{sync::broadcast, time::Instant};
 
 use super::{MemberState, StateReason};
 
-/// A member of a balancer has changed its state.
+/// A member of a balancer has changed its state, or its weight in the same state.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MemberEvent {
     /// The member.
     pub node: NodeName,
-    /// The state that it was in; `None` for one that is new.
+    /// The state that it was in, the same one where its weight has changed; `None` for one that is new.
     pub before: Option<MemberState>,
     /// The state that it is in now.
     pub state: MemberState,

@@ -12,7 +12,7 @@ pub enum MemberState {
     Up,
     /// Nothing comes from it; it gets no new calls until something does.
     Suspect,
-    /// Its calls failed; it gets none for a while.
+    /// Its calls failed, or it was lost again and again; it gets none for a while.
     Ejected,
     /// It has left the group, and its node is still connected: what is in flight there may end.
     Draining,

@@ -75,8 +75,14 @@ impl Drop for Hanging {
     }
 }
 
+/// The next change of a state.
 async fn told(events: &mut MemberEvents) -> MemberEvent {
-    within(events.next()).await.expect("the balancer is there")
+    loop {
+        let event = within(events.next()).await.expect("the balancer is there");
+        if event.before != Some(event.state) {
+            return event;
+        }
+    }
 }
 
 fn status(balancer: &Balancer, node: &str) -> MemberStatus {
@@ -109,6 +115,15 @@ async fn a_member_that_hangs_gets_no_calls_until_it_goes_on() {
     let once = tokio::spawn(call().send());
     tokio::task::block_in_place(|| hanging.hangs.recv()).unwrap();
     balancer.set_weight(well.name(), None).unwrap();
+    let weight = async {
+        loop {
+            let event = events.next().await.expect("the balancer is there");
+            if event.node == *well.name() && event.weight == 1 {
+                return event.state;
+            }
+        }
+    };
+    assert_eq!(within(weight).await, MemberState::Up);
 
     let event = told(&mut events).await;
     assert_eq!(event.node.as_str(), HANGING);

@@ -379,6 +379,29 @@ fn a_member_of_weight_0_takes_no_calls_whatever_happens() {
 }
 
 #[test]
+fn a_change_of_weight_is_told_once() {
+    let mut scene = Scene::new(2, Health::new());
+    scene.members[0].weight = 0;
+    scene.look();
+    scene.look();
+    let [event] = &scene.observed[..] else {
+        panic!("{:?}", scene.observed);
+    };
+    assert_eq!((&event.node, event.weight), (&name(0), 0));
+    assert_eq!(event.before, Some(MemberState::Up));
+    assert_eq!(
+        (event.state, &event.reason),
+        (MemberState::Up, &StateReason::Joined)
+    );
+    // With a change of state it needs none of its own.
+    scene.observed.clear();
+    scene.members[0].weight = 2;
+    scene.silence(0);
+    assert_eq!(scene.observed.len(), 1);
+    assert_eq!(scene.observed[0].weight, 2);
+}
+
+#[test]
 fn a_member_that_died_and_is_back_starts_slowly_and_with_a_clean_record() {
     let mut scene = Scene::new(3, Health::new());
     scene.call(1, OutcomeKind::Unreachable, 20);
