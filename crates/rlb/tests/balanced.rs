@@ -93,7 +93,13 @@ fn whoever_watches_a_balancer_without_members_waits_for_them() {
     let mut watch = Running::start(cluster.command(&watch));
     let mut remark = String::new();
     watch.stderr().read_line(&mut remark).unwrap();
-    assert_eq!(remark, "no members yet; waiting for them\n");
+    assert_eq!(
+        remark,
+        format!(
+            "the balancer pool has no members yet as seen from {}; waiting for them\n",
+            NAMES[0]
+        )
+    );
 
     let join = ["--peer", NAMES[0], "--join", "pool", "--weight", "3"];
     let _w2 = cluster.node(NAMES[1], &join);

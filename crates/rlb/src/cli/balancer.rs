@@ -165,12 +165,16 @@ pub(super) async fn connect(
     Ok(connected)
 }
 
+/// The names of the peers that a command asks.
+pub(super) fn peers(client: &ClientOptions) -> Vec<&str> {
+    client.node.peers.iter().map(NodeName::as_str).collect()
+}
+
 fn no_members(name: &str, client: &ClientOptions) -> Failure {
-    let peers: Vec<_> = client.node.peers.iter().map(NodeName::as_str).collect();
     Failure::no_route(format!(
         "the balancer {name} had no members within {:?} as seen from {}",
         client.timeout,
-        peers.join(", ")
+        peers(client).join(", ")
     ))
     .advise(format!(
         "check its name, and that a node has joined it, as `rlb node --join {name}` does"

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    balancer::Found,
+    balancer::{Found, peers},
     cluster::{ClientOptions, stop},
 };
 use crate::{exit, failure::Failure, json::Json, printer::Printer, signals::Signals};
@@ -26,11 +26,14 @@ pub(super) struct Members {
     balancer: String,
 
     /// Go on until Ctrl-C: show how each member is, since when, its weight and why, and then each
-    /// change; where there are no members yet, wait for them
+    /// change of state or weight; where there are no members yet, wait for them
     ///
-    /// A member is up, suspect (nothing comes from it), ejected (its calls failed), draining (it left,
-    /// and is still connected) or down. That is how this command sees it, which makes no calls of its
-    /// own.
+    /// A member is up, suspect (nothing comes from it), ejected (it was lost again and again), draining
+    /// (it left, and is still connected) or down. That is how this command sees it. It makes no calls, so
+    /// it ejects nobody for calls that fail, as balancers that do may.
+    ///
+    /// With --json, a change is a line that has "before", null for a member that is new; the lines at
+    /// first have none, but "since_ms" and "metadata".
     #[arg(long)]
     watch: bool,
 
@@ -67,7 +70,7 @@ impl Members {
         if self.watch {
             let found = Found::watch(&self.balancer, &self.client).await?;
             let mut signals = Signals::listen()?;
-            let stopped = signals.until(watch(&found, printer)).await;
+            let stopped = signals.until(watch(&found, &self.client, printer)).await;
             stop(found.node).await;
             return stopped?;
         }
@@ -84,13 +87,17 @@ impl Members {
 }
 
 /// Shows the members of now, and each change, until a signal or the reader ends it.
-async fn watch(found: &Found, printer: Printer) -> Result<(), Failure> {
+async fn watch(found: &Found, client: &ClientOptions, printer: Printer) -> Result<(), Failure> {
     let mut events = found.balancer.member_events();
     let members = found.balancer.member_statuses();
     if members.is_empty() {
+        let (name, peers) = (found.balancer.name(), peers(client));
+        let seen_from = peers.join(", ");
         printer.remark(
-            "no members yet; waiting for them",
-            json!({ "waiting": "no members yet" }),
+            format!(
+                "the balancer {name} has no members yet as seen from {seen_from}; waiting for them"
+            ),
+            json!({ "waiting": "no members yet", "balancer": name, "peers": peers }),
         );
     }
     for status in members.iter() {
