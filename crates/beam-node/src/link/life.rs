@@ -46,7 +46,7 @@ impl NodeState {
         }
         // One in the place of another link is one more for a moment only.
         let limit = match (handshaken.made_by, &old) {
-            (Side::Peer, None) => self.identity.limits.connected_peers,
+            (Side::Peer, None) if !slot.is_dialled() => self.identity.limits.connected_peers,
             _ => usize::MAX,
         };
         let Some(room) = self.links.room(limit) else {
@@ -81,9 +81,12 @@ impl NodeState {
     }
 
     /// Whether there is room for a link that a peer makes. It may take the place of the one that it has,
-    /// or had, as long as that counts.
+    /// or had, as long as that counts; and those to which this node connects are never too many, also
+    /// where the connection of the peer is the one that stays.
     pub(crate) fn has_room_for(&self, slot: &Slot) -> bool {
-        self.links.count() < self.identity.limits.connected_peers || slot.is_published()
+        self.links.count() < self.identity.limits.connected_peers
+            || slot.is_published()
+            || slot.is_dialled()
     }
 
     /// Why a link is replaced: the peer connected anew, or this node did as nothing came over it.

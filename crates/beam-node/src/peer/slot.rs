@@ -79,6 +79,11 @@ impl Slot {
         self.live.load().is_some()
     }
 
+    /// Whether this node tries to connect.
+    pub(crate) fn is_dialled(&self) -> bool {
+        self.dialling().is_some()
+    }
+
     /// Why there is no live link; `None` where there is one.
     pub(crate) fn down_reason(&self) -> Option<DownReason> {
         if let Some(link) = &*self.live.load() {

@@ -394,6 +394,46 @@ async fn a_peer_whose_link_has_ended_and_still_counts_has_room_to_connect_anew()
     node.shutdown().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_connects_while_this_node_does_has_room() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
+    let limits = Limits {
+        connected_peers: 1,
+        ..Limits::default()
+    };
+    let node = Node::builder("m@127.0.0.1")
+        .limits(limits)
+        .cookie("sesame")
+        .epmd(Epmd::Off)
+        .listen(Listen::Off)
+        .discovery(false)
+        .address(peer.as_str(), silent.local_addr().unwrap())
+        .start()
+        .await
+        .unwrap();
+    let state = Arc::clone(&node.peer(peer.as_str()).unwrap().node);
+    let (slot, other) = (
+        state.slot(&peer),
+        state.slot(&"q@127.0.0.1".parse().unwrap()),
+    );
+    let full = establish(&state, &other, &handshake(&state, other.name()));
+    assert!(!state.has_room_for(&slot));
+
+    let mut connecting = Box::pin(node.connect(peer.as_str()));
+    let polled = connecting
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+
+    assert!(state.has_room_for(&slot));
+    let link = establish(&state, &slot, &handshake(&state, &peer));
+    assert!(!full.is_closing());
+    assert_eq!(state.links.count(), 2);
+    link.close(DownReason::Closed);
+    state.withdraw(&slot, &link);
+}
+
 /// Takes the turn of a slot when it is woken, on a thread of its own, and tells whether it got it.
 struct TurnTaker {
     slot: Arc<Slot>,
