@@ -1,22 +1,22 @@
 //! Keeping the pool of a balancer at the members of its group that take calls.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    mem,
+    cell::RefCell,
+    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
 use beam_dist::NodeName;
-use beam_node::{DownReason, Event, Events, Member, Members, Node, PublishedValues, Suspects};
+use beam_node::{Member, Members, Node, PublishedValues, Suspects};
 use beam_term::{Atom, Term};
-use futures_util::FutureExt as _;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
 };
 
 use super::{
+    ends::Ends,
     pace::Pace,
     published::{Profile, key},
     selector::Selector,
@@ -70,9 +70,7 @@ struct Sources {
     published: watch::Receiver<Arc<PublishedValues>>,
     weights: watch::Receiver<HashMap<NodeName, u32>>,
     suspects: watch::Receiver<Arc<Suspects>>,
-    events: Events,
-    /// Connections to members that have ended since the last look.
-    ended: BTreeMap<NodeName, DownReason>,
+    ends: Ends,
     reports: Arc<Reports>,
     book: Book,
     /// When to look again, whatever happens.
@@ -100,8 +98,7 @@ pub(super) fn follow(
         published: node.watch_published(key.clone()),
         weights: weights.follow(),
         suspects: node.watch_suspects(),
-        events: node.events(),
-        ended: BTreeMap::new(),
+        ends: Ends::of(node),
         reports: Arc::clone(pool.reports()),
         book: Book::new(health, Instant::now()),
         next: None,
@@ -142,7 +139,7 @@ impl Sources {
             changed = self.published.changed() => changed.is_ok(),
             changed = self.weights.changed() => changed.is_ok(),
             changed = self.suspects.changed() => changed.is_ok(),
-            ended = ends(&mut self.events, &self.book, &mut self.ended) => ended,
+            ended = self.ends.next(|node| self.book.knows(node)) => ended,
             () = self.reports.next() => true,
             () = due => true,
         };
@@ -153,8 +150,7 @@ impl Sources {
     }
 
     fn take(&mut self, pool: &dyn Selector) -> (View, Vec<MemberEvent>) {
-        // However many connections have ended, one look is for all of them.
-        while let Some(true) = ends(&mut self.events, &self.book, &mut self.ended).now_or_never() {}
+        let ended = self.ends.take(|node| self.book.knows(node));
         // What changes from here on is a change to wait for.
         self.members.mark_unchanged();
         self.published.mark_unchanged();
@@ -179,13 +175,14 @@ impl Sources {
         };
         self.pace.looked(Instant::now(), members.len());
         self.telemetry.members(&members);
-        let node = &self.node;
+        let (node, ends) = (&self.node, RefCell::new(&mut self.ends));
+        let now = Instant::now();
         let observed = self.book.observe(Sight {
-            now: Instant::now(),
+            now,
             members: known,
             suspects: &suspects,
-            ended: mem::take(&mut self.ended),
-            disconnected: &|name| node.peer(name).ok()?.disconnected(),
+            ended,
+            disconnected: &|name| ends.borrow_mut().reason(node, name),
             records: pool,
         });
         let Observed {
@@ -195,7 +192,10 @@ impl Sources {
             events,
             next,
         } = observed;
-        self.next = next;
+        self.next = match self.ends.have_more(|node| self.book.knows(node)) {
+            true => Some(now),
+            false => next,
+        };
         // What the algorithm does with them is code of the user. Should it panic, the members stay
         // what they were until the next change.
         let update = || {
@@ -209,25 +209,5 @@ impl Sources {
         }
         self.reports.made_room();
         (View { members, former }, events)
-    }
-}
-
-/// Waits until a connection ends that matters to the members, and notes it; `false` when the node has
-/// ended.
-async fn ends(
-    events: &mut Events,
-    book: &Book,
-    ended: &mut BTreeMap<NodeName, DownReason>,
-) -> bool {
-    loop {
-        match events.next().await {
-            Some(Event::Down { peer, reason }) if book.knows(&peer) => {
-                ended.insert(peer, reason);
-                return true;
-            }
-            Some(Event::Missed(_)) => return true,
-            Some(_) => {}
-            None => return false,
-        }
     }
 }

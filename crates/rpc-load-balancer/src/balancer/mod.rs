@@ -30,6 +30,7 @@
 
 mod builder;
 mod drain;
+mod ends;
 mod follow;
 mod handle;
 mod pace;

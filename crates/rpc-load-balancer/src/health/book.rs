@@ -44,7 +44,7 @@ pub(crate) struct Sight<'a> {
     pub(crate) suspects: &'a Suspects,
     /// The connections that have ended since the last look, and why.
     pub(crate) ended: BTreeMap<NodeName, DownReason>,
-    /// Why there is no connection to a node; `None` where there is one.
+    /// Why there is no connection to a node, or is another one by now; `None` where there is one.
     pub(crate) disconnected: &'a dyn Fn(&NodeName) -> Option<DownReason>,
     pub(crate) records: &'a dyn Records,
 }
