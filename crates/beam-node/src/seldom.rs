@@ -187,6 +187,8 @@ pub(crate) struct Warnings {
     pub(crate) own_host: Seldom,
     /// Callers that are on no list of those that may call.
     pub(crate) callers: Seldom,
+    /// Calls beyond what is served.
+    pub(crate) served: Seldom,
     pub(crate) payloads: Seldom,
     pub(crate) monitors: Seldom,
     pub(crate) mailboxes: Seldom,

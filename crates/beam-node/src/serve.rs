@@ -57,7 +57,14 @@ pub(crate) fn spawn(host: &Arc<Host>, link: &Arc<Link>, request: SpawnRequest, a
     let caller = Caller::Peer(Arc::clone(link));
     let admitted = match Admitted::new(caller, bytes, entry.is_work) {
         Ok(admitted) if !node.is_closed() => admitted,
-        _ => return reply(link, &request, Err(atoms::SYSTEM_LIMIT)),
+        refused => {
+            if let Err(limit) = refused
+                && let Some(left_out) = node.warnings.served.now()
+            {
+                tracing::warn!(peer = %link.peer, function = %entry, left_out, "refused a call: the limit `{limit}` is reached");
+            }
+            return reply(link, &request, Err(atoms::SYSTEM_LIMIT));
+        }
     };
     let served = Served::new(
         admitted,

@@ -1,6 +1,11 @@
 //! Settings from a file.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
 
 use beam_node::{Error, Limits};
 use serde::Deserialize;
@@ -39,8 +44,27 @@ pub struct Config {
     #[serde(default)]
     limits: Limits,
     #[cfg(feature = "tls")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::tls::present")]
     tls: super::TlsConfig,
+}
+
+/// The longest file of settings: 1 MiB.
+const LONGEST_FILE: u64 = 1024 * 1024;
+
+/// Reads a file that ends, soon.
+fn read(path: &Path) -> io::Result<String> {
+    // Before it is opened: to open a pipe waits for whoever writes to it.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut text = String::new();
+    File::open(path)?
+        .take(LONGEST_FILE + 1)
+        .read_to_string(&mut text)?;
+    match text.len() as u64 > LONGEST_FILE {
+        true => Err(io::Error::other("it has more than 1 MiB")),
+        false => Ok(text),
+    }
 }
 
 impl Config {
@@ -63,10 +87,11 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// `bad_request` with the path, where the file cannot be read or is wrong.
+    /// `bad_request` with the path, where the file cannot be read, is no regular file, has more than
+    /// 1 MiB, or is wrong.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = read(path).map_err(|error| {
             Error::bad_request(format!("failed to read {}: {error}", path.display()))
         })?;
         Self::from_toml(&text)
@@ -124,6 +149,19 @@ mod tests {
         Balancer, CallLimits, Ejection, Health, NodeFilter, Retry,
         config::{AlgorithmConfig, balancer::Span},
     };
+
+    #[test]
+    fn what_does_not_end_is_no_file_of_settings() {
+        for path in ["/dev/zero", "/"] {
+            let error = Config::from_file(path).unwrap_err();
+            assert!(error.message.contains("no regular file"), "{error}");
+        }
+        let long = std::env::temp_dir().join(format!("rlb-long-{}.toml", std::process::id()));
+        std::fs::write(&long, "#".repeat(1024 * 1024 + 1)).unwrap();
+        let error = Config::from_file(&long).unwrap_err();
+        std::fs::remove_file(&long).unwrap();
+        assert!(error.message.contains("more than 1 MiB"), "{error}");
+    }
 
     const TEXT: &str = r#"
         [defaults]

@@ -36,13 +36,25 @@ const KEYS: [&str; 6] = [
     "check_client_host",
 ];
 
+/// Refuses a table that says nothing.
+pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TlsConfig, D::Error> {
+    let config = TlsConfig::deserialize(deserializer)?;
+    match config == TlsConfig::default() {
+        true => Err(serde::de::Error::custom(
+            "it says nothing: say which authorities are trusted (`ca`), or leave it out to have no TLS",
+        )),
+        false => Ok(config),
+    }
+}
+
 impl TlsConfig {
     /// The settings of the environment, variables such as `RLB_TLS_CA`; several files are separated
     /// by commas.
     ///
     /// # Errors
     ///
-    /// `bad_request` with the name of the variable, where its value is none for its key.
+    /// `bad_request` with the name of the variable, where its value is none for its key. One that is set
+    /// and empty is none.
     pub fn from_environment() -> Result<Self, Error> {
         Self::from_variables(|variable| {
             let value = std::env::var_os(variable)?;
@@ -54,10 +66,15 @@ impl TlsConfig {
         let mut table = Table::new();
         for key in KEYS {
             let name = format!("RLB_TLS_{}", key.to_uppercase());
-            // One that is empty is as good as none.
-            let Some(text) = variable(&name).filter(|text| !text.is_empty()) else {
+            let Some(text) = variable(&name) else {
                 continue;
             };
+            if text.trim().is_empty() {
+                return Err(Error::bad_request(format!(
+                    "{name} is set and empty: say what it is, or unset it to have none. A node that was to have TLS \
+                     must not be without it by a slip"
+                )));
+            }
             let entry = (key.to_owned(), value(key, &text));
             let alone = Table::from_iter([entry.clone()]).try_into::<Self>();
             alone.map_err(|error| {
@@ -189,6 +206,19 @@ mod tests {
     }
 
     #[test]
+    fn tls_that_is_meant_and_not_said_is_refused() {
+        for (variable, value) in [("RLB_TLS_CA", ""), ("RLB_TLS_KEY", " ")] {
+            let error = environment(&[(variable, value)]).unwrap_err();
+            assert!(error.message.contains(variable), "{error}");
+            assert!(error.message.contains("unset it"), "{error}");
+        }
+        for text in ["[tls]", "[tls]\nca = []"] {
+            let error = Config::from_toml(text).unwrap_err();
+            assert!(error.message.contains("`ca`"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_set_is_what_a_node_is_told() {
         let config = Config::from_toml(FILE).unwrap();
         let expected = Tls::trusting("ca.pem")
@@ -211,7 +241,6 @@ mod tests {
             ("RLB_TLS_CERTIFICATE", "web1.pem"),
             ("RLB_TLS_KEY", "web1.key"),
             ("RLB_TLS_REQUIRE_CLIENT_CERTIFICATES", "false"),
-            ("RLB_TLS_CHECK_HOST", ""),
             ("RLB_TLS_CHECK_CLIENT_HOST", "false"),
         ]);
         assert_eq!(read.unwrap(), *Config::from_toml(FILE).unwrap().tls());

@@ -105,3 +105,24 @@ async fn strangers_are_warned_of_once_in_a_while() {
 
     assert_eq!(warnings.count("refused a connection"), 1);
 }
+
+#[tokio::test]
+async fn calls_beyond_what_is_served_are_warned_of_once_in_a_while() {
+    let warnings = Warnings::collect();
+    let cluster = Cluster::new();
+    let limits = Limits {
+        served_per_peer: 0,
+        ..Limits::default()
+    };
+    let a = within(cluster.builder("a").limits(limits).start())
+        .await
+        .unwrap();
+    let b = cluster.start("b").await;
+
+    for _ in 0..3 {
+        let call = b.call::<Term, _>(a.name(), ("erlang", "node"), ());
+        within(call).await.unwrap_err();
+    }
+
+    assert_eq!(warnings.count("served_per_peer"), 1);
+}
