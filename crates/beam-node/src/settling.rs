@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
-    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -17,26 +16,20 @@ use crate::error::{Cause, Code, Error};
 /// A question that leads to others is closed only after those were opened, so that there is none
 /// left only when nothing follows.
 #[derive(Clone, Debug)]
-pub(crate) struct Settling(Arc<Open>);
-
-#[derive(Debug)]
-struct Open {
-    count: watch::Sender<usize>,
-    /// Whom the questions are about, in the order in which they were opened.
-    about: Mutex<About>,
-}
+pub(crate) struct Settling(watch::Sender<Open>);
 
 #[derive(Debug, Default)]
-struct About {
+struct Open {
     next: u64,
-    whom: BTreeMap<u64, String>,
+    /// Whom the questions are about, in the order in which they were opened.
+    about: BTreeMap<u64, String>,
 }
 
 /// A question whose answer is to come; it is closed when this is dropped.
 #[derive(Debug)]
 #[must_use = "a question that is dropped is closed"]
 pub(crate) struct Question {
-    open: Arc<Open>,
+    open: watch::Sender<Open>,
     number: u64,
 }
 
@@ -45,35 +38,32 @@ const NAMED: usize = 8;
 
 impl Settling {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Open {
-            count: watch::Sender::new(0),
-            about: Mutex::default(),
-        }))
+        Self(watch::Sender::default())
     }
 
     /// Opens a question about somebody.
     pub(crate) fn question(&self, whom: &impl Display) -> Question {
         let whom = whom.to_string();
-        let number = self.0.about(|about| {
-            about.next += 1;
-            about.whom.insert(about.next, whom);
-            about.next
+        let mut number = 0;
+        self.0.send_modify(|open| {
+            number = open.next;
+            open.next += 1;
+            open.about.insert(number, whom);
         });
-        self.0.count.send_modify(|open| *open += 1);
         Question {
-            open: Arc::clone(&self.0),
+            open: self.0.clone(),
             number,
         }
     }
 
     /// Waits until no question is open.
     pub(crate) async fn settled(&self, patience: Duration) -> Result<(), Error> {
-        let mut open = self.0.count.subscribe();
-        let none_open = open.wait_for(|&open| open == 0);
+        let mut open = self.0.subscribe();
+        let none_open = open.wait_for(|open| open.about.is_empty());
         if timeout(patience, none_open).await.is_ok() {
             return Ok(());
         }
-        let whom: BTreeSet<_> = self.0.about(|about| about.whom.values().cloned().collect());
+        let whom: BTreeSet<_> = self.0.borrow().about.values().cloned().collect();
         // The last question was closed just now.
         if whom.is_empty() {
             return Ok(());
@@ -94,17 +84,10 @@ impl Settling {
     }
 }
 
-impl Open {
-    /// Every critical section is one look at the table, or one change of it.
-    fn about<T>(&self, see: impl FnOnce(&mut About) -> T) -> T {
-        see(&mut self.about.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 impl Drop for Question {
     fn drop(&mut self) {
-        self.open.about(|about| about.whom.remove(&self.number));
-        self.open.count.send_modify(|open| *open -= 1);
+        self.open
+            .send_modify(|open| _ = open.about.remove(&self.number));
     }
 }
 
@@ -150,9 +133,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_error_names_nobody() {
         let settling = Settling::new();
-        // As it is amid the end of the last question.
+        // As after the end of the last question.
         let question = settling.question(&"a@h");
-        settling.0.about(|about| about.whom.clear());
+        settling.0.send_modify(|open| open.about.clear());
 
         assert!(settling.settled(PATIENCE).await.is_ok());
         drop(question);
