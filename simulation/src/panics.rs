@@ -6,7 +6,8 @@ thread_local! {
     static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Has panics noted, from here on.
+/// Has panics noted, from here on. Where the hook that there was ends the program, as that of libFuzzer
+/// does, they are not missed either.
 pub(crate) fn note() {
     static NOTED: Once = Once::new();
     NOTED.call_once(|| {

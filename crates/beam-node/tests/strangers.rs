@@ -139,6 +139,16 @@ fn elsewhere<T: Send + 'static>(
     (thread, is_done)
 }
 
+/// Has strangers begin on another thread, and gives them once the runtime has dealt with what they did.
+fn arrived<T: Send + 'static>(runtime: &Runtime, begin: impl FnOnce() -> T + Send + 'static) -> T {
+    let (thread, done) = elsewhere(begin);
+    runtime.block_on(async {
+        done.await.unwrap();
+        settle().await;
+    });
+    thread.join().unwrap()
+}
+
 /// Waits until the runtime has dealt with all that came before.
 async fn settle() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -161,12 +171,7 @@ fn a_handshake_that_is_never_finished_costs_a_few_kib() {
                 .map(|number| half_open(address, &format!("s{number}")))
                 .collect()
         };
-        let (thread, done) = elsewhere(begin);
-        runtime.block_on(async {
-            done.await.unwrap();
-            settle().await;
-        });
-        thread.join().unwrap()
+        arrived(&runtime, begin)
     };
     // What is kept for the next ones is not counted.
     let first = strangers(0);
@@ -219,12 +224,7 @@ fn a_handshake_over_tls_that_is_never_finished_costs_a_bounded_number_of_bytes()
                     .map(|_| authority.stranger(address, stage))
                     .collect()
             };
-            let (thread, done) = elsewhere(begin);
-            runtime.block_on(async {
-                done.await.unwrap();
-                settle().await;
-            });
-            thread.join().unwrap()
+            arrived(&runtime, begin)
         };
         let first = strangers();
 
@@ -437,12 +437,7 @@ fn a_request_to_epmd_that_is_never_finished_costs_a_few_kib() {
                 })
                 .collect()
         };
-        let (thread, done) = elsewhere(begin);
-        runtime.block_on(async {
-            done.await.unwrap();
-            settle().await;
-        });
-        thread.join().unwrap()
+        arrived(&runtime, begin)
     };
     let first = strangers();
 

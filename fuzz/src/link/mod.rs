@@ -4,6 +4,7 @@ mod book;
 mod frames;
 mod input;
 mod names;
+#[path = "../../../simulation/src/panics.rs"] // Simulations look for the same.
 mod panics;
 mod peer;
 mod pipes;
@@ -45,6 +46,7 @@ const STEPS: usize = 256;
 /// does the same every time.
 pub fn link(input: &[u8]) {
     panics::note();
+    panics::take();
     fastrand::seed(1);
     let pipes = Pipes::default();
     network::enter(Arc::new(pipes.clone()));
@@ -56,7 +58,7 @@ pub fn link(input: &[u8]) {
         .expect("a runtime without sockets needs nothing from the system");
     runtime.block_on(run(Input::new(input), pipes));
     let tasks = runtime.metrics().num_alive_tasks();
-    let panics = panics::noted();
+    let panics = panics::take();
     assert!(panics.is_empty(), "{panics:#?}");
     assert_eq!(tasks, 0, "tasks are left");
 }

@@ -83,21 +83,9 @@ mod tests {
 
     #[test]
     fn a_certificate_of_the_first_version_is_told_as_such() {
-        let certificate = CertificateDer::from_pem_slice(OF_VERSION_1).unwrap();
+        let pem = include_bytes!("../../tests/node/tls/version_1.pem");
+        let certificate = CertificateDer::from_pem_slice(pem).unwrap();
         let error = check_host(&certificate, "127.0.0.1").unwrap_err();
         assert_eq!(of_tls(&error, "127.0.0.1"), TlsError::OldCertificate);
     }
-
-    /// Made by `openssl x509 -req -signkey`.
-    const OF_VERSION_1: &[u8] = b"\
------BEGIN CERTIFICATE-----
-MIIBIzCBywIUeEbVNA1qRDgMsy7MhpHw7g23wpgwCgYIKoZIzj0EAwIwFDESMBAG
-A1UEAwwJMTI3LjAuMC4xMCAXDTI2MTEyNjE2NDgxOFoYDzIxMjYxMTAyMTY0ODE4
-WjAUMRIwEAYDVQQDDAkxMjcuMC4wLjEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
-AATf3QMAhcBKpXXgut0rrcNCU9K13K8OlJ/kDqRar8AP41pbo3c/f0ycbsT50bGp
-XxC4Ie3Pga5jKKT++R3nEiQoMAoGCCqGSM49BAMCA0cAMEQCIB7+vEP74YuBS16/
-0YqBvzbrLBziKE8VOu+HrZUg5fYgAiAkZgF51JZVj9+zLr4aasSDsTX6MIl3Q8Jd
-WoO2b+IrFg==
------END CERTIFICATE-----
-";
 }

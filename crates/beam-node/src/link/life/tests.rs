@@ -21,7 +21,8 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::{
-    CallContext, Epmd, Limits, Listen, Node, connect::Side, link::dispatch::dispatch, serve::Host,
+    CallContext, Epmd, Limits, Listen, Node, NodeBuilder, connect::Side, link::dispatch::dispatch,
+    serve::Host,
 };
 
 async fn node() -> (Node, Arc<NodeState>) {
@@ -29,15 +30,20 @@ async fn node() -> (Node, Arc<NodeState>) {
 }
 
 async fn node_with(limits: Limits) -> (Node, Arc<NodeState>) {
-    let node = Node::builder("m@127.0.0.1")
+    started(builder(limits)).await
+}
+
+fn builder(limits: Limits) -> NodeBuilder {
+    Node::builder("m@127.0.0.1")
         .limits(limits)
         .cookie("sesame")
         .epmd(Epmd::Off)
         .listen(Listen::Off)
         .discovery(false)
-        .start()
-        .await
-        .unwrap();
+}
+
+async fn started(builder: NodeBuilder) -> (Node, Arc<NodeState>) {
+    let node = builder.start().await.unwrap();
     let state = Arc::clone(&node.peer("a@127.0.0.1").unwrap().node);
     (node, state)
 }
@@ -402,17 +408,8 @@ async fn a_peer_that_connects_while_this_node_does_has_room() {
         connected_peers: 1,
         ..Limits::default()
     };
-    let node = Node::builder("m@127.0.0.1")
-        .limits(limits)
-        .cookie("sesame")
-        .epmd(Epmd::Off)
-        .listen(Listen::Off)
-        .discovery(false)
-        .address(peer.as_str(), silent.local_addr().unwrap())
-        .start()
-        .await
-        .unwrap();
-    let state = Arc::clone(&node.peer(peer.as_str()).unwrap().node);
+    let builder = builder(limits).address(peer.as_str(), silent.local_addr().unwrap());
+    let (node, state) = started(builder).await;
     let (slot, other) = (
         state.slot(&peer),
         state.slot(&"q@127.0.0.1".parse().unwrap()),

@@ -215,17 +215,7 @@ async fn a_node_says_at_its_start_what_others_will_have_against_its_certificate(
 }
 
 /// A certificate of the first version, made by `openssl x509 -req -signkey`.
-const OF_VERSION_1: &str = "\
------BEGIN CERTIFICATE-----
-MIIBIzCBywIUeEbVNA1qRDgMsy7MhpHw7g23wpgwCgYIKoZIzj0EAwIwFDESMBAG
-A1UEAwwJMTI3LjAuMC4xMCAXDTI2MTEyNjE2NDgxOFoYDzIxMjYxMTAyMTY0ODE4
-WjAUMRIwEAYDVQQDDAkxMjcuMC4wLjEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
-AATf3QMAhcBKpXXgut0rrcNCU9K13K8OlJ/kDqRar8AP41pbo3c/f0ycbsT50bGp
-XxC4Ie3Pga5jKKT++R3nEiQoMAoGCCqGSM49BAMCA0cAMEQCIB7+vEP74YuBS16/
-0YqBvzbrLBziKE8VOu+HrZUg5fYgAiAkZgF51JZVj9+zLr4aasSDsTX6MIl3Q8Jd
-WoO2b+IrFg==
------END CERTIFICATE-----
-";
+const OF_VERSION_1: &str = include_str!("version_1.pem");
 
 /// Only the first lines of a key count.
 const ENCRYPTED: [&str; 2] = [
