@@ -10,25 +10,19 @@ pub(crate) struct HeldBytes(AtomicUsize);
 impl HeldBytes {
     /// Adds bytes, unless there would be more than `limit`.
     pub(crate) fn add(&self, bytes: usize, limit: usize) -> bool {
-        self.exchange(0, bytes, limit)
+        let added = |held: usize| {
+            let all = held.saturating_add(bytes);
+            (held == 0 || all <= limit).then_some(all)
+        };
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, added)
+            .is_ok()
     }
 
     /// Takes away bytes that were added.
     pub(crate) fn remove(&self, bytes: usize) {
         let before = self.0.fetch_sub(bytes, Ordering::Relaxed);
         debug_assert!(before >= bytes, "more bytes were removed than added");
-    }
-
-    /// Puts bytes in the place of some that were added, unless there would be more than `limit`.
-    pub(crate) fn exchange(&self, old: usize, new: usize, limit: usize) -> bool {
-        let exchanged = |held: usize| {
-            let others = held - old;
-            let held = others.saturating_add(new);
-            (others == 0 || new <= old || held <= limit).then_some(held)
-        };
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, exchanged)
-            .is_ok()
     }
 }
 
@@ -42,10 +36,8 @@ mod tests {
         assert!(held.add(60, 100));
         assert!(!held.add(41, 100));
         assert!(held.add(40, 100));
-        assert!(!held.exchange(40, 41, 100));
-        assert!(held.exchange(40, 30, 0));
-        held.remove(60);
-        assert!(held.exchange(30, 1000, 100));
+        held.remove(100);
+        assert!(held.add(1000, 100));
         assert!(!held.add(1, 100));
         held.remove(1000);
         assert!(held.add(1000, 100));

@@ -44,10 +44,9 @@ impl NodeState {
         {
             return Err(Unpublished::Outlasted);
         }
-        // One in the place of another link is one more for a moment only.
-        let limit = match (handshaken.made_by, &old) {
-            (Side::Peer, None) if !slot.is_dialled() => self.identity.limits.connected_peers,
-            _ => usize::MAX,
+        let limit = match handshaken.made_by {
+            Side::Peer => self.most_links(slot, old.is_some()),
+            Side::ThisNode => usize::MAX,
         };
         let Some(room) = self.links.room(limit) else {
             return Err(Unpublished::NoRoom);
@@ -80,13 +79,19 @@ impl NodeState {
         Ok(link)
     }
 
-    /// Whether there is room for a link that a peer makes. It may take the place of the one that it has,
-    /// or had, as long as that counts; and those to which this node connects are never too many, also
-    /// where the connection of the peer is the one that stays.
+    /// Whether there is room for a link that a peer makes, for all that is known by now.
     pub(crate) fn has_room_for(&self, slot: &Slot) -> bool {
-        self.links.count() < self.identity.limits.connected_peers
-            || slot.is_published()
-            || slot.is_dialled()
+        self.links.count() < self.most_links(slot, slot.is_published())
+    }
+
+    /// How many links there may be before a peer makes one. It may take the place of the one that it has,
+    /// or had, as long as that counts: it is one more for a moment only. And those to which this node
+    /// connects are never too many, also where the connection of the peer is the one that stays.
+    fn most_links(&self, slot: &Slot, is_published: bool) -> usize {
+        match is_published || slot.is_dialled() {
+            true => usize::MAX,
+            false => self.identity.limits.connected_peers,
+        }
     }
 
     /// Why a link is replaced: the peer connected anew, or this node did as nothing came over it.

@@ -6,6 +6,6 @@ mod watcher;
 mod watchers;
 
 pub(crate) use served::{Ended, Served};
-pub(crate) use table::{Process, Processes, Role};
+pub(crate) use table::{Pids, Process, Processes, Role};
 pub(crate) use watcher::Watcher;
 pub(crate) use watchers::{Key, Told};

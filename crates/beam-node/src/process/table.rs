@@ -111,15 +111,21 @@ const NUMBERS: u64 = 64;
 #[repr(align(64))]
 struct Shard(Mutex<FxHashMap<u64, Arc<Process>>>);
 
+/// Gives out pids of a node that nobody else gives out.
+#[derive(Debug)]
+pub(crate) struct Pids {
+    node: Atom,
+    creation: u32,
+    /// What is left of a block of numbers.
+    numbers: Mutex<Range<u64>>,
+}
+
 /// All processes of a node.
 #[derive(Debug)]
 pub(crate) struct Processes {
-    node: Atom,
-    creation: u32,
+    pids: Pids,
     /// The next block of numbers.
     next: AtomicU64,
-    /// What is left of a block.
-    numbers: Mutex<Range<u64>>,
     /// By numbers that this node gave, not peers.
     shards: [Shard; SHARDS],
     names: RwLock<HashMap<Atom, Arc<Process>>>,
@@ -128,39 +134,35 @@ pub(crate) struct Processes {
 impl Processes {
     pub(crate) fn new(node: Atom, creation: u32) -> Self {
         Self {
-            node,
-            creation,
+            pids: Pids::new(node, creation),
             // The number 0 is no process, in OTP.
             next: AtomicU64::new(1),
-            numbers: Mutex::default(),
             shards: Default::default(),
             names: RwLock::default(),
         }
     }
 
+    /// For who starts many processes. It shares nothing with others, not even the count of holders that a
+    /// long name of the node has.
+    pub(crate) fn pids(&self) -> Pids {
+        Pids::new(self.pids.node.detached(), self.pids.creation)
+    }
+
     /// A pid that no process of this node has had.
-    pub(crate) fn fresh_pid(&self) -> Pid {
-        let number = self.fresh_number(&mut lock(&self.numbers));
-        Self::pid(self.node.clone(), number, self.creation)
-    }
-
-    /// A number that no process of this node has had: one of those that the caller was given before, or
-    /// of others, which it then has.
-    pub(crate) fn fresh_number(&self, given: &mut Range<u64>) -> u64 {
-        given.next().unwrap_or_else(|| {
-            let first = self.next.fetch_add(NUMBERS, Ordering::Relaxed);
-            *given = first + 1..first + NUMBERS;
-            first
-        })
-    }
-
-    /// The pid of the process of a node with this number.
-    pub(crate) fn pid(node: Atom, number: u64, creation: u32) -> Pid {
+    pub(crate) fn fresh_pid(&self, pids: &Pids) -> Pid {
+        let number = {
+            let mut numbers = lock(&pids.numbers);
+            numbers.next().unwrap_or_else(|| {
+                let first = self.next.fetch_add(NUMBERS, Ordering::Relaxed);
+                *numbers = first + 1..first + NUMBERS;
+                first
+            })
+        };
         Pid {
-            node,
+            node: pids.node.clone(),
             id: (number & PID_ID_MASK) as u32,
             serial: (number >> PID_ID_BITS) as u32,
-            creation,
+            creation: pids.creation,
         }
     }
 
@@ -170,7 +172,7 @@ impl Processes {
         role: Role,
         watchers: impl IntoIterator<Item = Watcher>,
     ) -> Arc<Process> {
-        self.spawn_as(self.fresh_pid(), role, watchers)
+        self.spawn_as(self.fresh_pid(&self.pids), role, watchers)
     }
 
     /// The same, under a pid that no process of this node has had.
@@ -204,7 +206,7 @@ impl Processes {
 
     /// The process with this pid; none for pids of other nodes or of an earlier incarnation.
     pub(crate) fn by_pid(&self, pid: &Pid) -> Option<Arc<Process>> {
-        if pid.creation != self.creation || pid.node != self.node {
+        if pid.creation != self.pids.creation || pid.node != self.pids.node {
             return None;
         }
         let process = self.shard(number(pid)).get(&number(pid)).cloned()?;
@@ -251,6 +253,16 @@ impl Processes {
 
     fn shard(&self, number: u64) -> MutexGuard<'_, FxHashMap<u64, Arc<Process>>> {
         lock(&self.shards[(number.wrapping_sub(1) / NUMBERS) as usize % SHARDS].0)
+    }
+}
+
+impl Pids {
+    fn new(node: Atom, creation: u32) -> Self {
+        Self {
+            node,
+            creation,
+            numbers: Mutex::default(),
+        }
     }
 }
 

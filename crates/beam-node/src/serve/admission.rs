@@ -80,8 +80,8 @@ impl Admitted {
     pub(super) fn hold(&self, bytes: usize) -> Result<(), &'static str> {
         let before = self.bytes.load(Ordering::Relaxed);
         let is_of_peer = self.link().is_some();
-        let load = self.caller.load();
-        load.exchange(self.caller.node(), before, bytes, is_of_peer)?;
+        let mut shares = self.caller.load().shares();
+        shares.exchange_bytes(self.caller.node(), before, bytes, is_of_peer)?;
         self.bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }
@@ -201,16 +201,6 @@ impl Load {
         }
         shares.untold += u64::from(is_of_peer && is_work);
         Ok(())
-    }
-
-    fn exchange(
-        &self,
-        node: &Identity,
-        old: usize,
-        new: usize,
-        is_of_peer: bool,
-    ) -> Result<(), &'static str> {
-        self.shares().exchange_bytes(node, old, new, is_of_peer)
     }
 
     fn leave(&self, node: &Identity, bytes: usize) {

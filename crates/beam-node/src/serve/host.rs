@@ -1,15 +1,11 @@
 //! What the calls of one link hold of their node.
 
-use std::{
-    fmt,
-    ops::Range,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
-use beam_term::{Atom, Pid};
+use beam_term::Pid;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::{process::Processes, state::NodeState};
+use crate::{process::Pids, state::NodeState};
 
 /// The node that serves the calls of one link, or one of its own.
 ///
@@ -17,25 +13,15 @@ use crate::{process::Processes, state::NodeState};
 /// of a link that share its count of holders, not those of all links: processors would pass it around.
 pub(crate) struct Host {
     pub(crate) node: Arc<NodeState>,
-    pids: Mutex<Pids>,
+    pids: Pids,
     /// The node waits for this when it ends.
     _running: TaskTrackerToken,
-}
-
-/// Numbers of processes that nobody else gives.
-struct Pids {
-    /// A copy that shares nothing with that of the node.
-    name: Atom,
-    numbers: Range<u64>,
 }
 
 impl Host {
     pub(crate) fn new(node: Arc<NodeState>) -> Arc<Self> {
         Arc::new(Self {
-            pids: Mutex::new(Pids {
-                name: node.identity.atom.detached(),
-                numbers: 0..0,
-            }),
+            pids: node.processes.pids(),
             _running: node.running(),
             node,
         })
@@ -43,9 +29,7 @@ impl Host {
 
     /// A pid that no process of the node has had.
     pub(super) fn fresh_pid(&self) -> Pid {
-        let mut pids = self.pids.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = self.node.processes.fresh_number(&mut pids.numbers);
-        Processes::pid(pids.name.clone(), number, self.node.identity.creation.get())
+        self.node.processes.fresh_pid(&self.pids)
     }
 }
 
