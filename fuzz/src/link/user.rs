@@ -1,6 +1,7 @@
 //! The node, and what its user does with it.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -19,7 +20,7 @@ use tokio::{
 use super::{COOKIE, NODE, PEERS, book::Book, input::Input, names::Names, pipes};
 
 /// Small enough for an input to reach them.
-fn limits(wait_for_room: bool) -> Limits {
+fn limits(wait_for_room: bool, connected_peers: usize) -> Limits {
     Limits {
         calls_per_peer: 6,
         calls_per_node: 6,
@@ -29,6 +30,7 @@ fn limits(wait_for_room: bool) -> Limits {
         served_bytes_per_node: 24 * 1024,
         outgoing_bytes_per_peer: 16 * 1024,
         wait_for_room,
+        connected_peers,
         message_bytes: 64 * 1024,
         sequences_per_link: 4,
         assembly_bytes_per_link: 64 * 1024,
@@ -36,6 +38,7 @@ fn limits(wait_for_room: bool) -> Limits {
         unauthenticated_connections: 2,
         monitors_per_peer: 8,
         memberships_per_peer: 8,
+        group_name_bytes_per_peer: 512,
         output_bytes: 256,
         mailbox_messages: 4,
         mailbox_bytes: 8 * 1024,
@@ -57,6 +60,7 @@ pub(super) struct User {
     published: Vec<Published>,
     calls: Vec<JoinHandle<()>>,
     running: Running,
+    limits: Limits,
     /// What the node holds as long as nobody has connected.
     idle: usize,
 }
@@ -65,6 +69,7 @@ impl User {
     /// Starts the node.
     pub(super) async fn start(input: &mut Input<'_>, peer: &NodeName) -> Self {
         let choice = input.byte();
+        let limits = limits(choice & 2 != 0, if choice & 16 == 0 { 2 } else { 1 });
         let node = Node::builder(NODE)
             .cookie(COOKIE)
             .listen(Listen::from(9_100))
@@ -76,7 +81,7 @@ impl User {
             .suspect_call_grace((choice & 8 != 0).then_some(Duration::from_millis(500)))
             .drain_timeout(Duration::from_secs(30))
             .drain_linger(Duration::ZERO)
-            .limits(limits(choice & 2 != 0))
+            .limits(limits.clone())
             .output(|output| assert!(output.text.len() <= 256))
             .start()
             .await
@@ -92,6 +97,7 @@ impl User {
             published: Vec::new(),
             calls: Vec::new(),
             running,
+            limits,
             idle: node.holdings().tasks,
             node,
         }
@@ -161,10 +167,11 @@ impl User {
 
     /// Whatever the peer does, the node holds no more than this.
     pub(super) fn check_bounds(&self) {
-        let limits = limits(false);
+        let limits = &self.limits;
         let held = self.node.holdings();
         let own = OWN_PROCESSES + self.memberships.len() + self.published.len();
         assert!(held.processes <= own + limits.served_per_node, "{held:?}");
+        // That to which the node connects itself is never one too many.
         assert!(held.links <= PEERS.len(), "{held:?}");
         assert!(
             held.strangers <= limits.unauthenticated_connections,
@@ -181,8 +188,30 @@ impl User {
         assert!(held.tasks <= self.idle + 32, "{held:?}");
         assert!(self.node.serving() <= limits.served_per_node);
         assert!(self.node.calling() <= limits.calls_per_node);
+        // A call that is served alone may be as large as a message.
+        let served_bytes = limits.served_bytes_per_node.max(limits.message_bytes);
+        assert!(held.served_bytes <= served_bytes, "{held:?}");
         for peer in self.node.peers() {
             assert!(peer.memberships <= limits.memberships_per_peer, "{peer:?}");
+        }
+        self.check_group_names();
+    }
+
+    /// The names of a peer's groups take at least their encodings.
+    fn check_group_names(&self) {
+        let mut bytes = BTreeMap::new();
+        for group in self.node.groups() {
+            let encoded = group.to_bytes().expect("it came in an encoding").len();
+            for member in self.node.members(&group).iter() {
+                *bytes.entry(member.node().clone()).or_insert(0) += encoded;
+            }
+        }
+        bytes.remove(self.node.name());
+        for (peer, bytes) in bytes {
+            assert!(
+                bytes <= self.limits.group_name_bytes_per_peer,
+                "{peer}: {bytes}"
+            );
         }
     }
 
