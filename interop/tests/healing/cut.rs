@@ -104,6 +104,23 @@ impl Trio {
         see(&self.nodes.each_ref(), &self.names()).await;
     }
 
+    /// Waits until those on either side of the last node's cut have given each other up.
+    async fn last_is_given_up(&self) {
+        let [a, b, c] = &self.nodes;
+        see(&[a, b], &[a.name(), b.name()]).await;
+        see(&[c], &[c.name()]).await;
+    }
+
+    /// Mends a cut long after those on either side have given each other up; all is well soon after.
+    async fn heals(&self, mend: impl FnOnce()) {
+        lasts(GIVEN_UP_FOR).await;
+        mend();
+        let healed = Instant::now();
+        self.is_whole().await;
+        in_time(healed, HEALED);
+        self.call_each_other().await;
+    }
+
     /// Calls everybody from everybody.
     async fn call_each_other(&self) {
         for from in &self.nodes {
@@ -158,18 +175,12 @@ async fn peers_that_are_not_given_up_yet_can_be_called_soon_after_a_long_cut() {
 #[tokio::test]
 async fn nodes_that_gave_each_other_up_are_whole_soon_after_the_cut() {
     let trio = Trio::start().await;
-    let [a, b, c] = &trio.nodes;
+    let cable = &trio.sites[2].cable;
 
-    trio.sites[2].cable.cut();
-    see(&[a, b], &[a.name(), b.name()]).await;
-    see(&[c], &[c.name()]).await;
-    lasts(GIVEN_UP_FOR).await;
-    trio.sites[2].cable.mend();
-    let healed = Instant::now();
+    cable.cut();
+    trio.last_is_given_up().await;
 
-    trio.is_whole().await;
-    in_time(healed, HEALED);
-    trio.call_each_other().await;
+    trio.heals(|| cable.mend()).await;
 }
 
 #[tokio::test]
@@ -183,30 +194,20 @@ async fn nodes_that_learned_of_each_other_find_each_other_after_a_cut_between_th
     see(&[b], &[a.name(), b.name()]).await;
     see(&[c], &[a.name(), c.name()]).await;
     see(&[a], &trio.names()).await;
-    lasts(GIVEN_UP_FOR).await;
-    near.host.mend(far.host.address()).unwrap();
-    let healed = Instant::now();
 
-    trio.is_whole().await;
-    in_time(healed, HEALED);
-    trio.call_each_other().await;
+    trio.heals(|| near.host.mend(far.host.address()).unwrap())
+        .await;
 }
 
 #[tokio::test]
 async fn a_host_that_hears_nothing_but_is_heard_is_whole_soon_after() {
     let trio = Trio::start().await;
-    let [a, b, c] = &trio.nodes;
+    let cable = &trio.sites[2].cable;
 
-    trio.sites[2].cable.set_incoming(Conditions::CUT);
-    see(&[a, b], &[a.name(), b.name()]).await;
-    see(&[c], &[c.name()]).await;
-    lasts(GIVEN_UP_FOR).await;
-    trio.sites[2].cable.mend();
-    let healed = Instant::now();
+    cable.set_incoming(Conditions::CUT);
+    trio.last_is_given_up().await;
 
-    trio.is_whole().await;
-    in_time(healed, HEALED);
-    trio.call_each_other().await;
+    trio.heals(|| cable.mend()).await;
 }
 
 #[tokio::test]
@@ -215,8 +216,7 @@ async fn a_node_that_came_during_a_cut_is_found_by_all_soon_after() {
     let [a, b, c] = &trio.nodes;
 
     trio.sites[2].cable.cut();
-    see(&[a, b], &[a.name(), b.name()]).await;
-    see(&[c], &[c.name()]).await;
+    trio.last_is_given_up().await;
     // One on either side: only the first node is told of them, each by one of its own side.
     let late = [
         trio.sites[1]
