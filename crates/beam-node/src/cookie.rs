@@ -3,15 +3,15 @@
 use std::{
     env,
     ffi::OsString,
-    fs::File,
-    io::{self, Read as _},
+    fs::Metadata,
+    io,
     path::{Path, PathBuf},
 };
 
 use beam_dist::{Cookie, InvalidCookie};
 use zeroize::Zeroizing;
 
-use crate::connect::IoError;
+use crate::{RegularFile, connect::IoError};
 
 /// Where a node's cookie comes from.
 #[derive(Clone, Debug, Default)]
@@ -129,8 +129,8 @@ fn read_file(path: &Path) -> Result<Cookie, CookieError> {
         path: path.to_owned(),
         error: error.into(),
     };
-    let file = File::open(path).map_err(unreadable)?;
-    if let Some(mode) = mode(&file).map_err(unreadable)?
+    let file = RegularFile::open(path).map_err(unreadable)?;
+    if let Some(mode) = mode(file.metadata())
         && mode & EXPOSED != 0
     {
         return Err(CookieError::Exposed {
@@ -139,11 +139,7 @@ fn read_file(path: &Path) -> Result<Cookie, CookieError> {
         });
     }
 
-    // As large as it can become: growing would leave copies behind in memory that is not wiped.
-    let mut content = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN as usize));
-    file.take(MAX_FILE_LEN)
-        .read_to_end(&mut content)
-        .map_err(unreadable)?;
+    let content = file.read(MAX_FILE_LEN).map_err(unreadable)?;
     Cookie::from_file_content(&content).map_err(|problem| CookieError::File {
         path: path.to_owned(),
         problem,
@@ -152,15 +148,15 @@ fn read_file(path: &Path) -> Result<Cookie, CookieError> {
 
 /// Who may do what with a file, where the system has such modes.
 #[cfg(unix)]
-fn mode(file: &File) -> io::Result<Option<u32>> {
+fn mode(file: &Metadata) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
 
-    Ok(Some(file.metadata()?.permissions().mode() & 0o777))
+    Some(file.permissions().mode() & 0o777)
 }
 
 #[cfg(not(unix))]
-fn mode(_file: &File) -> io::Result<Option<u32>> {
-    Ok(None)
+fn mode(_file: &Metadata) -> Option<u32> {
+    None
 }
 
 fn or(places: &[PathBuf]) -> impl std::fmt::Display {
@@ -280,7 +276,7 @@ mod tests {
     fn what_holds_no_cookie_is_an_error_and_nothing_else_is_tried() {
         let home = Home::new("invalid");
         home.write(".config/erlang/.erlang.cookie", b"configured\n", 0o400);
-        let long = [b'x'; 4096];
+        let long = [b'x'; MAX_FILE_LEN as usize];
         for (content, problem) in [
             (&b"\n"[..], InvalidCookie::Empty),
             (b"", InvalidCookie::Empty),
@@ -296,6 +292,23 @@ mod tests {
 
         let error = home.read(&[("RLB_COOKIE", "")]).unwrap_err().to_string();
         assert!(error.contains("RLB_COOKIE") && error.contains("empty"));
+    }
+
+    #[test]
+    fn what_is_no_file_is_said_to_be_none_whatever_its_mode() {
+        let home = Home::new("directory");
+        let path = home.write(".erlang.cookie/x", b"", 0o600);
+        let directory = path.parent().unwrap();
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).unwrap();
+        let long = home.write("long", &[b'x'; MAX_FILE_LEN as usize + 1], 0o600);
+        for (error, said) in [
+            (home.read(&[]), "it is a directory"),
+            (CookieSource::File(long).read(), "more than 1024 bytes"),
+        ] {
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+            assert!(!error.contains("chmod"), "{error}");
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod node;
 mod peer;
 mod process;
 mod quota;
+mod regular_file;
 mod resolve;
 mod seldom;
 mod serve;
@@ -62,6 +63,8 @@ pub use mailbox::{Delivery, Destination, Mailbox};
 pub use net::simulated as network;
 pub use node::{Node, PeerStatus};
 pub use peer::Peer;
+#[doc(hidden)]
+pub use regular_file::RegularFile;
 pub use service::Output;
 pub use suspects::Suspects;
 #[cfg(feature = "tls")]

@@ -6,7 +6,10 @@ mod support;
 use std::{fs, io::BufRead};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustix::process::Signal;
+use rustix::{
+    fs::{CWD, Mode, mkfifoat},
+    process::Signal,
+};
 
 use self::support::{Cluster, Directory, Running, run};
 
@@ -182,4 +185,26 @@ fn a_hangup_has_a_node_read_its_certificate_again() {
     assert_eq!(cluster.run(&ping).code, 0);
     node.signal(Signal::TERM);
     assert_eq!(node.ended().code, 0);
+}
+
+#[test]
+fn a_pipe_is_refused_and_not_waited_for_wherever_a_file_is_read() {
+    let (cluster, authority) = (Cluster::new(), Authority::new("tls-pipe"));
+    let [certificate, key] = authority.certify("node", "127.0.0.1");
+    let pipe = format!("{}.pipe", authority.ca);
+    mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+    let files = |ca, certificate, key| {
+        ["--tls-ca", ca, "--tls-cert", certificate, "--tls-key", key].to_vec()
+    };
+    for options in [
+        vec!["--config", &pipe],
+        vec!["--cookie-file", &pipe],
+        files(&pipe, &certificate, &key),
+        files(&authority.ca, &pipe, &key),
+        files(&authority.ca, &certificate, &pipe),
+    ] {
+        let node = [&["node", "--name", W1][..], &options].concat();
+        let ended = cluster.run(&node);
+        ended.failed(2, &[&pipe, "it is a pipe, a regular file is expected"]);
+    }
 }

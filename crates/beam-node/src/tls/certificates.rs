@@ -26,7 +26,10 @@ use super::{
     settings::CertificateFiles,
     verifier::{AnyHost, check_host},
 };
-use crate::connect::{IoError, TlsError};
+use crate::{
+    RegularFile,
+    connect::{IoError, TlsError},
+};
 
 /// What the files said when they were read last.
 pub(super) struct Certificates {
@@ -253,9 +256,9 @@ fn read_authorities(paths: &[PathBuf]) -> Result<RootCertStore, FilesError> {
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FilesError> {
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|error| unread(path, error))?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&read(path)?)
+        .collect::<Result<_, _>>()
+        .map_err(|error| malformed(path, error))?;
     match certificates.is_empty() {
         true => Err(FilesError::NoCertificate { path: path.into() }),
         false => Ok(certificates),
@@ -263,18 +266,27 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FilesE
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, FilesError> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| match error {
-        pem::Error::Io(_) => unread(path, error),
-        _ if is_encrypted(path) => FilesError::EncryptedKey { path: path.into() },
+    let text = read(path)?;
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+        _ if is_encrypted(&text) => FilesError::EncryptedKey { path: path.into() },
         pem::Error::NoItemsFound => FilesError::NoKey { path: path.into() },
-        error => unread(path, error),
+        error => malformed(path, error),
     })
 }
 
-/// Whether a file has a key in one of the two forms in which openssl encrypts them.
-fn is_encrypted(key: &Path) -> bool {
-    let text = Zeroizing::new(std::fs::read(key).unwrap_or_default());
-    text.split(|byte| *byte == b'\n').any(|line| {
+/// The longest file with certificates or a key: more than all authorities of the world have.
+const LONGEST_FILE: u64 = 16 * 1024 * 1024;
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, FilesError> {
+    RegularFile::read_at(path, LONGEST_FILE).map_err(|error| FilesError::Unreadable {
+        path: path.into(),
+        error: IoError::from(error),
+    })
+}
+
+/// Whether a key is in one of the two forms in which openssl encrypts them.
+fn is_encrypted(key: &[u8]) -> bool {
+    key.split(|byte| *byte == b'\n').any(|line| {
         line.starts_with(b"-----BEGIN ENCRYPTED PRIVATE KEY")
             || line.starts_with(b"Proc-Type: 4,ENCRYPTED")
     })
@@ -316,17 +328,10 @@ fn warn_if_exposed(key: &Path) {
 #[cfg(not(unix))]
 fn warn_if_exposed(_key: &Path) {}
 
-fn unread(path: &Path, error: pem::Error) -> FilesError {
-    let path = path.into();
-    match error {
-        pem::Error::Io(error) => FilesError::Unreadable {
-            path,
-            error: IoError::from(error),
-        },
-        error => FilesError::Malformed {
-            path,
-            problem: error.to_string(),
-        },
+fn malformed(path: &Path, error: pem::Error) -> FilesError {
+    FilesError::Malformed {
+        path: path.into(),
+        problem: error.to_string(),
     }
 }
 

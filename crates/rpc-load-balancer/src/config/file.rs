@@ -1,13 +1,8 @@
 //! Settings from a file.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::{collections::BTreeMap, io, path::Path};
 
-use beam_node::{Error, Limits};
+use beam_node::{Error, Limits, RegularFile};
 use serde::Deserialize;
 
 use super::{BalancerConfig, NodeConfig};
@@ -51,20 +46,15 @@ pub struct Config {
 /// The longest file of settings: 1 MiB.
 const LONGEST_FILE: u64 = 1024 * 1024;
 
-/// Reads a file that ends, soon.
 fn read(path: &Path) -> io::Result<String> {
-    // Before it is opened: to open a pipe waits for whoever writes to it.
-    if !path.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let mut text = String::new();
-    File::open(path)?
-        .take(LONGEST_FILE + 1)
-        .read_to_string(&mut text)?;
-    match text.len() as u64 > LONGEST_FILE {
-        true => Err(io::Error::other("it has more than 1 MiB")),
-        false => Ok(text),
-    }
+    let content = RegularFile::read_at(path, LONGEST_FILE)?;
+    let text = str::from_utf8(&content).map_err(|error| {
+        io::Error::other(format!(
+            "it is no text in UTF-8 from byte {}",
+            error.valid_up_to()
+        ))
+    })?;
+    Ok(text.to_owned())
 }
 
 impl Config {
@@ -154,7 +144,10 @@ mod tests {
     fn what_does_not_end_is_no_file_of_settings() {
         for path in ["/dev/zero", "/"] {
             let error = Config::from_file(path).unwrap_err();
-            assert!(error.message.contains("no regular file"), "{error}");
+            assert!(
+                error.message.contains("a regular file is expected"),
+                "{error}"
+            );
         }
         let long = std::env::temp_dir().join(format!("rlb-long-{}.toml", std::process::id()));
         std::fs::write(&long, "#".repeat(1024 * 1024 + 1)).unwrap();
