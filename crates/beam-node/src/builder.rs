@@ -9,7 +9,7 @@ use crate::{
     Limits, Node, Output,
     allow::{AllowedPeers, Names, Networks},
     builtin,
-    connect::{self, Transport},
+    connect::{self, ConnectError, Transport},
     cookie::CookieSource,
     deadline,
     discovery::{self, Discovery, Hosts},
@@ -137,10 +137,10 @@ impl NodeBuilder {
     /// Limits by name which nodes may connect to this one, and which it connects to. Default: all that
     /// know the cookie.
     ///
-    /// A pattern is a whole name, in which each `*` stands for any characters, as in `*@10.0.0.7`; or
-    /// a regular expression between slashes, as in `/^app[0-9]+@/`, which matches anywhere in a name
-    /// unless it is anchored. One that matches is enough. Patterns of several calls add up, and with
-    /// none at all nobody is allowed.
+    /// A pattern, which may be a [`NamePattern`](crate::NamePattern), is a whole name, in which each `*`
+    /// stands for any characters, as in `*@10.0.0.7`; or a regular expression between slashes, as in
+    /// `/^app[0-9]+@/`, which matches anywhere in a name unless it is anchored. One that matches is
+    /// enough. Patterns of several calls add up, and with none at all nobody is allowed.
     ///
     /// One who connects under another name is told so as soon as it has said its name, and
     /// [`Event::Refused`](crate::Event::Refused) tells it here. Calls to another node fail at once
@@ -157,9 +157,9 @@ impl NodeBuilder {
 
     /// Limits by address which nodes may connect to this one, and which it connects to. Default: all.
     ///
-    /// A network is an address, as `10.0.0.7` or `::1`, or one with the length of its prefix, as
-    /// `10.0.0.0/8` or `fd00::/8`. Networks of several calls add up, and with none at all nobody is
-    /// allowed. Nodes of the same machine are not exempt: `127.0.0.0/8` and `::1` allow those that
+    /// A network, which may be a [`Network`](crate::Network), is an address, as `10.0.0.7` or `::1`, or
+    /// one with the length of its prefix, as `10.0.0.0/8` or `fd00::/8`. Networks of several calls add up,
+    /// and with none at all nobody is allowed. Nodes of the same machine are not exempt: `127.0.0.0/8` and `::1` allow those that
     /// connect by loopback.
     ///
     /// A connection from elsewhere is closed before a byte of it is read, which is logged with its
@@ -330,9 +330,8 @@ impl NodeBuilder {
             self.allowed_networks.as_deref(),
         )?;
         if let Some(peer) = peers.iter().find(|peer| !allowed.allows_name(peer)) {
-            return Err(Error::bad_request(format!(
-                "the peer {peer} is not allowed: add it to `allow_peers`"
-            )));
+            let error = ConnectError::PeerNotAllowed(peer.clone());
+            return Err(Error::new(Code::BadRequest, error.to_string(), error));
         }
         self.limits.check()?;
         let cookie = self

@@ -44,6 +44,7 @@ mod suspects;
 #[cfg(feature = "tls")]
 mod tls;
 
+pub use allow::{NamePattern, Network};
 pub use beam_dist::{Creation, NodeName};
 pub use builder::NodeBuilder;
 pub use call::{Call, Cast};

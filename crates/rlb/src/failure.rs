@@ -71,6 +71,13 @@ impl Failure {
         self
     }
 
+    /// The same failure, with another code for the program to end with.
+    #[must_use]
+    pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
     /// With which code the program ends.
     pub(crate) fn exit(&self) -> Exit {
         self.exit
@@ -212,6 +219,8 @@ fn exit_of(error: &Error) -> Exit {
                 error: TlsError::TimedOut,
                 ..
             } => Exit::TimedOut,
+            // Also what the peer refused without a reason: one that shuts down, or has too many peers, says the same
+            // as one that has not this node on its list, and may be asked again.
             _ => Exit::NoRoute,
         },
         (_, Code::BadRequest) => Exit::Usage,
@@ -234,14 +243,20 @@ fn advice_on(error: &Error) -> Option<String> {
             "another node with this name is connected there: choose another --name, or none"
         }
         Cause::NotConnected(ConnectError::Handshake(HandshakeError::NotAllowed { .. })) => {
-            "see the log of that node; `net_kernel:allow/1`, or `allow_peers`, there limits who may \
-             connect"
+            "see the log of that node: its --allow-peer or RLB_ALLOW_PEERS, or `net_kernel:allow/1` on a node \
+             of OTP, limits who may connect; a --name is what is looked at"
         }
         Cause::NotConnected(ConnectError::Handshake(HandshakeError::Closed {
             stage: Stage::Status,
         })) => {
             "see the log of that node: its `--allow-network` may leave out the address of this machine, \
              or it has too many connections"
+        }
+        Cause::NotConnected(ConnectError::PeerNotAllowed(_)) => {
+            "--allow-peer adds it, or RLB_ALLOW_PEERS where that option is not given"
+        }
+        Cause::NotConnected(ConnectError::NetworkNotAllowed { .. }) => {
+            "--allow-network adds one, or RLB_ALLOW_NETWORKS where that option is not given"
         }
         Cause::NotConnected(ConnectError::WantsTls { .. }) => {
             "give this command --tls-ca, and --tls-cert and --tls-key if that node wants to see a \

@@ -49,7 +49,7 @@ pub use beam_dist::{InvalidNodeName, NodeName};
 pub use beam_node::Tls;
 pub use beam_node::{
     Arguments, CallContext, Cause, Code, Details, Error, Event, Exception, Export, Function,
-    Limits, Node, NodeBuilder, Result,
+    Limits, NamePattern, Network, Node, NodeBuilder, Result,
 };
 pub use beam_term::{Atom, Binary, Term};
 pub use call::{Call, Cast, Hedge, Multicall};

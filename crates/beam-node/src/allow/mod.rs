@@ -4,6 +4,8 @@ mod names;
 mod networks;
 mod peers;
 
+pub use names::NamePattern;
 pub(crate) use names::Names;
+pub use networks::Network;
 pub(crate) use networks::Networks;
 pub(crate) use peers::AllowedPeers;

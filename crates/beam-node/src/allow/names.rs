@@ -1,44 +1,90 @@
 //! Lists of nodes by name.
 
+use std::{fmt, str::FromStr};
+
 use beam_dist::NodeName;
 use regex::Regex;
+use serde::{Deserialize, Deserializer, de};
 
 use crate::Error;
 
-/// The nodes that a list of patterns stands for.
+/// The names of some nodes: a whole name, in which each `*` stands for any characters, as in
+/// `*@10.0.0.7`; or a regular expression between slashes, as in `/^app[0-9]+@/`, which matches anywhere
+/// in a name unless it is anchored.
 ///
-/// A pattern is a whole name in which each `*` stands for any characters, or a regular expression
-/// between slashes. Not a part of a name as elsewhere: who lists `w1@10.0.0.1` means neither
-/// `w1@10.0.0.10` nor `evil_w1@10.0.0.1`.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Names(Vec<Pattern>);
+/// Not a part of a name as elsewhere: who lists `w1@10.0.0.1` means neither `w1@10.0.0.10` nor
+/// `evil_w1@10.0.0.1`.
+///
+/// ```
+/// use beam_node::NamePattern;
+///
+/// let workers: NamePattern = "w*@10.0.0.7".parse()?;
+/// assert!(workers.matches(&"w1@10.0.0.7".parse().unwrap()));
+/// assert!("worker".parse::<NamePattern>().is_err());
+/// # Ok::<(), beam_node::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct NamePattern {
+    text: String,
+    meaning: Meaning,
+}
 
 #[derive(Clone, Debug)]
-enum Pattern {
+enum Meaning {
     Name(NodeName),
     Regex(Regex),
 }
 
-impl Names {
-    /// Reads patterns; `bad_request` with the one that is none. Without patterns, nobody is meant.
-    pub(crate) fn read<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
-        patterns
-            .into_iter()
-            .map(Pattern::read)
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-
+impl NamePattern {
     /// Whether a node is meant.
-    pub(crate) fn contain(&self, name: &NodeName) -> bool {
-        self.0.iter().any(|pattern| match pattern {
-            Pattern::Name(meant) => meant == name,
-            Pattern::Regex(regex) => regex.is_match(name.as_str()),
+    pub fn matches(&self, name: &NodeName) -> bool {
+        match &self.meaning {
+            Meaning::Name(meant) => meant == name,
+            Meaning::Regex(regex) => regex.is_match(name.as_str()),
+        }
+    }
+}
+
+impl FromStr for NamePattern {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(Self {
+            meaning: Meaning::read(text)?,
+            text: text.to_owned(),
         })
     }
 }
 
-impl Pattern {
+impl fmt::Display for NamePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl PartialEq for NamePattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for NamePattern {}
+
+impl From<&NamePattern> for String {
+    fn from(pattern: &NamePattern) -> Self {
+        pattern.text.clone()
+    }
+}
+
+impl<'de> Deserialize<'de> for NamePattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|error: Error| de::Error::custom(error.message))
+    }
+}
+
+impl Meaning {
     fn read(text: &str) -> Result<Self, Error> {
         if let Some(inner) = text
             .strip_prefix('/')
@@ -53,8 +99,8 @@ impl Pattern {
         if !text.contains('*') {
             return text.parse().map(Self::Name).map_err(|error| {
                 Error::bad_request(format!(
-                    "{error}; a whole name is expected, in which a * stands for any characters, or a \
-                     regular expression between slashes"
+                    "{error}; a whole name is expected, in which a * \
+                     stands for any characters, or a regular expression between slashes"
                 ))
             });
         }
@@ -62,6 +108,26 @@ impl Pattern {
         Regex::new(&format!("^{}$", parts.join(".*")))
             .map(Self::Regex)
             .map_err(|error| Error::bad_request(format!("the pattern {text} is too long: {error}")))
+    }
+}
+
+/// The nodes that a list of patterns stands for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names(Vec<NamePattern>);
+
+impl Names {
+    /// Reads patterns; `bad_request` with the one that is none. Without patterns, nobody is meant.
+    pub(crate) fn read<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
+        patterns
+            .into_iter()
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Whether a node is meant.
+    pub(crate) fn contain(&self, name: &NodeName) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(name))
     }
 }
 

@@ -1,41 +1,97 @@
 //! Lists of networks.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, de};
 
 use crate::Error;
 
-/// Networks of either version of IP. An address is a network of its own.
+/// A network of either version of IP: an address, as `10.0.0.7` or `::1`, or one with the length of its
+/// prefix, as `10.0.0.0/8` or `fd00::/8`.
+///
+/// An address that is not the first one of its network, as `10.0.0.1/8`, is refused: as likely as not
+/// the address alone is meant.
+///
+/// ```
+/// use beam_node::Network;
+///
+/// let own: Network = "10.0.0.0/8".parse()?;
+/// assert!(own.contains("10.255.0.1".parse().unwrap()));
+/// assert!("10.0.0.1/8".parse::<Network>().is_err());
+/// # Ok::<(), beam_node::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+impl Network {
+    /// Whether an address is in it. One of version 4 in the clothes of version 6, as sockets for both
+    /// versions tell it, counts as what it is.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+}
+
+impl FromStr for Network {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        let network: IpNet = text.parse().or_else(|_| address()).map_err(|_| {
+            Error::bad_request(format!(
+                "{text:?} is no network: expected an address or one with the length of its prefix, as \
+                 10.0.0.7, 10.0.0.0/8 and fd00::/8"
+            ))
+        })?;
+        match network.trunc() {
+            whole if whole == network => Ok(Self(network)),
+            whole => Err(Error::bad_request(format!(
+                "{text} is an address amid a network: write {whole} for the network, or {} for the address",
+                network.addr()
+            ))),
+        }
+    }
+}
+
+/// With the length of its prefix.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<&Network> for String {
+    fn from(network: &Network) -> Self {
+        network.to_string()
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|error: Error| de::Error::custom(error.message))
+    }
+}
+
+/// Networks of which one is enough.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Networks(Vec<IpNet>);
+pub(crate) struct Networks(Vec<Network>);
 
 impl Networks {
     /// Reads networks; `bad_request` with the one that is none.
     pub(crate) fn read<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
         networks
             .into_iter()
-            .map(read)
+            .map(str::parse)
             .collect::<Result<_, _>>()
             .map(Self)
     }
 
-    /// Whether an address is in one of them. One of version 4 in the clothes of version 6, as sockets
-    /// for both versions tell it, counts as what it is.
+    /// Whether an address is in one of them.
     pub(crate) fn contain(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
+        self.0.iter().any(|network| network.contains(address))
     }
-}
-
-fn read(text: &str) -> Result<IpNet, Error> {
-    let address = || text.parse::<IpAddr>().map(IpNet::from);
-    text.parse().or_else(|_| address()).map_err(|_| {
-        Error::bad_request(format!(
-            "{text:?} is no network: expected an address or one with the length of its prefix, as \
-             10.0.0.7, 10.0.0.0/8 and fd00::/8"
-        ))
-    })
 }
 
 #[cfg(test)]
@@ -52,7 +108,6 @@ mod tests {
     fn an_address_is_in_the_networks_of_its_prefixes() {
         for (network, inside, outside) in [
             ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
-            ("10.1.2.3/8", "10.255.0.1", "11.0.0.1"),
             ("10.0.0.7", "10.0.0.7", "10.0.0.8"),
             ("0.0.0.0/0", "203.0.113.9", "::1"),
             ("fd00::/8", "fd12::1", "fe80::1"),
@@ -81,5 +136,22 @@ mod tests {
             let error = Networks::read([text]).unwrap_err();
             assert!(error.message.contains("10.0.0.0/8 and fd00::/8"), "{error}");
         }
+    }
+    #[test]
+    fn an_address_amid_a_network_is_refused_with_what_may_be_meant() {
+        for (text, said) in [
+            (
+                "10.0.0.1/8",
+                "write 10.0.0.0/8 for the network, or 10.0.0.1 for",
+            ),
+            (
+                "fd00::1/8",
+                "write fd00::/8 for the network, or fd00::1 for",
+            ),
+        ] {
+            let error = Networks::read([text]).unwrap_err();
+            assert!(error.message.contains(said), "{error}");
+        }
+        assert!(contains("10.0.0.1/32", "10.0.0.1"));
     }
 }

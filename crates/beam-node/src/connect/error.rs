@@ -139,11 +139,9 @@ pub enum ConnectError {
     #[error("{0} is this node itself: a node has no connection to itself")]
     OwnName(NodeName),
 
-    /// The name of the peer is not on the list of those that this node is connected with.
-    #[error(
-        "{0} is not among the nodes that this one is connected with: \
-         add it to `allow_peers`, or remove that setting"
-    )]
+    /// The name of the peer is not on the list of those that this node is connected with, of
+    /// [`NodeBuilder::allow_peers`](crate::NodeBuilder::allow_peers).
+    #[error("{0} is not among the allowed peers of this node: add it to them, or allow all")]
     PeerNotAllowed(NodeName),
 
     /// The peer was refused, as this node has as many peers as it may have.
@@ -158,11 +156,12 @@ pub enum ConnectError {
         limit: usize,
     },
 
-    /// The address of the peer is in none of the networks that this node is connected with. It was not
-    /// connected to, nor its EPMD.
+    /// The address of the peer is in none of the networks that this node is connected with, of
+    /// [`NodeBuilder::allow_networks`](crate::NodeBuilder::allow_networks). It was not connected to, nor
+    /// its EPMD.
     #[error(
-        "{with} is at {address}, which is in none of the networks that this node is connected with: \
-         add one to `allow_networks`, or remove that setting"
+        "{with} is at {address}, which is in none of the allowed networks of this node: \
+         add one, or allow all"
     )]
     NetworkNotAllowed {
         /// The node, or the host that was to be asked for nodes.
@@ -173,10 +172,7 @@ pub enum ConnectError {
 
     /// Somebody connected from an address that is in none of the networks that this node is connected
     /// with.
-    #[error(
-        "{0} is in none of the networks that this node is connected with: \
-         add one to `allow_networks`, or remove that setting"
-    )]
+    #[error("{0} is in none of the allowed networks of this node: add one, or allow all")]
     AddressNotAllowed(IpAddr),
 
     /// The connection failed while the nodes were introducing themselves.

@@ -1,15 +1,15 @@
 //! The options by which a command becomes a node of a cluster.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use beam_node::{Listen, Node, NodeBuilder, NodeName};
-use rpc_load_balancer::config::Config;
+use beam_node::{Error, Listen, NamePattern, Network, Node, NodeBuilder, NodeName};
+use rpc_load_balancer::config::{self, Config, NodeConfig};
 
 use super::{
     name::{check_forms, node_name, unique_name},
     tls::TlsOptions,
 };
-use crate::{failure::Failure, printer::pass_on, secret::Secret};
+use crate::{exit::Exit, failure::Failure, printer::pass_on, secret::Secret};
 
 /// Who this node is, and whom it knows.
 #[derive(clap::Args)]
@@ -48,13 +48,13 @@ pub(super) struct NodeOptions {
     /// Which nodes to be connected with, by name: a whole one, in which each * stands for any
     /// characters, or a regular expression between slashes; may be given more than once [default:
     /// RLB_ALLOW_PEERS, separated by commas, else all that know the cookie]
-    #[arg(long = "allow-peer", value_name = "PATTERN")]
-    allow_peers: Option<Vec<String>>,
+    #[arg(long = "allow-peer", value_name = "PATTERN", value_parser = setting::<NamePattern>)]
+    allow_peers: Option<Vec<NamePattern>>,
 
     /// In which networks these nodes may be, as 10.0.0.0/8; may be given more than once [default:
     /// RLB_ALLOW_NETWORKS, separated by commas, else all]
-    #[arg(long = "allow-network", value_name = "NETWORK")]
-    allow_networks: Option<Vec<String>>,
+    #[arg(long = "allow-network", value_name = "NETWORK", value_parser = setting::<Network>)]
+    allow_networks: Option<Vec<Network>>,
 
     /// Show in `nodes()` of Erlang and `Node.list()` of Elixir
     #[arg(long)]
@@ -71,7 +71,7 @@ pub(super) struct ClientOptions {
     pub(super) node: NodeOptions,
 
     /// How long finding nodes and members may take, and then each call, of which nodes of Rust are
-    /// told how much is left: 500ms, 10s, 2m
+    /// told how much is left: 500ms, 10s, 2m; a number alone is milliseconds
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     #[arg(help_heading = "Cluster")]
     pub(super) timeout: Duration,
@@ -79,15 +79,22 @@ pub(super) struct ClientOptions {
 
 impl NodeOptions {
     /// A node as described, which knows `more` peers than the options say, with what `file` says where
-    /// the options and the environment do not.
+    /// the options and the environment do not. More options of the node are in `given`.
+    ///
+    /// Of the environment only `variables` are looked at, and none that an option comes before: what is
+    /// wrong with the others is no matter.
     pub(super) async fn builder(
         &self,
         more: Option<&NodeName>,
+        variables: &[&str],
+        mut given: NodeConfig,
         file: &Config,
     ) -> Result<NodeBuilder, Failure> {
-        let mut settings = file.node()?;
-        settings.allow_peers = self.allow_peers.clone().or(settings.allow_peers);
-        settings.allow_networks = self.allow_networks.clone().or(settings.allow_networks);
+        given.allow_peers = self.allow_peers.clone();
+        given.allow_networks = self.allow_networks.clone();
+        let settings = given
+            .or_variables(|name| variables.contains(&name).then(|| variable(name))?)?
+            .or(file.node_of_file().clone());
         let peers: Vec<NodeName> = more.into_iter().chain(&self.peers).cloned().collect();
         let name = match &self.name {
             Some(name) => name.clone(),
@@ -118,17 +125,27 @@ impl NodeOptions {
     }
 }
 
+/// The variables of the environment that say which nodes to be connected with.
+pub(super) const ALLOW: [&str; 2] = ["RLB_ALLOW_PEERS", "RLB_ALLOW_NETWORKS"];
+
 impl ClientOptions {
+    /// A node as described, for which there is no file. It lives for one command, whose --timeout says
+    /// how long to wait for whoever is silent.
+    async fn builder(&self, more: Option<&NodeName>) -> Result<NodeBuilder, Failure> {
+        let (given, file) = (NodeConfig::default(), Config::default());
+        self.node.builder(more, &ALLOW, given, &file).await
+    }
+
     /// Starts a node that calls others and cannot be called. It is connected to the given peers
     /// only, and to `more`.
     pub(super) async fn start(&self, more: Option<&NodeName>) -> Result<Node, Failure> {
-        let builder = self.node.builder(more, &Config::default()).await?;
+        let builder = self.builder(more).await?;
         start(builder.listen(Listen::Off).discovery(false)).await
     }
 
     /// Starts such a node, which connects to all nodes that its peers know.
     pub(super) async fn start_discovering(&self) -> Result<Node, Failure> {
-        let builder = self.node.builder(None, &Config::default()).await?;
+        let builder = self.builder(None).await?;
         let builder = builder.listen(Listen::Off);
         // It lives for seconds, and its user waits.
         start(builder.discovery_interval(Duration::from_secs(1))).await
@@ -141,7 +158,7 @@ pub(super) async fn start(builder: NodeBuilder) -> Result<Node, Failure> {
     builder
         .start()
         .await
-        .map_err(|error| Failure::usage(error.message))
+        .map_err(|error| Failure::from(error).with_exit(Exit::Usage))
 }
 
 /// Ends a node that nobody waits for any more.
@@ -153,20 +170,25 @@ pub(super) async fn stop(node: Node) {
     }
 }
 
-/// Reads a duration.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("it must be more than nothing".to_owned()),
-        Ok(duration) if duration > LONGEST => Err("it must be at most a year".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(format!(
-            "{error}; durations are written as in 500ms, 10s or 2m"
-        )),
-    }
+/// A variable of the environment.
+fn variable(name: &str) -> Option<String> {
+    let value = std::env::var_os(name)?;
+    Some(value.to_string_lossy().into_owned())
 }
 
-/// Clocks cannot tell when more than they can count is over.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// Reads a setting as an option has it.
+pub(super) fn setting<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: Error| error.message)
+}
+
+/// Reads a duration that is not nothing.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match config::duration(text) {
+        Ok(Duration::ZERO) => Err("it must be more than nothing".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(error.message),
+    }
+}
 
 /// Reads where a node listens.
 fn address(text: &str) -> Result<(NodeName, SocketAddr), String> {
@@ -184,10 +206,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read_with_their_unit() {
+    fn durations_are_read_as_everywhere_and_are_not_nothing() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("500"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for text in ["", "10", "0s", "x", "-1s", "1000y"] {
+        for text in ["", "0", "0s", "x", "-1s", "1000y"] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

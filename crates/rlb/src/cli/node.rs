@@ -13,11 +13,14 @@ use beam_node::{
     CallContext, Epmd, Error, Event, Events, Export, Listen, Node as BeamNode, NodeName,
 };
 use beam_term::{Atom, Integer, Term};
-use rpc_load_balancer::{Balancer, config::Config};
+use rpc_load_balancer::{
+    Balancer,
+    config::{Config, NodeConfig, suspect_after},
+};
 use serde::Serialize;
 
 use super::{
-    cluster::{NodeOptions, duration, start},
+    cluster::{ALLOW, NodeOptions, duration, start},
     name::alias,
 };
 use crate::{
@@ -61,8 +64,8 @@ pub(crate) struct Node {
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<Listen>,
 
-    /// How long a peer may say nothing, as 500ms or 2s, before balancers leave it out, until it does; 0s:
-    /// for ever [default: RLB_SUSPECT_AFTER, else 1s]
+    /// How long a peer may say nothing, as 500ms or 2s, before balancers leave it out, until it does; 0:
+    /// for ever, none is ever left out for its silence [default: RLB_SUSPECT_AFTER, else 1s]
     #[arg(long, value_name = "DURATION", value_parser = silence)]
     suspect_after: Option<Duration>,
 
@@ -71,7 +74,8 @@ pub(crate) struct Node {
     #[arg(long)]
     no_epmd: bool,
 
-    /// How long calls may take to run out at the end, as 500ms, 10s or 2m
+    /// How long calls may take to run out at the end, as 500ms, 10s or 2m; a number alone is milliseconds,
+    /// here and wherever a duration is given
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
     drain_timeout: Duration,
 
@@ -132,14 +136,14 @@ impl Node {
             Some(path) => Config::from_file(path)?,
             None => Config::default(),
         };
+        let mut given = NodeConfig::default();
+        given.suspect_after = self.suspect_after;
+        let variables = [&ALLOW[..], &SILENCE].concat();
         let mut builder = self
             .node
-            .builder(None, &config)
+            .builder(None, &variables, given, &config)
             .await?
             .drain_timeout(self.drain_timeout);
-        if let Some(silence) = self.suspect_after {
-            builder = builder.suspect_after((!silence.is_zero()).then_some(silence));
-        }
         if let Some(listen) = self.listen {
             builder = builder.listen(listen);
         }
@@ -189,12 +193,12 @@ fn where_it_listens(name: &NodeName, address: SocketAddr) -> String {
     }
 }
 
-/// Reads a time that may be none.
+/// The variables of the environment that say what a node does with peers that say nothing.
+const SILENCE: [&str; 2] = ["RLB_SUSPECT_AFTER", "RLB_SUSPECT_CALL_GRACE"];
+
+/// Reads how long a peer may say nothing.
 fn silence(text: &str) -> Result<Duration, String> {
-    match text.trim() {
-        "0" | "0s" | "0ms" => Ok(Duration::ZERO),
-        _ => duration(text),
-    }
+    suspect_after(text).map_err(|error| error.message)
 }
 
 /// Exports the module `demo`.

@@ -49,6 +49,10 @@ pub(super) struct TlsOptions {
     tls_check_client_host: Option<bool>,
 }
 
+/// Where the settings of TLS are, which an error names by their keys.
+const WHERE: &str = "`ca`, `certificate` and `key` are --tls-ca, --tls-cert and --tls-key here, else \
+                     RLB_TLS_CA, RLB_TLS_CERTIFICATE and RLB_TLS_KEY";
+
 impl TlsOptions {
     /// What these options say, then the environment, then a file; `None` for no TLS.
     pub(super) fn read(&self, file: TlsConfig) -> Result<Option<Tls>, Failure> {
@@ -61,6 +65,7 @@ impl TlsOptions {
             check_client_host: self.tls_check_client_host,
         };
         let environment = TlsConfig::from_environment()?;
-        Ok(given.or(environment).or(file).tls()?)
+        let tls = given.or(environment).or(file).tls();
+        tls.map_err(|error| Failure::from(error).advise(WHERE))
     }
 }

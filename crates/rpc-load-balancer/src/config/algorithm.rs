@@ -39,7 +39,7 @@ use crate::{
 /// let algorithm: AlgorithmConfig = "hash-ring:weight=256".parse()?;
 /// let builder = Balancer::builder("my_balancer").algorithm_config(&algorithm);
 /// let error = "hash-ring:wait=256".parse::<AlgorithmConfig>().unwrap_err();
-/// assert!(error.message.contains("wait: no such option; there are weight, atom-keys"));
+/// assert!(error.message.contains("wait: no such option; its options are: weight, atom-keys"));
 /// # Ok::<(), rpc_load_balancer::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -271,7 +271,12 @@ mod tests {
                 "round-robin:seed=1",
                 "round-robin: seed: this algorithm has no options",
             ),
-            ("least-cpu:interval=5", "interval: \"5\": "),
+            ("least-cpu:interval=x", "interval: \"x\": "),
+            ("hash-ring:weight=1,", "expected key=value, not \"\""),
+            (
+                "maglev:table_size=1",
+                "table_size: no such option; its options are: members",
+            ),
         ] {
             assert!(error(text).contains(said), "{}", error(text));
         }

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     fmt,
     num::{NonZeroU32, NonZeroUsize},
-    time::Duration,
 };
 
 use serde::{
@@ -12,7 +11,11 @@ use serde::{
     de::{self, Visitor},
 };
 
-use super::{AlgorithmConfig, options};
+use super::{
+    AlgorithmConfig,
+    duration::Span,
+    variables::{self, Variables},
+};
 use crate::{BalancerBuilder, CallLimits, Ejection, Error, Health, NodeFilter, Retry, RetryBudget};
 
 /// The settings of a balancer; what is not set is left to the defaults. The keys and their values
@@ -48,7 +51,23 @@ pub struct BalancerConfig {
     pub(super) drain_linger: Option<Span>,
 }
 
+impl Variables for BalancerConfig {
+    const PREFIX: &'static str = "RLB_";
+    const WITHOUT: &'static [&'static str] = &["weights"];
+    const LISTS: &'static [&'static str] = &["node_match", "node_exclude"];
+}
+
 impl BalancerConfig {
+    /// The settings of the environment, variables such as `RLB_RETRY_COUNT`. One that is set and empty
+    /// is as good as none.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` with the name of the variable, where its value is none for its key.
+    pub fn from_environment() -> Result<Self, Error> {
+        variables::from_environment()
+    }
+
     /// These settings, and those of `other` where these say nothing.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
@@ -234,10 +253,6 @@ pub(super) enum RetryCount {
     Infinity,
 }
 
-/// A duration, as a text with a unit or a number of milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span(pub(super) Duration);
-
 /// A number, with a fraction or without.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Number(pub(super) f64);
@@ -331,31 +346,5 @@ impl<'de> Deserialize<'de> for RetryCount {
         }
 
         deserializer.deserialize_any(Count)
-    }
-}
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Milliseconds;
-
-        impl Visitor<'_> for Milliseconds {
-            type Value = Span;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration such as \"5s\", or a number of milliseconds")
-            }
-
-            fn visit_i64<E: de::Error>(self, ms: i64) -> Result<Span, E> {
-                u64::try_from(ms)
-                    .map(|ms| Span(Duration::from_millis(ms)))
-                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(ms), &self))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
-                options::duration(text).map(Span).map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_any(Milliseconds)
     }
 }

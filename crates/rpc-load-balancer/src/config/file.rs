@@ -3,9 +3,13 @@
 use std::{collections::BTreeMap, io, path::Path};
 
 use beam_node::{Error, Limits, RegularFile};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::{BalancerConfig, NodeConfig};
+use super::{
+    BalancerConfig, NodeConfig,
+    table::{Table, table},
+    wording,
+};
 
 /// The settings of all balancers of a program, and those of its node.
 ///
@@ -30,17 +34,26 @@ use super::{BalancerConfig, NodeConfig};
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "table")]
     defaults: BalancerConfig,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tables")]
     balancers: BTreeMap<String, BalancerConfig>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "table")]
     node: NodeConfig,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "table")]
     limits: Limits,
     #[cfg(feature = "tls")]
     #[serde(default, deserialize_with = "super::tls::present")]
     tls: super::TlsConfig,
+}
+
+/// Reads a table of tables.
+fn tables<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    let tables: BTreeMap<_, Table<T>> = table(deserializer)?;
+    let tables = tables.into_iter();
+    Ok(tables.map(|(name, Table(table))| (name, table)).collect())
 }
 
 /// The longest file of settings: 1 MiB.
@@ -65,10 +78,10 @@ impl Config {
     /// `bad_request` with the place, the key and the reason.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
         let config: Self = toml::from_str(text).map_err(|error| {
-            Error::bad_request(format!("wrong settings: {}", error.to_string().trim()))
+            Error::bad_request(format!("wrong settings {}", wording::of_toml(&error)))
         })?;
         config.limits.check().map_err(|error| {
-            Error::bad_request(format!("wrong settings: [limits]: {}", error.message))
+            Error::bad_request(format!("wrong settings in [limits]: {}", error.message))
         })?;
         Ok(config)
     }
@@ -102,6 +115,12 @@ impl Config {
         NodeConfig::from_environment().map(|environment| environment.or(self.node.clone()))
     }
 
+    /// The settings of the node that the file has. Those of the environment are
+    /// [`NodeConfig::from_environment`].
+    pub fn node_of_file(&self) -> &NodeConfig {
+        &self.node
+    }
+
     /// The limits of the node, for [`NodeBuilder::limits`](beam_node::NodeBuilder::limits).
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -132,12 +151,12 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{fmt::Debug, str::FromStr, time::Duration};
 
     use super::*;
     use crate::{
         Balancer, CallLimits, Ejection, Health, NodeFilter, Retry,
-        config::{AlgorithmConfig, balancer::Span},
+        config::{AlgorithmConfig, duration::Span, variables},
     };
 
     #[test]
@@ -177,7 +196,7 @@ mod tests {
     fn what_is_set_nearer_comes_first() {
         let config = Config::from_toml(TEXT).unwrap();
         let variables = |name: &str| (name == "RLB_DRAIN_TIMEOUT").then(|| "2m".to_owned());
-        let environment = BalancerConfig::from_variables(variables).unwrap();
+        let environment = variables::read::<BalancerConfig>(variables).unwrap();
         let cache = config.balancer_in("cache", environment.clone());
         let other = config.balancer_in("other", environment);
 
@@ -230,11 +249,13 @@ mod tests {
             allow_networks = ["10.0.0.0/8"]
         "#;
         let file = Config::from_toml(text).unwrap().node;
-        let some = |list: &[&str]| Some(list.iter().map(ToString::to_string).collect());
+        fn some<T: FromStr<Err: Debug>>(list: &[&str]) -> Option<Vec<T>> {
+            Some(list.iter().map(|text| text.parse().unwrap()).collect())
+        }
         assert_eq!(file.allow_peers, some(&["*@10.0.0.7", "/^a,b/"]));
         assert_eq!(file.allow_networks, some(&["10.0.0.0/8"]));
 
-        let environment = NodeConfig::from_variables(|name| match name {
+        let environment = NodeConfig::default().or_variables(|name| match name {
             "RLB_ALLOW_PEERS" => Some("a@b, *@c".into()),
             "RLB_SUSPECT_AFTER" => Some("3s".into()),
             "RLB_SUSPECT_CALL_GRACE" => Some("250".into()),
@@ -251,12 +272,12 @@ mod tests {
     fn a_variable_of_the_node_that_cannot_be_meant_is_named_with_the_cure() {
         for (variable, text, said) in [
             ("RLB_ALLOW_PEERS", "", "unset it to allow all"),
-            ("RLB_ALLOW_NETWORKS", " , ", "separated by commas"),
+            ("RLB_ALLOW_NETWORKS", " , ", "between commas is empty"),
             ("RLB_SUSPECT_AFTER", "soon", "500ms"),
             ("RLB_SUSPECT_AFTER", "3", "as \"3s\""),
         ] {
             let set = |name: &str| (name == variable).then(|| text.to_owned());
-            let error = NodeConfig::from_variables(set).unwrap_err();
+            let error = NodeConfig::default().or_variables(set).unwrap_err();
             assert_eq!(error.code, beam_node::Code::BadRequest);
             assert!(error.message.starts_with(variable), "{error}");
             assert!(error.message.contains(said), "{error}");
@@ -268,7 +289,7 @@ mod tests {
         for (text, said) in [
             (
                 "[defaults]\nretry_cont = 1",
-                ["retry_cont", "unknown field"],
+                ["retry_cont", "there is no key"],
             ),
             (
                 "[defaults]\nretry_count = -1",
@@ -304,25 +325,57 @@ mod tests {
             ),
             (
                 "[defaults]\ncalls_in_flight = 0",
-                ["line 2, column 19", "nonzero"],
+                ["line 2, column 19", "expected a number from 1"],
             ),
             (
                 "[defaults]\ncalls_per_member = 0",
-                ["calls_per_member", "nonzero"],
+                ["calls_per_member", "expected a number from 1"],
             ),
             (
                 "[limits]\ncalls_per_node = 0",
                 ["[limits]", "`calls_per_node` is 0, at least 1"],
             ),
-            ("[balancer.b]", ["balancer", "unknown field"]),
-            ("[node]\nallow_peer = []", ["allow_peer", "unknown field"]),
+            (
+                "[balancers]\nb = 1",
+                ["line 2, column 5", "expected a table, not 1"],
+            ),
+            (
+                "[[balancers.b]]\njoin = true",
+                ["line 1, column 1", "one pair of brackets"],
+            ),
+            (
+                "[[node]]\nallow_peers = []",
+                ["line 1, column 1", "one pair of brackets"],
+            ),
+            (
+                "limits = 1",
+                ["line 1, column 10", "expected a table, not 1"],
+            ),
+            (
+                "[node]\nallow_peers = \"a@h\"",
+                ["line 2, column 15", "expected a list, not \"a@h\""],
+            ),
+            (
+                "[node]\nallow_peers = [\"a\"]",
+                ["line 2, column 15", "invalid node name \"a\""],
+            ),
+            (
+                "[node]\nallow_networks = [\"10.0.0.1/8\"]",
+                ["line 2, column 18", "write 10.0.0.0/8 for the network"],
+            ),
+            (
+                "[node]\nsuspect_after = \"-1s\"",
+                ["line 2, column 17", "\"-1s\" is no duration"],
+            ),
+            ("[balancer.b]", ["balancer", "there is no key"]),
+            ("[node]\nallow_peer = []", ["allow_peer", "there is no key"]),
             (
                 "[limits]\ncalls_per_pear = 1",
-                ["calls_per_pear", "unknown field"],
+                ["calls_per_pear", "there is no key"],
             ),
             (
                 "[limits]\ncalls_per_peer = -1",
-                ["calls_per_peer", "invalid value"],
+                ["calls_per_peer", "expected a number from 0, not -1"],
             ),
         ] {
             let error = Config::from_toml(text).unwrap_err();
@@ -357,7 +410,7 @@ mod tests {
             };
             Some(text.to_owned())
         };
-        let read = BalancerConfig::from_variables(variables).unwrap();
+        let read = variables::read::<BalancerConfig>(variables).unwrap();
         let same = r#"
             [defaults]
             algorithm = "power-of-two"
@@ -378,7 +431,7 @@ mod tests {
         assert_eq!(read, Config::from_toml(same).unwrap().defaults);
 
         let wrong = |name: &str| (name == "RLB_RETRY").then(|| "perhaps".to_owned());
-        let error = BalancerConfig::from_variables(wrong).unwrap_err();
+        let error = variables::read::<BalancerConfig>(wrong).unwrap_err();
         assert!(
             error.message.starts_with("RLB_RETRY: \"perhaps\": "),
             "{error}"

@@ -65,10 +65,11 @@
 //! | `drain_timeout` | a duration | `"15s"` | how long a drain waits for calls to end |
 //! | `drain_linger` | a duration | `"1s"` | how long it waits for late calls |
 //!
-//! Durations are texts with a unit, such as `"500ms"` and `"2m"`, or numbers of milliseconds. The
-//! environment variables `RLB_ALGORITHM`, `RLB_RETRY_COUNT` and so on, one for each key but
+//! Durations are texts with a unit, such as `"500ms"` and `"2m"`, or numbers of milliseconds ([`duration()`]).
+//! The environment variables `RLB_ALGORITHM`, `RLB_RETRY_COUNT` and so on, one for each key but
 //! `weights` and the limits, come before what the file says; several patterns or networks are
-//! separated by commas there, so that none can hold one, and who is allowed cannot be empty. Those of `[tls]` are `RLB_TLS_CA` and so on.
+//! separated by commas there, so that none can hold one, and who is allowed cannot be empty. Those of
+//! `[tls]` are `RLB_TLS_CA` and so on.
 //! What the program itself says to a builder after [`BalancerBuilder::config`] comes before all of these.
 //!
 //! [`CallLimits`]: crate::CallLimits
@@ -80,16 +81,20 @@
 
 mod algorithm;
 mod balancer;
-mod environment;
+mod duration;
 mod file;
 mod node;
 mod options;
+mod table;
 #[cfg(feature = "tls")]
 mod tls;
+mod variables;
+mod wording;
 
 pub use algorithm::AlgorithmConfig;
 pub use balancer::BalancerConfig;
+pub use duration::duration;
 pub use file::Config;
-pub use node::NodeConfig;
+pub use node::{NodeConfig, suspect_after};
 #[cfg(feature = "tls")]
 pub use tls::TlsConfig;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use beam_node::{Error, NodeBuilder};
+use beam_node::{Error, NamePattern, Network, NodeBuilder};
 use serde::{Deserialize, Deserializer, de};
-use toml::{Table, Value};
 
-use super::balancer::Span;
+use super::{
+    duration::{Span, duration},
+    variables::{self, Variables},
+};
 
 /// The settings of the node; what is not set is left to the defaults.
 ///
@@ -29,16 +31,26 @@ use super::balancer::Span;
 #[non_exhaustive]
 pub struct NodeConfig {
     /// For [`NodeBuilder::allow_peers`]: patterns for the names of the nodes to be connected with.
-    pub allow_peers: Option<Vec<String>>,
+    pub allow_peers: Option<Vec<NamePattern>>,
     /// For [`NodeBuilder::allow_networks`]: the networks that they are in.
-    pub allow_networks: Option<Vec<String>>,
-    /// For [`NodeBuilder::suspect_after`]: how long a peer may say nothing; zero: for ever. A text such as
-    /// `"500ms"`, or a number of milliseconds.
+    pub allow_networks: Option<Vec<Network>>,
+    /// For [`NodeBuilder::suspect_after`]: how long a peer may say nothing; zero: for ever.
     #[serde(deserialize_with = "silence")]
     pub suspect_after: Option<Duration>,
     /// For [`NodeBuilder::suspect_call_grace`]: how long calls wait for one that says nothing.
     #[serde(deserialize_with = "span")]
     pub suspect_call_grace: Option<Duration>,
+}
+
+impl Variables for NodeConfig {
+    const PREFIX: &'static str = "RLB_";
+    const LISTS: &'static [&'static str] = &["allow_peers", "allow_networks"];
+
+    fn cure_of_empty(key: &str) -> Option<&'static str> {
+        Self::LISTS
+            .contains(&key)
+            .then_some("unset it to allow all, or list who is allowed, separated by commas")
+    }
 }
 
 impl NodeConfig {
@@ -50,33 +62,25 @@ impl NodeConfig {
     /// `bad_request` with the name of the variable, where its value is none for its key. A list of who is
     /// allowed that is set and empty is none: it may be meant for nobody, or for everybody.
     pub fn from_environment() -> Result<Self, Error> {
-        Self::from_variables(|variable| {
-            let value = std::env::var_os(variable)?;
-            Some(value.to_string_lossy().into_owned())
-        })
+        variables::from_environment()
     }
 
-    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let mut config = Self::default();
-        for (key, is_list) in KEYS {
-            let name = format!("RLB_{}", key.to_uppercase());
-            let Some(text) = variable(&name) else {
-                continue;
-            };
-            let value = match (is_list, text.parse::<i64>()) {
-                (true, _) => Value::Array(list(&name, &text)?),
-                // One that is empty is as good as none.
-                (false, _) if text.is_empty() => continue,
-                (false, Ok(number)) => number.into(),
-                (false, Err(_)) => text.as_str().into(),
-            };
-            let table = Table::from_iter([(key.to_owned(), value)]);
-            let set: Self = table.try_into().map_err(|error: toml::de::Error| {
-                Error::bad_request(format!("{name}: {text:?}: {}", error.message()))
-            })?;
-            config = set.or(config);
-        }
-        Ok(config)
+    /// These settings, and those of variables where these say nothing. Of variables that a program has no
+    /// use for it may say that they are not set; those of what is set already are not asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`NodeConfig::from_environment`].
+    pub fn or_variables(self, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let is_set = |name: &str| match name {
+            "RLB_ALLOW_PEERS" => self.allow_peers.is_some(),
+            "RLB_ALLOW_NETWORKS" => self.allow_networks.is_some(),
+            "RLB_SUSPECT_AFTER" => self.suspect_after.is_some(),
+            "RLB_SUSPECT_CALL_GRACE" => self.suspect_call_grace.is_some(),
+            _ => false,
+        };
+        let wanted = |name: &str| (!is_set(name)).then(|| variable(name))?;
+        variables::read(wanted).map(|settings| self.or(settings))
     }
 
     /// These settings, and those of `other` where these say nothing.
@@ -108,43 +112,34 @@ impl NodeConfig {
     }
 }
 
-/// The keys that can be set by variables, named `RLB_` and the key in capitals, and whether they are
-/// lists.
-const KEYS: [(&str, bool); 4] = [
-    ("allow_peers", true),
-    ("allow_networks", true),
-    ("suspect_after", false),
-    ("suspect_call_grace", false),
-];
+/// Reads how long a peer may say nothing, as [`duration`](super::duration()) does; zero is for ever.
+///
+/// # Errors
+///
+/// `bad_request` for what is no duration, and for one below
+/// [`NodeBuilder::MIN_SUSPECT_AFTER`].
+pub fn suspect_after(text: &str) -> Result<Duration, Error> {
+    check_silence(duration(text)?)
+}
+
+fn check_silence(silence: Duration) -> Result<Duration, Error> {
+    let least = NodeBuilder::MIN_SUSPECT_AFTER;
+    match silence.is_zero() || silence >= least {
+        true => Ok(silence),
+        false => Err(Error::bad_request(format!(
+            "{silence:?} is less than {least:?}, the least that can be; a number alone is milliseconds, \
+             so that seconds are written as \"3s\""
+        ))),
+    }
+}
 
 fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     Span::deserialize(deserializer).map(|Span(duration)| Some(duration))
 }
 
-/// Reads how long a peer may say nothing.
 fn silence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let Span(silence) = Span::deserialize(deserializer)?;
-    let least = NodeBuilder::MIN_SUSPECT_AFTER;
-    if !silence.is_zero() && silence < least {
-        return Err(de::Error::custom(format!(
-            "{silence:?} is less than {least:?}, the least that can be; a number alone is milliseconds, \
-             so that seconds are written as \"3s\""
-        )));
-    }
-    Ok(Some(silence))
-}
-
-fn list(name: &str, text: &str) -> Result<Vec<Value>, Error> {
-    let parts = text.split(',').map(str::trim);
-    let parts: Vec<_> = parts
-        .filter(|part| !part.is_empty())
-        .map(Value::from)
-        .collect();
-    if parts.is_empty() {
-        return Err(Error::bad_request(format!(
-            "{name} is set and names nobody: unset it to allow all, or list who is allowed, separated by \
-             commas"
-        )));
-    }
-    Ok(parts)
+    check_silence(silence)
+        .map(Some)
+        .map_err(|error| de::Error::custom(error.message))
 }

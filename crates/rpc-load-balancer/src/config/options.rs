@@ -4,22 +4,27 @@ use std::{collections::BTreeMap, fmt::Display, str::FromStr, time::Duration};
 
 use beam_node::Error;
 
+use super::duration::duration;
+
 /// Options that were given and not taken yet: `key=value`, separated by commas.
 #[derive(Debug)]
 pub(super) struct Options<'a> {
-    given: BTreeMap<String, &'a str>,
+    /// By key with hyphens; each with the key as it was written, and the value.
+    given: BTreeMap<String, (&'a str, &'a str)>,
     known: Vec<&'static str>,
 }
 
 impl<'a> Options<'a> {
     pub(super) fn read(text: &'a str) -> Result<Self, Error> {
         let mut given = BTreeMap::new();
-        for option in text.split(',').filter(|option| !option.trim().is_empty()) {
+        // Without any there is nothing to separate.
+        let options = (!text.trim().is_empty()).then(|| text.split(','));
+        for option in options.into_iter().flatten() {
             let (key, value) = option.split_once('=').ok_or_else(|| {
                 Error::bad_request(format!("expected key=value, not {:?}", option.trim()))
             })?;
-            let key = key.trim().replace('_', "-");
-            if given.insert(key.clone(), value.trim()).is_some() {
+            let (key, value) = (key.trim(), value.trim());
+            if given.insert(key.replace('_', "-"), (key, value)).is_some() {
                 return Err(Error::bad_request(format!("{key} is given twice")));
             }
         }
@@ -41,7 +46,7 @@ impl<'a> Options<'a> {
 
     /// Takes a duration, such as `500ms`.
     pub(super) fn duration(&mut self, key: &'static str) -> Result<Option<Duration>, Error> {
-        self.take_with(key, duration)
+        self.take_with(key, |value| duration(value).map_err(|error| error.message))
     }
 
     /// Takes an option that is one of a few words.
@@ -61,13 +66,13 @@ impl<'a> Options<'a> {
 
     /// Makes sure that all options were taken.
     pub(super) fn end(self) -> Result<(), Error> {
-        match self.given.keys().next() {
+        match self.given.values().next() {
             None => Ok(()),
-            Some(key) if self.known.is_empty() => Err(Error::bad_request(format!(
+            Some((key, _)) if self.known.is_empty() => Err(Error::bad_request(format!(
                 "{key}: this algorithm has no options"
             ))),
-            Some(key) => Err(Error::bad_request(format!(
-                "{key}: no such option; there are {}",
+            Some((key, _)) => Err(Error::bad_request(format!(
+                "{key}: no such option; its options are: {}",
                 self.known.join(", ")
             ))),
         }
@@ -79,17 +84,11 @@ impl<'a> Options<'a> {
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<Option<T>, Error> {
         self.known.push(key);
-        let Some(value) = self.given.remove(key) else {
+        let Some((key, value)) = self.given.remove(key) else {
             return Ok(None);
         };
         read(value)
             .map(Some)
             .map_err(|error| Error::bad_request(format!("{key}: {value:?}: {error}")))
     }
-}
-
-/// Reads a duration with its unit.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; durations are written as in 500ms, 10s or 2m"))
 }

@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use beam_node::{Error, Tls};
 use serde::{Deserialize, Deserializer};
-use toml::{Table, Value};
+
+use super::{
+    table::table,
+    variables::{self, Variables},
+};
 
 /// The settings of TLS for a node; what is not set is left to the defaults. The keys and their
 /// values are those of [the module](super).
@@ -26,24 +30,26 @@ pub struct TlsConfig {
     pub check_client_host: Option<bool>,
 }
 
-/// The keys that can be set by environment variables, named `RLB_TLS_` and the key in capitals.
-const KEYS: [&str; 6] = [
-    "ca",
-    "certificate",
-    "key",
-    "require_client_certificates",
-    "check_host",
-    "check_client_host",
-];
-
 /// Refuses a table that says nothing.
 pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TlsConfig, D::Error> {
-    let config = TlsConfig::deserialize(deserializer)?;
+    let config: TlsConfig = table(deserializer)?;
     match config == TlsConfig::default() {
         true => Err(serde::de::Error::custom(
             "it says nothing: say which authorities are trusted (`ca`), or leave it out to have no TLS",
         )),
         false => Ok(config),
+    }
+}
+
+impl Variables for TlsConfig {
+    const PREFIX: &'static str = "RLB_TLS_";
+    const LISTS: &'static [&'static str] = &["ca"];
+
+    fn cure_of_empty(_key: &str) -> Option<&'static str> {
+        Some(
+            "say what it is, or unset it to have none. A node that was to have TLS must not be without it \
+             by a slip",
+        )
     }
 }
 
@@ -56,35 +62,7 @@ impl TlsConfig {
     /// `bad_request` with the name of the variable, where its value is none for its key. One that is set
     /// and empty is none.
     pub fn from_environment() -> Result<Self, Error> {
-        Self::from_variables(|variable| {
-            let value = std::env::var_os(variable)?;
-            Some(value.to_string_lossy().into_owned())
-        })
-    }
-
-    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let mut table = Table::new();
-        for key in KEYS {
-            let name = format!("RLB_TLS_{}", key.to_uppercase());
-            let Some(text) = variable(&name) else {
-                continue;
-            };
-            if text.trim().is_empty() {
-                return Err(Error::bad_request(format!(
-                    "{name} is set and empty: say what it is, or unset it to have none. A node that was to have TLS \
-                     must not be without it by a slip"
-                )));
-            }
-            let entry = (key.to_owned(), value(key, &text));
-            let alone = Table::from_iter([entry.clone()]).try_into::<Self>();
-            alone.map_err(|error| {
-                Error::bad_request(format!("{name}: {text:?}: {}", error.message()))
-            })?;
-            table.extend([entry]);
-        }
-        table
-            .try_into()
-            .map_err(|error| Error::bad_request(error.message().to_owned()))
+        variables::from_environment()
     }
 
     /// These settings, and those of `other` where these say nothing.
@@ -157,18 +135,6 @@ impl TlsConfig {
     }
 }
 
-/// The value that a file would have for this text.
-fn value(key: &str, text: &str) -> Value {
-    match (key, text.parse::<bool>()) {
-        ("ca", _) => {
-            let paths = text.split(',').map(str::trim);
-            Value::Array(paths.map(Value::from).collect())
-        }
-        (_, Ok(truth)) => truth.into(),
-        _ => text.into(),
-    }
-}
-
 /// Reads a path, or a list of them.
 fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
     #[derive(Deserialize)]
@@ -199,7 +165,7 @@ mod tests {
     "#;
 
     fn environment(variables: &[(&str, &str)]) -> Result<TlsConfig, Error> {
-        TlsConfig::from_variables(|name| {
+        variables::read(|name| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         })
@@ -277,7 +243,7 @@ mod tests {
         }
         for (text, said) in [
             ("ca = 1", "a list of paths"),
-            ("cert = \"c\"", "unknown field"),
+            ("cert = \"c\"", "there is no key `cert`"),
         ] {
             let error = Config::from_toml(&format!("[tls]\n{text}")).unwrap_err();
             assert!(error.message.contains(said), "{error}");

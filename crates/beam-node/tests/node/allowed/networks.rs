@@ -37,7 +37,7 @@ async fn a_connection_from_a_network_that_is_not_allowed_is_closed_unread() {
         within(stream.read_to_end(&mut said)).await.unwrap();
         assert_eq!(said, b"");
     }
-    assert_eq!(warnings.count("add one to `allow_networks`"), 1);
+    assert_eq!(warnings.count("none of the allowed networks"), 1);
     assert_eq!(warnings.count("127.0.0.2:"), 1);
     let told = within(events.next()).await.unwrap();
     let Event::Refused {
@@ -70,7 +70,7 @@ async fn a_node_in_a_network_that_is_not_allowed_is_not_dialled() {
     };
     assert_eq!(with, b.name().as_str());
     assert_eq!(*address, Ipv4Addr::LOCALHOST);
-    assert!(error.message.contains("allow_networks"), "{error}");
+    assert!(error.message.contains("allowed networks"), "{error}");
     assert!(b.peers().is_empty());
 }
 

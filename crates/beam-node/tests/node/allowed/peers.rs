@@ -98,7 +98,7 @@ async fn a_call_to_a_node_that_is_not_allowed_fails_without_a_connection() {
         ),
         "{error:?}"
     );
-    assert!(error.message.contains("allow_peers"), "{error}");
+    assert!(error.message.contains("allowed peers"), "{error}");
     assert!(!error.may_have_run());
     assert!(poll_once(listener.accept()).await.is_none());
 }
