@@ -71,7 +71,7 @@ fn whoever_watches_the_members_sees_how_they_are() {
     let line = format!("{n2}  up        weight 1  it is heard of again");
     assert_eq!(watched(&mut watch), line);
     w3.signal(Signal::KILL);
-    let line = format!("{n3}  down      weight 0  the peer closed the connection");
+    let line = format!("{n3}  down      weight 1  the peer closed the connection");
     assert_eq!(watched(&mut watch), line);
     watch.signal(Signal::INT);
     assert_eq!(watch.ended().code, 130);
@@ -102,11 +102,47 @@ fn whoever_watches_a_balancer_without_members_waits_for_them() {
     );
 
     let join = ["--peer", NAMES[0], "--join", "pool", "--weight", "3"];
-    let _w2 = cluster.node(NAMES[1], &join);
+    let w2 = cluster.node(NAMES[1], &join);
     let line = format!("{}  up        weight 3  it joined", NAMES[1]);
     assert_eq!(watched(&mut watch), line);
+    drop(w2);
+    let line = watched(&mut watch);
+    assert!(line.contains("  down      weight 3  "), "{line}");
     watch.signal(Signal::INT);
     assert_eq!(watch.ended().code, 130);
+}
+
+#[test]
+fn all_lines_of_a_watch_have_the_same_keys_in_json() {
+    let cluster = Cluster::new();
+    let join = ["--join", "pool", "--weight", "3"];
+    let _w1 = cluster.node(NAMES[0], &join);
+    let watch = ["members", "pool", "--watch", "--json", "--peer", NAMES[0]];
+    let mut watch = Running::start(cluster.command(&watch));
+    let mut next = || -> Value { serde_json::from_str(&watch.line()).unwrap() };
+    let listed = next();
+    let w2 = cluster.node(NAMES[1], &[&join[..], &["--peer", NAMES[0]]].concat());
+    let joined = next();
+    drop(w2);
+    let lost = next();
+    let keys = |line: &Value| {
+        line.as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert!(keys(&listed).contains(&"since_ms".to_owned()), "{listed}");
+    for (line, node, event, before, state) in [
+        (&listed, NAMES[0], "listed", Value::Null, "up"),
+        (&joined, NAMES[1], "changed", Value::Null, "up"),
+        (&lost, NAMES[1], "changed", json!("up"), "down"),
+    ] {
+        assert_eq!(keys(line), keys(&listed));
+        let told = ["node", "event", "before", "state", "weight"].map(|key| line[key].clone());
+        let expected = [json!(node), json!(event), before, json!(state), json!(3)];
+        assert_eq!(told, expected, "{line}");
+    }
 }
 
 #[test]

@@ -2,10 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use rpc_load_balancer::{
-    MemberStatus, NodeName,
-    health::{MemberState, StateReason},
-};
+use rpc_load_balancer::{MemberStatus, health::MemberState};
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
@@ -32,8 +29,8 @@ pub(super) struct Members {
     /// (it left, and is still connected) or down. That is how this command sees it. It makes no calls, so
     /// it ejects nobody for calls that fail, as balancers that do may.
     ///
-    /// With --json, a change is a line that has "before", null for a member that is new; the lines at
-    /// first have none, but "since_ms" and "metadata".
+    /// With --json, a line has "event", which is "listed" for those at first and "changed" for a change, and
+    /// "before", the state before a change, which is null for a member that is new.
     #[arg(long)]
     watch: bool,
 
@@ -54,15 +51,13 @@ struct Member<'a> {
     metadata: Option<Json<'a>>,
 }
 
-/// A change of a member as JSON.
+/// A line of --watch as JSON: how a member is, and whether that has changed.
 #[derive(Serialize)]
-struct Change<'a> {
-    node: &'a str,
-    weight: u32,
+struct Watched<'a> {
+    event: &'static str,
     before: Option<&'static str>,
-    state: &'static str,
-    reason: String,
-    since: String,
+    #[serde(flatten)]
+    member: Member<'a>,
 }
 
 impl Members {
@@ -101,41 +96,43 @@ async fn watch(found: &Found, client: &ClientOptions, printer: Printer) -> Resul
         );
     }
     for status in members.iter() {
-        let shown = line(
-            &status.node,
-            (status.state, &status.reason),
-            status.since,
-            status.weight,
-        );
-        printer.result(shown, member(status))?;
+        let listed = Watched {
+            event: "listed",
+            before: None,
+            member: member(status),
+        };
+        printer.result(line(&listed.member), listed)?;
     }
     while let Some(event) = events.next().await {
-        let change = Change {
-            node: event.node.as_str(),
-            weight: event.weight,
+        let members = found.balancer.member_statuses();
+        let status = members.iter().find(|status| status.node == event.node);
+        let changed = Watched {
+            event: "changed",
             before: event.before.map(MemberState::as_str),
-            state: event.state.as_str(),
-            reason: event.reason.to_string(),
-            since: time(event.since),
+            member: Member {
+                node: event.node.as_str(),
+                weight: event.weight,
+                state: event.state.as_str(),
+                reason: event.reason.to_string(),
+                since: time(event.since),
+                since_ms: in_millis(event.since.elapsed()),
+                metadata: status.and_then(|status| status.metadata.as_ref()).map(Json),
+            },
         };
-        let shown = line(
-            &event.node,
-            (event.state, &event.reason),
-            event.since,
-            event.weight,
-        );
-        printer.result(shown, change)?;
+        printer.result(line(&changed.member), changed)?;
     }
     Ok(())
 }
 
-fn line(
-    node: &NodeName,
-    (state, reason): (MemberState, &StateReason),
-    since: Instant,
-    weight: u32,
-) -> String {
-    let since = time(since);
+fn line(member: &Member<'_>) -> String {
+    let Member {
+        node,
+        weight,
+        state,
+        reason,
+        since,
+        ..
+    } = member;
     format!("{node}  {state:8}  since {since}  weight {weight}  {reason}")
 }
 

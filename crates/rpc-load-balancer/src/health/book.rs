@@ -231,7 +231,6 @@ impl Book {
                 Some(reason) => (MemberState::Down, StateReason::Disconnected(reason)),
             };
             let mut status = entry.status(false);
-            status.weight = 0;
             status.metadata = None;
             status.slow_start = None;
             events.push(status.turn(state, reason, now));

@@ -19,7 +19,7 @@ pub struct MemberEvent {
     pub reason: StateReason,
     /// Since when.
     pub since: Instant,
-    /// Its weight, as in [`MemberStatus`](super::MemberStatus); 0 for one that has left.
+    /// Its weight, as in [`MemberStatus`](super::MemberStatus); the last one of a member that has left.
     pub weight: u32,
 }
 

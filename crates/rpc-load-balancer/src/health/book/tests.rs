@@ -369,6 +369,26 @@ fn of_those_who_left_no_more_than_a_few_are_remembered() {
 }
 
 #[test]
+fn who_has_left_is_told_of_with_the_last_weight() {
+    let mut scene = Scene::new(2, Health::new());
+    scene.members[1].weight = 3;
+    scene.look();
+    scene.observed.clear();
+    let left = scene.members.remove(1);
+    scene.look();
+    scene.disconnected.insert(left.node, DownReason::Closed);
+    scene.look();
+    let told = scene
+        .observed
+        .iter()
+        .map(|event| (event.state, event.weight));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [(MemberState::Draining, 3), (MemberState::Down, 3)]
+    );
+}
+
+#[test]
 fn a_member_of_weight_0_takes_no_calls_whatever_happens() {
     let mut scene = Scene::new(2, Health::new());
     scene.members[0].weight = 0;
