@@ -33,7 +33,8 @@ pub struct Limits {
     /// `system_limit`, with 0 every call. Those that go on after the connection that they came over count as well.
     /// Default: 4,096.
     pub served_per_peer: usize,
-    /// Calls received from all peers and not answered. Default: 65,536.
+    /// Calls received from all peers and not answered; with 0 this node serves nobody, which suits one that
+    /// only calls others. Default: 65,536.
     pub served_per_node: usize,
     /// Bytes of calls that are served for one peer: of their arguments, and then of their results
     /// until those are queued. One call may have more by itself. Beyond it a call is refused with
