@@ -75,7 +75,14 @@ fn wrong_usage_is_told_on_stderr_with_code_2() {
             &["call", "w1@127.0.0.1", "demo"],
             "NODE MODULE FUNCTION [ARGS]",
         ),
-        (&["call", "w1", "demo", "node"], "no host"),
+        (
+            &["call", "w1", "demo", "node"],
+            "'w1' is no name of a node: it has no host",
+        ),
+        (
+            &["call", "", "demo", "node"],
+            "'' is no name of a node: it is empty",
+        ),
         (&["call", "w1@h", "demo", "echo", "[1,"], "line 1, column 4"),
         (&["call", "w1@h", "demo", "echo", "1"], "'[1]'"),
         (

@@ -179,7 +179,7 @@ impl InvokeOptions {
 
 fn callee(word: &str) -> Result<NodeName, Failure> {
     node_name(word).map_err(|error| {
-        Failure::usage(format!("{word} is no name of a node: {error}"))
+        Failure::usage(format!("'{word}' is no name of a node: {error}"))
             .advise("to let a balancer pick the node, name it with --balancer")
     })
 }

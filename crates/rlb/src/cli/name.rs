@@ -9,13 +9,19 @@ use crate::failure::Failure;
 
 /// Reads the name of a node.
 pub(super) fn node_name(text: &str) -> Result<NodeName, String> {
-    text.parse().map_err(|error| match text.contains('@') {
-        true => format!("{error}"),
-        false => format!(
-            "it has no host; a node is named as in {text}@127.0.0.1 (on this machine), \
+    text.parse()
+        .map_err(|error| match (text, text.contains('@')) {
+            ("", _) => {
+                "it is empty; a node is named as in app@127.0.0.1 (on this machine), app@web1 or \
+                    app@web1.example.org"
+                    .to_owned()
+            }
+            (_, true) => format!("{error}"),
+            (_, false) => format!(
+                "it has no host; a node is named as in {text}@127.0.0.1 (on this machine), \
              {text}@web1 or {text}@web1.example.org"
-        ),
-    })
+            ),
+        })
 }
 
 /// The atom of a module or a balancer: what starts with a capital is a module of Elixir.
@@ -129,6 +135,8 @@ mod tests {
     fn a_name_without_host_is_refused_with_an_example() {
         let error = node_name("app").unwrap_err();
         assert!(error.contains("app@127.0.0.1"), "{error}");
+        let error = node_name("").unwrap_err();
+        assert!(error.contains("empty") && !error.contains(" @"), "{error}");
         assert!(node_name("app@h").is_ok());
         assert!(node_name("a b@h").is_err());
     }
