@@ -23,6 +23,22 @@ struct Pool {
     logs: mpsc::Sender<(String, String)>,
 }
 
+#[test]
+fn a_node_that_loses_epmd_and_serves_it_has_nothing_to_warn_of() {
+    let cluster = Cluster::without_epmd();
+    let first = cluster.node("w1@127.0.0.1", &[]);
+    let second = cluster.node("w2@127.0.0.1", &[]);
+    first.signal(Signal::KILL);
+    first.ended();
+    let expected = BTreeSet::from(["w2".to_owned()]);
+    eventually(&expected, || {
+        registered(cluster.epmd_port()).unwrap_or_default()
+    });
+    second.signal(Signal::TERM);
+    let ended = second.ended();
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+}
+
 impl Pool {
     fn new() -> Self {
         let (logs, log) = mpsc::channel();

@@ -152,7 +152,8 @@ impl Registrar {
                 let _ = connection.read_u8().await;
             }
             self.connection = None;
-            tracing::warn!(node = %self.registration.name, "the connection to EPMD is lost");
+            // Nothing to worry about unless it fails: another node may serve it, or this one.
+            tracing::info!(node = %self.registration.name, "the connection to EPMD is lost: this node registers again");
             self.register_again().await;
             tracing::info!(node = %self.registration.name, "registered with EPMD again");
         }
@@ -169,7 +170,7 @@ impl Registrar {
                 Ok(_creation) => return,
                 Err(error) => {
                     if last.as_ref() != Some(&error) {
-                        tracing::warn!(%error, "not registered");
+                        tracing::warn!(%error, "this node is not registered with EPMD, so others do not find it; it tries again");
                     }
                     last = Some(error);
                 }
