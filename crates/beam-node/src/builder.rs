@@ -9,7 +9,7 @@ use crate::{
     Limits, Node, Output,
     allow::{AllowedPeers, Names, Networks},
     builtin,
-    connect::{self, ConnectError, Transport},
+    connect::{self, ConnectError, Progress, Transport},
     cookie::CookieSource,
     deadline,
     discovery::{self, Discovery, Hosts},
@@ -500,7 +500,8 @@ fn allowed(
 async fn refuse_taken(name: &NodeName, epmd_port: u16) -> Result<(), Error> {
     let deadline = deadline::after(LOOKUP_PATIENCE);
     // The own host is not a peer.
-    match epmd::lookup(name, epmd_port, &AllowedPeers::default(), deadline).await {
+    let (everybody, progress) = (AllowedPeers::default(), Progress::default());
+    match epmd::lookup(name, epmd_port, &everybody, deadline, &progress).await {
         Ok(_addresses) => Err(not_started(format!(
             "the name {name} is taken by a running node; choose another name"
         ))),

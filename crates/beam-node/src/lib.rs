@@ -48,7 +48,7 @@ pub use allow::{NamePattern, Network};
 pub use beam_dist::{Creation, NodeName};
 pub use builder::NodeBuilder;
 pub use call::{Call, Cast};
-pub use connect::{ConnectError, IoError, TlsError};
+pub use connect::{ConnectError, IoError, TlsError, WaitingFor};
 pub use epmd::{Epmd, EpmdServer};
 pub use error::{Cause, Class, Code, Details, Error, Exception, Result};
 pub use event::{DownReason, Event, Events};

@@ -76,6 +76,18 @@ fn a_node_that_says_nothing() {
 }
 
 #[test]
+fn an_epmd_that_says_nothing() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let silent = ["--epmd-port", &port, "--timeout", "100ms"];
+    let ended = run(with_cookie(&[&["ping", W1], &silent[..]].concat()));
+    ended.failed(
+        4,
+        &["100ms", "the EPMD of 127.0.0.1", &port, "does not answer"],
+    );
+}
+
+#[test]
 fn a_peer_that_says_nothing_leaves_time_for_the_others() {
     let cluster = Cluster::new();
     let _w1 = cluster.node(W1, &["--join", "pool"]);

@@ -8,7 +8,7 @@ use beam_dist::{
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{ConnectError, Handshaken, Side, Socket, Stream, exchange::Exchange};
+use super::{ConnectError, Handshaken, Side, Socket, Stream, WaitingFor, exchange::Exchange};
 use crate::{deadline, link::Link, peer::Slot, state::NodeState};
 
 /// How long to wait for the attempt of a peer that has precedence, before the own one is made anew.
@@ -117,13 +117,16 @@ async fn attempt(
     if !node.allowed.allows_name(peer) {
         return Err(ConnectError::PeerNotAllowed(peer.clone()));
     }
-    let connecting = node.resolver.connect(peer, &node.allowed, deadline);
+    let connecting = node
+        .resolver
+        .connect(peer, &node.allowed, deadline, wanted.slot.progress());
     let stream = wanted.unless_made(connecting).await?;
     let secured = node.transport.connect(stream, peer, deadline);
     let stream = wanted.unless_made(secured).await?;
     let timed_out = |_elapsed| ConnectError::TimedOut {
         node: peer.clone(),
         after: node.handshake_timeout(),
+        waiting_for: WaitingFor::Node,
     };
     let handshake = timeout_at(deadline, handshake(node, wanted, stream));
     let done = handshake.await.map_err(timed_out)?;

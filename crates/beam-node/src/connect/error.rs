@@ -7,7 +7,7 @@ use std::{
 
 use beam_dist::{NodeName, epmd::AliveName, handshake::HandshakeError};
 
-use super::{IoError, TlsError};
+use super::{IoError, TlsError, WaitingFor};
 
 /// Why a connection to a peer was not made.
 ///
@@ -90,12 +90,14 @@ pub enum ConnectError {
     },
 
     /// There was no connection in time.
-    #[error("no connection to {node} within {after:?}: is it overloaded, or stopped?")]
+    #[error("no connection to {node} within {after:?}: {waiting_for}")]
     TimedOut {
         /// The node that was dialled.
         node: NodeName,
         /// How long was waited.
         after: Duration,
+        /// For what at last.
+        waiting_for: WaitingFor,
     },
 
     /// The handshake failed: another cookie, a refusal, a lost race, or no proper peer.

@@ -6,18 +6,21 @@ mod error;
 mod exchange;
 mod handshaken;
 mod io_error;
+mod progress;
 mod stream;
 mod tls_error;
 mod transport;
 
 pub use error::ConnectError;
 pub use io_error::IoError;
+pub use progress::WaitingFor;
 pub use tls_error::TlsError;
 pub(crate) use {
     accept::serve,
     dial::dial,
     exchange::Socket,
     handshaken::{Handshaken, Side},
+    progress::Progress,
     stream::{Stream, close_in_order},
     transport::Transport,
 };

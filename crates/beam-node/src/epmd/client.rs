@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{
     allow::AllowedPeers,
-    connect::ConnectError,
+    connect::{ConnectError, Progress, WaitingFor},
     net::TcpStream,
     resolve::{allowed_addresses, no_answer, try_each},
 };
@@ -42,8 +42,15 @@ pub(crate) async fn lookup(
     epmd_port: u16,
     allowed: &AllowedPeers,
     deadline: Instant,
+    progress: &Progress,
 ) -> Result<Vec<SocketAddr>, ConnectError> {
+    let host = node.host().to_owned();
+    progress.waits_for(WaitingFor::Host(host.clone()));
     let mut addresses = allowed_addresses(deadline, node.host(), epmd_port, allowed, node).await?;
+    progress.waits_for(WaitingFor::Epmd {
+        host,
+        port: epmd_port,
+    });
     let request = Request::PortPlease2(AliveName::from(node)).encode();
     let (answered, response) = try_each(&addresses, deadline, |address| {
         ask(address, request.clone(), Port2Response::decode)

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    connect::{self, ConnectError},
+    connect::{self, ConnectError, Progress},
     event::DownReason,
     link::Link,
     state::NodeState,
@@ -35,6 +35,7 @@ pub(crate) struct Slot {
     turn: Mutex<()>,
     /// The attempt of this node to connect, while there is one. All who want a link wait for it.
     dialling: Mutex<Option<watch::Receiver<Outcome>>>,
+    progress: Progress,
     handshakes: Mutex<Handshakes>,
     /// Changes whenever a handshake that the peer began ends.
     accepted: watch::Sender<()>,
@@ -53,6 +54,7 @@ impl Slot {
             ended: Mutex::default(),
             turn: Mutex::default(),
             dialling: Mutex::new(None),
+            progress: Progress::default(),
             handshakes: Mutex::default(),
             accepted: watch::Sender::new(()),
             changed: watch::Sender::new(()),
@@ -61,6 +63,11 @@ impl Slot {
 
     pub(crate) fn name(&self) -> &NodeName {
         &self.name
+    }
+
+    /// How far the attempt to connect has come.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// The live link, if there is one. One that was closed is none, though it may not be withdrawn.
@@ -133,6 +140,7 @@ impl Slot {
         let timed_out = |_elapsed| ConnectError::TimedOut {
             node: self.name.clone(),
             after: in_millis(deadline.duration_since(started)),
+            waiting_for: self.progress.get(),
         };
         timeout_at(deadline, link).await.map_err(timed_out)?
     }

@@ -6,7 +6,12 @@ use beam_dist::NodeName;
 use tokio::time::Instant;
 
 use super::{allowed_addresses, try_each};
-use crate::{allow::AllowedPeers, connect::ConnectError, epmd, net::TcpStream};
+use crate::{
+    allow::AllowedPeers,
+    connect::{ConnectError, Progress, WaitingFor},
+    epmd,
+    net::TcpStream,
+};
 
 /// Knows, or finds out, where each peer is dialled.
 #[derive(Clone, Debug)]
@@ -35,6 +40,7 @@ impl Resolver {
         node: &NodeName,
         allowed: &AllowedPeers,
         deadline: Instant,
+        progress: &Progress,
     ) -> Result<Vec<SocketAddr>, ConnectError> {
         if let Some(&address) = self.fixed.get(node) {
             return match allowed.allows_address(address.ip()) {
@@ -46,8 +52,9 @@ impl Resolver {
             };
         }
         match self.ports {
-            Ports::Epmd(port) => epmd::lookup(node, port, allowed, deadline).await,
+            Ports::Epmd(port) => epmd::lookup(node, port, allowed, deadline, progress).await,
             Ports::Fixed(port) => {
+                progress.waits_for(WaitingFor::Host(node.host().to_owned()));
                 allowed_addresses(deadline, node.host(), port, allowed, node).await
             }
             Ports::Unknown => Err(ConnectError::PortUnknown(node.clone())),
@@ -64,8 +71,12 @@ impl Resolver {
         node: &NodeName,
         allowed: &AllowedPeers,
         deadline: Instant,
+        progress: &Progress,
     ) -> Result<TcpStream, ConnectError> {
-        let addresses = self.locate(node, allowed, deadline).await?;
+        // Until somebody else is asked.
+        progress.waits_for(WaitingFor::Node);
+        let addresses = self.locate(node, allowed, deadline, progress).await?;
+        progress.waits_for(WaitingFor::Node);
         let (_, stream) = try_each(&addresses, deadline, TcpStream::connect)
             .await
             .map_err(|(address, error)| ConnectError::Unreachable {
@@ -105,7 +116,12 @@ mod tests {
 
         for ports in [Ports::Epmd(1), Ports::Fixed(1), Ports::Unknown] {
             let found = resolver(ports)
-                .locate(&node, &AllowedPeers::default(), soon())
+                .locate(
+                    &node,
+                    &AllowedPeers::default(),
+                    soon(),
+                    &Progress::default(),
+                )
                 .await
                 .unwrap();
             assert_eq!(found, ["127.0.0.9:9109".parse().unwrap()]);
@@ -117,7 +133,12 @@ mod tests {
         let node = "app@127.0.0.1".parse().unwrap();
 
         let found = resolver(Ports::Fixed(9100))
-            .locate(&node, &AllowedPeers::default(), soon())
+            .locate(
+                &node,
+                &AllowedPeers::default(),
+                soon(),
+                &Progress::default(),
+            )
             .await;
         assert_eq!(found, Ok(vec!["127.0.0.1:9100".parse().unwrap()]));
     }
@@ -127,7 +148,12 @@ mod tests {
         let node: NodeName = "app@127.0.0.1".parse().unwrap();
 
         let found = resolver(Ports::Unknown)
-            .locate(&node, &AllowedPeers::default(), soon())
+            .locate(
+                &node,
+                &AllowedPeers::default(),
+                soon(),
+                &Progress::default(),
+            )
             .await;
         assert_eq!(found, Err(ConnectError::PortUnknown(node)));
     }
@@ -139,8 +165,8 @@ mod tests {
         let resolver = resolver(Ports::Fixed(address.port()));
 
         let node = "app@localhost".parse().unwrap();
-        let everybody = AllowedPeers::default();
-        let connecting = resolver.connect(&node, &everybody, soon());
+        let (everybody, progress) = (AllowedPeers::default(), Progress::default());
+        let connecting = resolver.connect(&node, &everybody, soon(), &progress);
         let (stream, accepted) = tokio::join!(connecting, listener.accept());
 
         let (_, dialler) = accepted.unwrap();
@@ -155,7 +181,12 @@ mod tests {
 
         let node = "app@127.0.0.1".parse().unwrap();
         let error = resolver(Ports::Fixed(address.port()))
-            .connect(&node, &AllowedPeers::default(), soon())
+            .connect(
+                &node,
+                &AllowedPeers::default(),
+                soon(),
+                &Progress::default(),
+            )
             .await
             .unwrap_err();
 
@@ -175,7 +206,10 @@ mod tests {
         };
 
         let node: NodeName = "app@127.0.0.1".parse().unwrap();
-        let error = resolver.connect(&node, &allowed, soon()).await.unwrap_err();
+        let error = resolver
+            .connect(&node, &allowed, soon(), &Progress::default())
+            .await
+            .unwrap_err();
 
         let with = node.to_string();
         let address = address.ip();

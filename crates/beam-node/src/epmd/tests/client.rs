@@ -2,10 +2,7 @@ use beam_dist::{NodeName, epmd::MAX_NAMES_RESPONSE_LEN};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::{
-    connect::ConnectError,
-    epmd::{EpmdServer, lookup},
-};
+use crate::{connect::ConnectError, epmd::EpmdServer};
 
 fn name(text: &str) -> NodeName {
     text.parse().unwrap()

@@ -11,14 +11,20 @@ use std::{
     time::Duration,
 };
 
-use beam_dist::epmd::{NodeKind, Registration, Request};
+use beam_dist::{
+    NodeName,
+    epmd::{NodeKind, Registration, Request},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, sleep, timeout},
 };
 
-use crate::allow::AllowedPeers;
+use crate::{
+    allow::AllowedPeers,
+    connect::{ConnectError, Progress},
+};
 
 /// How long anything may take that is to happen. Tests that pass do not wait for it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,6 +34,15 @@ const PORTS: std::ops::Range<u16> = 10_240..32_768;
 
 fn soon() -> Instant {
     Instant::now() + PATIENCE
+}
+
+async fn lookup(
+    node: &NodeName,
+    port: u16,
+    allowed: &AllowedPeers,
+    deadline: Instant,
+) -> Result<Vec<SocketAddr>, ConnectError> {
+    super::lookup(node, port, allowed, deadline, &Progress::default()).await
 }
 
 fn everybody() -> AllowedPeers {

@@ -233,7 +233,7 @@ async fn a_node_on_another_address_is_found_there_whoever_serves() {
 
     let there = SocketAddr::new(listening.ip(), server.port());
     names_until(there, |names| names == ["shop"]).await;
-    let found = crate::epmd::lookup(&node, server.port(), &everybody(), soon()).await;
+    let found = lookup(&node, server.port(), &everybody(), soon()).await;
     assert_eq!(found, Ok(vec![listening]));
 
     stop.cancel();

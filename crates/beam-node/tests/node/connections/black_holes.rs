@@ -6,7 +6,7 @@ use beam_dist::{
     NodeName,
     epmd::{NodeKind, Registration},
 };
-use beam_node::{Cause, Code, ConnectError, Limits, Node, NodeBuilder};
+use beam_node::{Cause, Code, ConnectError, Limits, Node, NodeBuilder, WaitingFor};
 use beam_term::Term;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -54,14 +54,15 @@ async fn start(builder: NodeBuilder) -> Node {
     within(builder.limits(limits).start()).await.unwrap()
 }
 
-async fn assert_ends_by_its_deadline(node: &Node, peer: &str) {
+async fn assert_ends_by_its_deadline(node: &Node, peer: &str, expected: WaitingFor) {
     let assert_timed_out = |error: beam_node::Error| {
         assert_eq!(error.code, Code::ServiceUnavailable);
         assert!(!error.may_have_run());
         assert!(
             matches!(
                 error.cause(),
-                Cause::NotConnected(ConnectError::TimedOut { .. })
+                Cause::NotConnected(ConnectError::TimedOut { waiting_for, .. })
+                    if *waiting_for == expected
             ),
             "{error:?}"
         );
@@ -93,7 +94,7 @@ async fn a_call_to_an_address_that_swallows_packets_ends_by_its_deadline() {
     let hole = BlackHole::open().await;
     let node = cluster.builder("a").address("hole@127.0.0.1", hole.address);
     let node = start(node).await;
-    assert_ends_by_its_deadline(&node, "hole@127.0.0.1").await;
+    assert_ends_by_its_deadline(&node, "hole@127.0.0.1", WaitingFor::Node).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +106,7 @@ async fn a_call_to_a_peer_that_says_nothing_in_its_handshake_ends_by_its_deadlin
     let registration = Registration::new((&name).into(), port, NodeKind::Visible);
     let _registered = cluster.register(registration).await;
     let node = start(cluster.builder("a")).await;
-    assert_ends_by_its_deadline(&node, name.as_str()).await;
+    assert_ends_by_its_deadline(&node, name.as_str(), WaitingFor::Node).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,6 +117,10 @@ async fn a_call_to_a_name_that_nobody_resolves_ends_by_its_deadline() {
         .await
         .unwrap();
     let node = start(cluster.builder("a")).await;
-    assert_ends_by_its_deadline(&node, "b@127.0.0.2").await;
+    let epmd = WaitingFor::Epmd {
+        host: "127.0.0.2".to_owned(),
+        port: cluster.epmd_port(),
+    };
+    assert_ends_by_its_deadline(&node, "b@127.0.0.2", epmd).await;
     drop(silent);
 }
