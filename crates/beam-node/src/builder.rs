@@ -144,7 +144,7 @@ impl NodeBuilder {
     ///
     /// One who connects under another name is told so as soon as it has said its name, and
     /// [`Event::Refused`](crate::Event::Refused) tells it here. Calls to another node fail at once
-    /// with [`ConnectError::PeerNotAllowed`](crate::ConnectError::PeerNotAllowed), and none is
+    /// with [`ConnectError::PeerNotAllowed`], and none is
     /// connected to because others know it. Peers that are configured have to be among the allowed.
     ///
     /// A name is what a node says of itself: whoever knows the cookie can take any, also that
@@ -164,7 +164,7 @@ impl NodeBuilder {
     ///
     /// A connection from elsewhere is closed before a byte of it is read, which is logged with its
     /// address and told by [`Event::Refused`](crate::Event::Refused). Calls to a node elsewhere fail with
-    /// [`ConnectError::NetworkNotAllowed`](crate::ConnectError::NetworkNotAllowed): once the name of its
+    /// [`ConnectError::NetworkNotAllowed`]: once the name of its
     /// host is resolved, and before anything there is connected to, an EPMD included.
     ///
     /// An EPMD that this node serves still answers look-ups from everywhere.

@@ -23,7 +23,7 @@ pub enum Event {
     Tick,
     /// A message.
     Message(Message),
-    /// A message whose payload is beyond the [`Limits`](beam_term::Limits) of terms: nested too
+    /// A message whose payload is beyond the [`Limits`] of terms: nested too
     /// deep, or of too many elements. OTP has no such limits, so nobody broke the protocol; the
     /// payload is lost, and the link can go on.
     Refused {

@@ -46,7 +46,7 @@ impl Peer {
     }
 
     /// Why there is no connection any more; `None` where there is one. One that there never was counts
-    /// as [`DownReason::Closed`](crate::DownReason::Closed).
+    /// as [`DownReason::Closed`].
     pub fn disconnected(&self) -> Option<DownReason> {
         (!self.is_local())
             .then(|| self.slot.down_reason())

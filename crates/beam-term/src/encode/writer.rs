@@ -296,7 +296,7 @@ impl<'a> Writer<'a> {
     /// which such a map arrives: what comes from a node that is not trusted is better [decoded](RawTerm::decode), which
     /// refuses it, before it is passed on to others.
     ///
-    /// Fails if other nodes would not take it: with an integer that only raised [`Limits`](crate::Limits) let in, or in a
+    /// Fails if other nodes would not take it: with an integer that only raised [`Limits`] let in, or in a
     /// local format inside of another term.
     pub fn raw(&mut self, raw: &RawTerm) -> Result<(), EncodeError> {
         if raw.is_local() {

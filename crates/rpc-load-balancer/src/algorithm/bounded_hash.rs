@@ -10,7 +10,7 @@
 //!
 //! and else the next one on the ring that may does. So a hot key spills over to a few members,
 //! always the same ones, and all keys come home as soon as the calls end. While little is in
-//! flight this is [`HashRing`](super::HashRing), with the same owners.
+//! flight this is [`HashRing`], with the same owners.
 //!
 //! The bound holds when selections come one after the other. Of several threads that select at
 //! once, each sees what the others have counted so far, so that a member may exceed its bound by as
