@@ -253,10 +253,10 @@ fn advice_on(error: &Error) -> Option<String> {
              or it has too many connections"
         }
         Cause::NotConnected(ConnectError::PeerNotAllowed(_)) => {
-            "--allow-peer adds it, or RLB_ALLOW_PEERS where that option is not given"
+            "the list is --allow-peer, else RLB_ALLOW_PEERS, else `allow_peers` in the file of --config"
         }
         Cause::NotConnected(ConnectError::NetworkNotAllowed { .. }) => {
-            "--allow-network adds one, or RLB_ALLOW_NETWORKS where that option is not given"
+            "the list is --allow-network, else RLB_ALLOW_NETWORKS, else `allow_networks` in the file of --config"
         }
         Cause::NotConnected(ConnectError::WantsTls { .. }) => {
             "give this command --tls-ca, and --tls-cert and --tls-key if that node wants to see a \
