@@ -432,6 +432,11 @@ impl Balancer {
         self.shared.pool.select_where(selection, most, may_be)
     }
 
+    /// Whether there is a member that `may_be` holds for, with room for a call or without.
+    pub(crate) fn may_select(&self, may_be: &dyn Fn(&NodeName) -> bool) -> bool {
+        self.shared.pool.has(may_be)
+    }
+
     /// A member that has room for a call; `None` where there are members, and none has.
     pub(crate) fn pick_with_room(
         &self,
@@ -440,7 +445,7 @@ impl Balancer {
     ) -> Result<Option<Lease>, Error> {
         let pool = &self.shared.pool;
         match pool.select_within(selection, gate.per_member()) {
-            None if pool.is_empty() => {
+            None if !pool.has(&|_| true) => {
                 self.shared.telemetry.selected_nobody();
                 Err(self.no_member())
             }

@@ -32,8 +32,8 @@ pub(crate) trait Selector: Records + Send + Sync {
 
     fn update(&self, candidates: Vec<Candidate>);
 
-    /// Whether there is nobody to be selected.
-    fn is_empty(&self) -> bool;
+    /// Whether there is a member that `may_be` holds for, however busy.
+    fn has(&self, may_be: &dyn Fn(&NodeName) -> bool) -> bool;
 
     fn in_flight(&self) -> usize;
 
@@ -72,8 +72,10 @@ impl<A: Algorithm> Selector for Pool<A> {
         self.update(candidates);
     }
 
-    fn is_empty(&self) -> bool {
-        self.snapshot().members().is_empty()
+    fn has(&self, may_be: &dyn Fn(&NodeName) -> bool) -> bool {
+        let snapshot = self.snapshot();
+        let mut members = snapshot.members().iter();
+        members.any(|member| may_be(member.node()))
     }
 
     fn in_flight(&self) -> usize {

@@ -225,28 +225,19 @@ impl<A: Arguments> Request<A> {
                 }
                 Err(error) => (None, error),
             };
-            let is_certain = goes_elsewhere(&error);
-            let is_doubtful = terms.idempotent && may_be_better_elsewhere(&error);
-            if !clock.is_over() && (is_certain || is_doubtful) {
+            let is_doubtful = || terms.idempotent && may_be_better_elsewhere(&error);
+            if !clock.is_over() && (goes_elsewhere(&error) || is_doubtful()) {
                 asked.extend(node.clone());
-                let other = self.alternative(&selection, &asked);
-                // A suspect that nobody can stand in for is asked again, and waited for; but once, as
-                // it may be given up at once.
-                let other = match error.cause() {
-                    Cause::Silent(_) if other.is_none() && !asks_again => {
-                        asks_again = true;
-                        self.alternative(&selection, &[])
-                    }
-                    _ => other,
-                };
-                if let Some(other) = other.filter(|_| is_certain || self.target.withdraw()) {
+                let before = (&error, asked.as_slice(), &mut asks_again);
+                let next = self.next(&selection, before, &clock, &mut permit);
+                if let Some(next) = Box::pin(next).await {
                     if error.may_have_run()
                         && let Some(node) = node
                     {
                         doubtful = Some(Box::new((node, error)));
                     }
                     begun = Instant::now();
-                    picked = Ok(other);
+                    picked = next;
                     continue;
                 }
             }
@@ -269,7 +260,7 @@ impl<A: Arguments> Request<A> {
                     let (node, error) = *doubtful;
                     (Some(node), Err(self.target.complete(error)))
                 }
-                _ => (node, Err(error)),
+                _ => (node.or_else(|| asked.pop()), Err(error)),
             };
         }
     }
@@ -289,6 +280,72 @@ impl<A: Arguments> Request<A> {
                 self.connected(route, selection)
             }
             _ => self.pick(selection),
+        }
+    }
+
+    /// The node to ask next, after this error and others, as [`other`](Self::other) finds it.
+    async fn next<'a>(
+        &'a self,
+        selection: &Selection<'_>,
+        (error, asked, asks_again): (&Error, &[NodeName], &mut bool),
+        clock: &Clock,
+        permit: &mut Option<Permit<'a>>,
+    ) -> Option<Result<Route, Error>> {
+        let is_certain = goes_elsewhere(error);
+        let other = self
+            .other(selection, asked, is_certain, clock, permit)
+            .await;
+        // A suspect that nobody can stand in for is asked again, and waited for; but once, as it may be
+        // given up at once.
+        if other.is_some() || *asks_again || !matches!(error.cause(), Cause::Silent(_)) {
+            return other;
+        }
+        *asks_again = true;
+        self.other(selection, &[], is_certain, clock, permit).await
+    }
+
+    /// Another node, once there is room for the call at one that was not asked; `None` where there is no
+    /// such node, or the call may not be sent again: one that certainly did not run always may, others are
+    /// paid from the budget. The error is that of a wait in vain.
+    ///
+    /// While it waits the call is not in flight: its permit is given back, and it gets another one. It
+    /// does not wait where a node has room that was asked, as it would hold up those who wait behind it;
+    /// a call that is paid for is sent there again.
+    async fn other<'a>(
+        &'a self,
+        selection: &Selection<'_>,
+        asked: &[NodeName],
+        is_certain: bool,
+        clock: &Clock,
+        permit: &mut Option<Permit<'a>>,
+    ) -> Option<Result<Route, Error>> {
+        let may_be_sent = || is_certain || self.target.withdraw();
+        if let Some(other) = self.alternative(selection, asked) {
+            return may_be_sent().then_some(Ok(other));
+        }
+        let gate = self.target.gate().filter(|_| !self.options.directly)?;
+        let has_others = || self.target.has_alternative(|name| !asked.contains(name));
+        if !has_others() || !may_be_sent() {
+            return None;
+        }
+        *permit = None;
+        let find = || {
+            let other = self.alternative(selection, asked);
+            if other.is_some() || !has_others() {
+                return Ok(Some(other));
+            }
+            let node = self.target.node();
+            let is_well = |name: &NodeName| node.peer(name).is_ok_and(|peer| is_well(&peer));
+            let again = self.target.alternative(selection, is_well);
+            Ok(again.map(|again| (!is_certain).then_some(again)))
+        };
+        match gate.enter(clock.deadline, find).await {
+            Ok((entered, other)) => {
+                let other = other?;
+                *permit = Some(entered);
+                Some(Ok(other))
+            }
+            Err(error) => Some(Err(error)),
         }
     }
 

@@ -40,8 +40,9 @@ impl CallLimits {
     }
 
     /// Sets how many calls may be in flight to each member; at least 1. It holds for calls that are
-    /// sent again and for hedges too, but not for [`Multicall`](crate::Multicall), which asks every member.
-    /// Selections that are held otherwise count as well. Default: no limit.
+    /// sent again, which wait for room too, and for hedges, which do not; but not for
+    /// [`Multicall`](crate::Multicall), which asks every member. Selections that are held otherwise count
+    /// as well. Default: no limit.
     pub const fn per_member(mut self, calls: u32) -> Self {
         self.per_member = Some(calls);
         self

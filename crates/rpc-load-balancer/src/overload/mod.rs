@@ -5,6 +5,9 @@
 //! that finds them reached waits until another one ends; those whose deadlines come first are first, so
 //! that time is not spent on calls that nobody will wait for. The wait is bounded as well: beyond it a
 //! call fails at once with `too_many_requests`, and is certain not to have run.
+//!
+//! A call that is to go on to another member waits for room as well, in its place by its deadline, as long
+//! as no member has room. Where it cannot, it fails with what went wrong before, if it may have run then.
 
 mod gate;
 mod gradient;

@@ -11,6 +11,7 @@ mod multicall;
 mod overload;
 mod published;
 mod random_node;
+mod room;
 mod routes;
 mod spans;
 mod support;

@@ -21,7 +21,7 @@ use crate::support::{Cluster, GROUP, member, members_become, until, within};
 const LONG: Duration = Duration::from_secs(600);
 
 /// Exports `work:run/0`, which answers once it is let, and tells how many such calls the nodes serve.
-fn export_work(nodes: &[&Node]) -> Arc<Semaphore> {
+pub(crate) fn export_work(nodes: &[&Node]) -> Arc<Semaphore> {
     let let_through = Arc::new(Semaphore::new(0));
     for node in nodes {
         let (name, turn) = (node.name().to_string(), Arc::clone(&let_through));
@@ -41,7 +41,7 @@ async fn limited(app: &Node, members: &[&Node], limits: CallLimits) -> Balancer 
     limited_by(RoundRobin::new(), app, members, limits).await
 }
 
-async fn limited_by<A: Algorithm>(
+pub(crate) async fn limited_by<A: Algorithm>(
     algorithm: A,
     app: &Node,
     members: &[&Node],
@@ -59,7 +59,10 @@ async fn limited_by<A: Algorithm>(
     balancer
 }
 
-fn call(calls: &mut JoinSet<Result<String, rpc_load_balancer::Error>>, balancer: &Balancer) {
+pub(crate) fn call(
+    calls: &mut JoinSet<Result<String, rpc_load_balancer::Error>>,
+    balancer: &Balancer,
+) {
     let call = balancer.call::<String, _>(("work", "run"), ());
     calls.spawn(call.send());
 }
@@ -174,9 +177,9 @@ async fn a_call_that_is_tried_again_waits_for_room_at_a_member_as_others_do() {
 
 /// Chooses the first member, and counts how often it is asked for others.
 #[derive(Default)]
-struct Counting(Arc<AtomicUsize>);
+pub(crate) struct First(Arc<AtomicUsize>);
 
-impl Algorithm for Counting {
+impl Algorithm for First {
     type Table = ();
     type State = ();
 
@@ -195,7 +198,7 @@ async fn a_call_is_hedged_only_where_there_is_room() {
     let cluster = Cluster::new();
     let (app, [w1, w2], _members) = cluster.with_two_members().await;
     let turn = export_work(&[&w1, &w2]);
-    let algorithm = Counting::default();
+    let algorithm = First::default();
     let asked = Arc::clone(&algorithm.0);
     let limits = CallLimits::new().per_member(1);
     let balancer = limited_by(algorithm, &app, &[&w1, &w2], limits).await;
