@@ -25,9 +25,9 @@ pub(super) struct Members {
     /// Go on until Ctrl-C: show how each member is, since when, its weight and why, and then each
     /// change of state or weight; where there are no members yet, wait for them
     ///
-    /// A member is up, suspect (nothing comes from it), ejected (it was lost again and again), draining
-    /// (it left, and is still connected) or down. That is how this command sees it. It makes no calls, so
-    /// it ejects nobody for calls that fail, as balancers that do may.
+    /// A member is up, suspect (nothing comes from it), ejected (its process died again and
+    /// again), draining (it left, and is still connected) or down. That is how this command sees it. It
+    /// makes no calls, so it ejects nobody for calls that fail, as balancers that do may.
     ///
     /// With --json, a line has "event", which is "listed" for those at first and "changed" for a change, and
     /// "before", the state before a change, which is null for a member that is new.

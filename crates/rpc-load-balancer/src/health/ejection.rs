@@ -13,8 +13,8 @@ use beam_node::Error;
 /// may take, each that is given up is one. So a member that refuses many calls in a row is ejected, one
 /// that refuses a few is only used less for a second.
 ///
-/// A member that is lost again soon after it was back, as its process dies again and again, is ejected as
-/// well, see [the module](super).
+/// A member whose process dies again soon after it was started anew is ejected as well, see
+/// [the module](super).
 ///
 /// The defaults are those of Envoy's outlier detection where it has one:
 ///
@@ -91,7 +91,7 @@ impl Ejection {
     /// Sets for how long a member is ejected the first time; it is as much longer each further time,
     /// also where the member was away meanwhile, and as much shorter for each comparison that finds
     /// nothing while it is well. Ejections for how calls went are counted apart from those of a member
-    /// that is lost again and again. Default: 30 s.
+    /// whose process dies again and again. Default: 30 s.
     pub fn first(mut self, duration: Duration) -> Self {
         self.first = duration;
         self

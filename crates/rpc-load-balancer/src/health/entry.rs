@@ -36,7 +36,7 @@ pub(super) struct Entry {
 pub(super) struct Lapses {
     /// How often it was ejected for how its calls went.
     ejections: u32,
-    /// How often it was lost, and came back.
+    /// How often it was lost, and came back as another incarnation.
     losses: u32,
 }
 
@@ -67,10 +67,13 @@ impl Entry {
             is_back: false,
         };
         if let Some(past) = past {
-            let is_another = past.creation != creation;
             entry.lapses = past.lapses;
-            if past.was_lost || is_another && !past.left {
-                entry.be_back(now, health);
+            if past.creation == creation {
+                if past.was_lost {
+                    entry.start_slowly(now, health);
+                }
+            } else if !past.left {
+                entry.be_started_anew(now, health);
             }
         }
         entry
@@ -93,12 +96,21 @@ impl Entry {
         if is_another || ended.is_some_and(is_lost) {
             self.ejected = None;
             self.since = now;
-            self.be_back(now, health);
+            match is_another {
+                true => self.be_started_anew(now, health),
+                // That the same incarnation is back shows that it lived on, and the network is at fault.
+                false => self.start_slowly(now, health),
+            }
         }
     }
 
-    /// It was lost, and is back: little by little, or after a while where that happens again and again.
-    fn be_back(&mut self, now: Instant, health: &Health) {
+    fn start_slowly(&mut self, now: Instant, health: &Health) {
+        self.slow_start = SlowStart::new(now, health.slow_start);
+    }
+
+    /// Its process died, and another incarnation is there: it starts slowly, or after a while where that
+    /// happens again and again.
+    fn be_started_anew(&mut self, now: Instant, health: &Health) {
         let losses = self.lapses.losses;
         let most = health.ejection.as_ref().map_or(0, Ejection::most_lapses);
         self.lapses.losses = losses.saturating_add(1).min(most);
@@ -107,7 +119,7 @@ impl Entry {
             (Some(ejection), Some(before)) => {
                 self.put_out(now, ejection.duration(before), StateReason::Unsteady);
             }
-            _ => self.slow_start = SlowStart::new(now, health.slow_start),
+            _ => self.start_slowly(now, health),
         }
     }
 
@@ -160,7 +172,7 @@ impl Entry {
             .is_some_and(|ejected| ejected.until <= now)
         {
             self.ejected = None;
-            self.slow_start = SlowStart::new(now, health.slow_start);
+            self.start_slowly(now, health);
         }
         if self.slow_start.is_some_and(|start| start.end() <= now) {
             self.slow_start = None;
@@ -181,7 +193,7 @@ impl Entry {
                 };
                 *count = count.saturating_sub(1);
             }
-            self.slow_start = SlowStart::new(sight.now, health.slow_start);
+            self.start_slowly(sight.now, health);
         }
     }
 

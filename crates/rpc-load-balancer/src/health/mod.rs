@@ -9,10 +9,11 @@
 //!   than the others, it is *ejected* for a while, see [`Ejection`]; each time for longer. At most half
 //!   of the members are: with more, the fault hardly lies with the members, and ejections are ignored.
 //!   What that is called in Envoy, from which these rules are, is the panic threshold.
-//! * **Losses**: a member whose connection is lost leaves with it. Back soon after, as the node was started
-//!   anew or the network healed, it starts slowly; if that happens again before it was well for a while,
-//!   it is ejected as well when it comes back. A crash that repeats itself costs fewer calls each time.
-//!   How calls went before says nothing of the new incarnation.
+//! * **Losses**: a member whose connection is lost leaves with it, and starts slowly when it is back soon
+//!   after. If it is another incarnation, as the node's process died and was started anew, and that
+//!   happens again before it was well for a while, it is ejected as well when it comes back: a crash that
+//!   repeats itself costs fewer calls each time. The same incarnation is back because the network healed,
+//!   and is not ejected, however often. How calls went before a loss says nothing of what is back.
 //! * **Refused calls**: a member that serves too many for its own limits is used less for a second.
 //!
 //! A member that is back gets its share of the calls little by little ([`Health::slow_start`]), so

@@ -12,7 +12,7 @@ pub enum MemberState {
     Up,
     /// Nothing comes from it; it gets no new calls until something does.
     Suspect,
-    /// Its calls failed, or it was lost again and again; it gets none for a while.
+    /// Its calls failed, or its process died again and again; it gets none for a while.
     Ejected,
     /// It has left the group, and its node is still connected: what is in flight there may end.
     Draining,
@@ -74,8 +74,8 @@ pub enum StateReason {
         /// The same of the median member.
         median: Duration,
     },
-    /// It was lost again soon after it had come back.
-    #[error("it was lost again soon after it had come back")]
+    /// Its process died again soon after it had been started anew.
+    #[error("its process died again soon after it had been started anew")]
     Unsteady,
     /// It left the group.
     #[error("it left")]

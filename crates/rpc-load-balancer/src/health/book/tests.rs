@@ -507,6 +507,30 @@ fn a_member_that_dies_again_and_again_is_out_for_longer_each_time() {
 }
 
 #[test]
+fn a_member_that_a_bad_network_cuts_off_again_and_again_only_starts_slowly_each_time() {
+    let mut scene = Scene::new(3, Health::new());
+    for _ in 0..5 {
+        scene.pass(5 * SECOND);
+        scene.lose(1);
+        scene.pass(5 * SECOND);
+        assert_eq!(scene.join(1, 1), [0, 1, 2]);
+        assert_eq!(scene.slow_start(1), SlowStart::new(scene.now, 10 * SECOND));
+        // Or nobody looks while it is away.
+        scene.pass(5 * SECOND);
+        scene.ended.insert(name(1), DownReason::Closed);
+        assert_eq!(scene.look(), [0, 1, 2]);
+        assert_eq!(scene.slow_start(1), SlowStart::new(scene.now, 10 * SECOND));
+    }
+    // None of this is a step of a loop of crashes.
+    scene.lose(1);
+    assert_eq!(scene.join(1, 2), [0, 1, 2]);
+    scene.lose(1);
+    assert_eq!(scene.join(1, 3), [0, 2]);
+    let reason = &scene.observed.last().unwrap().reason;
+    assert_eq!(*reason, StateReason::Unsteady);
+}
+
+#[test]
 fn a_member_that_was_ejected_and_is_started_anew_is_back_at_once() {
     let mut scene = Scene::new(3, Health::new());
     scene.call(1, OutcomeKind::TimedOut, 5);
