@@ -18,6 +18,8 @@ pub(super) struct Entry {
     pub(super) state: MemberState,
     reason: StateReason,
     since: Instant,
+    /// Whether nothing was told of it yet.
+    is_new: bool,
     /// The weight that was told last.
     told_weight: u32,
     /// Since when nothing has come from it, where it is suspect.
@@ -55,6 +57,7 @@ impl Entry {
     pub(super) fn new(known: Known, past: Option<Past>, now: Instant, health: &Health) -> Self {
         let creation = known.creation;
         let mut entry = Self {
+            is_new: true,
             told_weight: known.weight,
             known,
             state: MemberState::Down,
@@ -95,6 +98,8 @@ impl Entry {
         self.is_back = true;
         if is_another || ended.is_some_and(is_lost) {
             self.ejected = None;
+            // It was down, though nobody looked.
+            self.state = MemberState::Down;
             self.since = now;
             match is_another {
                 true => self.be_started_anew(now, health),
@@ -205,7 +210,7 @@ impl Entry {
             (None, None) => (MemberState::Up, self.reason_to_be_up()),
         };
         let told_weight = mem::replace(&mut self.told_weight, self.known.weight);
-        let before = (self.state != MemberState::Down).then_some(self.state);
+        let before = (!mem::take(&mut self.is_new)).then_some(self.state);
         if state != self.state {
             self.state = state;
             self.reason = reason;

@@ -12,6 +12,7 @@ pub struct MemberEvent {
     /// The member.
     pub node: NodeName,
     /// The state that it was in, the same one where its weight has changed; `None` for one that is new.
+    /// One that was lost and is back is told of once where that took no time, as having been down.
     pub before: Option<MemberState>,
     /// The state that it is in now.
     pub state: MemberState,

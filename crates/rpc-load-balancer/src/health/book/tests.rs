@@ -450,7 +450,9 @@ fn calls_that_failed_with_a_lost_connection_are_not_held_against_a_member_that_i
         assert!(scene.slow_start(1).is_some());
         scene.call(1, OutcomeKind::TimedOut, 4);
         assert_eq!(scene.look(), [0, 1, 2]);
-        assert!(scene.told().is_empty());
+        assert_eq!(scene.observed[0].before, Some(MemberState::Down));
+        assert_eq!(scene.observed[0].since, scene.now);
+        assert_eq!(scene.told(), [(1, "up")]);
         // Those that are begun now are.
         scene.call(1, OutcomeKind::TimedOut, 1);
         assert_eq!(scene.look(), [0, 2]);
