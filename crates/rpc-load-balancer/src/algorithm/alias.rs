@@ -8,7 +8,7 @@ use super::Rng;
 /// Each member has one cell, and all cells are as likely. What a light member leaves of its cell
 /// goes to a heavy one.
 #[derive(Debug)]
-pub(super) struct AliasTable(Box<[Cell]>);
+pub(crate) struct AliasTable(Box<[Cell]>);
 
 #[derive(Clone, Copy, Debug)]
 struct Cell {
@@ -20,7 +20,7 @@ struct Cell {
 
 impl AliasTable {
     /// The table for these weights; `None` when all are equal, so that none is needed.
-    pub(super) fn new(weights: &[u32]) -> Option<Self> {
+    pub(crate) fn new(weights: &[u32]) -> Option<Self> {
         let (first, others) = weights.split_first()?;
         if others.iter().all(|weight| weight == first) {
             return None;
@@ -56,7 +56,7 @@ impl AliasTable {
     }
 
     /// Draws the index of a weight.
-    pub(super) fn draw(&self, rng: &Rng) -> usize {
+    pub(crate) fn draw(&self, rng: &Rng) -> usize {
         let (at, rest) = rng.below_with_rest(self.0.len());
         let cell = self.0[at];
         if rest < cell.own {

@@ -41,6 +41,7 @@ mod schedule;
 mod selection;
 mod weighted_round_robin;
 
+pub(crate) use alias::AliasTable;
 pub use background::{Background, BackgroundTask};
 pub use bounded_hash::BoundedHash;
 pub use call_direct::CallDirect;

@@ -63,9 +63,11 @@ impl<A: Algorithm> Pool<A> {
 
     /// The member in the place of the one that was chosen, where members are in a slow start.
     fn drawn(&self, snapshot: &Snapshot<A>, chosen: usize, selection: &Selection<'_>) -> usize {
-        match A::SLOW_START && !snapshot.slow_starts().is_empty() {
-            true => draw(&*self.algorithm, snapshot, chosen, selection),
-            false => chosen,
+        match snapshot.slow_starts() {
+            Some(starts) if A::SLOW_START => {
+                draw(&*self.algorithm, snapshot, starts, chosen, selection)
+            }
+            _ => chosen,
         }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use beam_dist::NodeName;
 use tokio::time::Instant;
 
-use super::{Candidate, Member, Snapshot, load::mean_picks, snapshot::SlowStarts};
+use super::{Candidate, Member, Snapshot, load::mean_picks, slow_start::SlowStarts};
 use crate::{
     algorithm::{Algorithm, NodeChange},
     health::Reports,
@@ -44,11 +44,15 @@ impl<A: Algorithm> Roster<A> {
         let (staying, leaving): (Vec<_>, Vec<_>) =
             current.members().iter().cloned().partition(&mut stays);
         let weights: Box<[u32]> = candidates.iter().map(Candidate::weight).collect();
-        let slow_starts = slow_starts::<A>(candidates);
+        let slow_starts = match A::SLOW_START {
+            true => SlowStarts::of(candidates),
+            false => None,
+        };
         if leaving.is_empty()
             && staying.len() == candidates.len()
             && *weights == *current.weights()
-            && *slow_starts == *current.slow_starts()
+            && slow_starts.as_ref().map(SlowStarts::starts)
+                == current.slow_starts().map(SlowStarts::starts)
         {
             return None;
         }
@@ -118,14 +122,5 @@ impl<A: Algorithm> Roster<A> {
                 &self.reports,
             )),
         }
-    }
-}
-
-/// The slow starts of these candidates; none where the algorithm does without or nobody is in one.
-fn slow_starts<A: Algorithm>(candidates: &[Candidate]) -> SlowStarts {
-    let all = || candidates.iter().map(|candidate| candidate.slow_start);
-    match A::SLOW_START && all().any(|start| start.is_some()) {
-        true => all().collect(),
-        false => SlowStarts::default(),
     }
 }

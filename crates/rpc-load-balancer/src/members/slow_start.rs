@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Snapshot;
+use super::{Candidate, Snapshot};
 use crate::{
-    algorithm::{Algorithm, Rng, Selection},
+    algorithm::{Algorithm, AliasTable, Rng, Selection},
     deadline,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 /// For how long a member gets less than its share of the calls.
@@ -39,60 +40,139 @@ impl SlowStart {
     }
 }
 
+/// The slow starts of the members of a snapshot, and how many calls those in one may take.
+///
+/// Which share of the calls that is cannot be left to the algorithm: one that picks the least busy member
+/// picks one that was passed by again and again, in a pool of any size. So lots are drawn for each
+/// selection, whomever the algorithm chooses.
+#[derive(Debug)]
+pub(super) struct SlowStarts {
+    /// In the order of the members.
+    starts: Box<[Option<SlowStart>]>,
+    /// How many lots each has won that it has taken no call for.
+    won: Box<[AtomicU32]>,
+    /// None where all weights are the same.
+    by_weight: Option<AliasTable>,
+}
+
+/// How many lots are drawn until one wins.
+const LOTS: usize = 16;
+
+/// More calls at once are not allowed to a member that was not chosen for a while.
+const MOST_WON: u32 = 8;
+
+impl SlowStarts {
+    /// The slow starts of these candidates; `None` where nobody is in one.
+    pub(super) fn of(candidates: &[Candidate]) -> Option<Self> {
+        if candidates.iter().all(|it| it.slow_start.is_none()) {
+            return None;
+        }
+        let weights: Vec<u32> = candidates.iter().map(Candidate::weight).collect();
+        Some(Self {
+            starts: candidates.iter().map(|it| it.slow_start).collect(),
+            won: candidates.iter().map(|_| AtomicU32::new(0)).collect(),
+            by_weight: AliasTable::new(&weights),
+        })
+    }
+
+    /// The slow start of each member, in the order of the members.
+    pub(super) fn starts(&self) -> &[Option<SlowStart>] {
+        &self.starts
+    }
+
+    fn of_member(&self, index: usize) -> Option<SlowStart> {
+        self.starts.get(index).copied().flatten()
+    }
+
+    /// Draws lots for a call, among all members: by their weights, and those in a slow start by their places
+    /// in it. If one of these wins, it may take a call once it is chosen.
+    fn draw_lots(&self) {
+        let rng = Rng::thread_local();
+        for _ in 0..LOTS {
+            let index = match &self.by_weight {
+                Some(by_weight) => by_weight.draw(&rng),
+                None => rng.below(self.starts.len()),
+            };
+            let Some(start) = self.of_member(index) else {
+                return;
+            };
+            if fastrand::f64() < start.share(Instant::now()) {
+                let won = &self.won[index];
+                if won.load(Ordering::Relaxed) < MOST_WON {
+                    won.fetch_add(1, Ordering::Relaxed);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Whether a member may take a call, which is taken.
+    fn takes(&self, index: usize) -> bool {
+        let take = |won: u32| won.checked_sub(1);
+        self.of_member(index).is_none()
+            || self.won[index]
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+                .is_ok()
+    }
+}
+
 /// How often the algorithm is asked for another member.
 const REDRAWS: usize = 3;
 
 /// How many others are drawn, where it chooses none that can be taken.
-const OTHERS: usize = 5;
+const OTHERS: usize = 8;
 
 /// The member to select in the place of the one that was chosen: that one, unless it is in a slow start
-/// and the dice pass it by, as often as its share says.
+/// and may take no call now.
 ///
 /// Then the algorithm is asked again, a few times, as Envoy's `host_selection_retry_max_attempts` does
-/// it. One that reads the load chooses members in a slow start more often than others, as they are the
-/// less busy, so that with several of them dice for each would let in too many: of its choices one in no
-/// slow start is taken. Where there is none, others are drawn, and the one is selected that is the least
-/// busy for its share. All this takes no longer with more members, nor when all of them are in a slow
-/// start; and where only a few are in none, these do not get all the calls.
+/// it. One that picks the least busy member chooses the same one each time; so others are drawn in the end,
+/// and the least busy one is selected, one that is in no slow start before all that are. All this takes no
+/// longer with more members, nor when all of them are in a slow start; and where only a few are in none,
+/// these do not get all the calls.
 #[cold]
 pub(super) fn draw<A: Algorithm>(
     algorithm: &A,
     snapshot: &Snapshot<A>,
+    slow_starts: &SlowStarts,
     chosen: usize,
     selection: &Selection<'_>,
 ) -> usize {
-    let slow_start = |index: usize| snapshot.slow_starts().get(index).copied().flatten();
-    let Some(start) = slow_start(chosen) else {
-        return chosen;
-    };
-    let now = Instant::now();
-    let passes = |start: SlowStart| fastrand::f64() < start.share(now);
-    if passes(start) {
+    slow_starts.draw_lots();
+    if slow_starts.takes(chosen) {
         return chosen;
     }
     let mut redrawn = (0..REDRAWS).map_while(|_| algorithm.choose(snapshot, selection));
-    let takes =
-        |index: &usize| slow_start(*index).is_none_or(|start| !A::READS_LOAD && passes(start));
-    if let Some(other) = redrawn.find(takes) {
+    if let Some(other) = redrawn.find(|&other| slow_starts.takes(other)) {
         return other;
     }
     let members = snapshot.members();
     if members.len() < 2 {
         return chosen;
     }
+    let now = Instant::now();
     let busy = |index: usize| {
-        let share = slow_start(index).map_or(1.0, |start| start.share(now));
-        f64::from(members[index].in_flight().saturating_add(1)) / share
+        let calls = f64::from(members[index].in_flight().saturating_add(1));
+        match slow_starts.of_member(index) {
+            None => (false, calls),
+            Some(start) => (true, calls / start.share(now)),
+        }
     };
     let other = |_| (chosen + 1 + Rng::thread_local().below(members.len() - 1)) % members.len();
     let others = (0..OTHERS).map(other).map(|index| (index, busy(index)));
-    let least = others.min_by(|(_, one), (_, other)| one.total_cmp(other));
+    let least =
+        others.min_by(|(_, one), (_, other)| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
     least.map_or(chosen, |(index, _)| index)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        collections::{HashSet, VecDeque},
+        sync::atomic::AtomicUsize,
+    };
+
+    use beam_dist::NodeName;
 
     use super::*;
     use crate::{
@@ -150,7 +230,7 @@ mod tests {
     /// How many of 10,000 selections, of which up to four are held at a time, go to the first member.
     fn to_the_first<A: Algorithm>(pool: &Pool<A>) -> usize {
         let first = numbered(0..1).remove(0);
-        let mut held = std::collections::VecDeque::new();
+        let mut held = VecDeque::new();
         let selected = (0..10_000).filter(|_| {
             held.truncate(3);
             held.push_front(select(pool));
@@ -171,10 +251,74 @@ mod tests {
         }
     }
 
+    /// Asserts that members in a slow start get what their place in it allows: at its beginning and in the
+    /// middle, in pools of several sizes, where the members are busy and where they are not.
+    async fn assert_shares<A: Algorithm>(algorithm: impl Fn() -> A) {
+        fastrand::seed(7);
+        for (members, young) in [4, 20, 100]
+            .into_iter()
+            .flat_map(|members| (1..=3).map(move |young| (members, young)))
+        {
+            let pool = pool(algorithm(), members, young);
+            let names: HashSet<NodeName> = numbered(0..young).into_iter().collect();
+            for (share, busy) in [(0.1, false), (0.1, true), (0.5, false), (0.5, true)] {
+                if (share, busy) == (0.5, false) {
+                    tokio::time::advance(Duration::from_secs(300)).await;
+                }
+                let allowed = share * young as f64;
+                let allowed = allowed / ((members - young) as f64 + allowed);
+                let selections = (200.0 / allowed) as usize;
+                let held_at_once = if busy { 3 * members } else { 1 };
+                let mut held = VecDeque::new();
+                let selected = (0..selections).filter(|_| {
+                    held.truncate(held_at_once - 1);
+                    held.push_front(select(&pool));
+                    names.contains(held[0].node())
+                });
+                let part = selected.count() as f64 / selections as f64 / allowed;
+                assert!(
+                    (0.7..1.3).contains(&part),
+                    "{young} of {members} with {held_at_once} held got {part} of {share}"
+                );
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shares_are_as_allowed_where_the_least_busy_member_is_picked() {
+        assert_shares(LeastConnections::new).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shares_are_as_allowed_where_the_less_busy_of_two_is_picked() {
+        assert_shares(PowerOfTwo::new).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shares_are_as_allowed_where_members_take_turns() {
+        assert_shares(RoundRobin::new).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_share_that_is_allowed_is_one_by_weight() {
+        fastrand::seed(7);
+        let start = SlowStart::new(Instant::now(), Duration::from_secs(10));
+        let pool = Pool::new(Random::new());
+        let candidate = |(node, weight)| {
+            let start = start.filter(|_| weight > 1);
+            Candidate::new(node, weight).slow_start(start)
+        };
+        pool.update(numbered(0..4).into_iter().zip([12, 1, 1, 1]).map(candidate));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let selected = to_the_first(&pool);
+        // A half of 12 beside 3.
+        assert!((6_000..7_000).contains(&selected), "{selected}");
+    }
+
     /// How many of 10,000 selections, of which twenty are held at a time, go to each of four members.
     fn to_each<A: Algorithm>(pool: &Pool<A>) -> [usize; 4] {
         let names = numbered(0..4);
-        let mut held = std::collections::VecDeque::new();
+        let mut held = VecDeque::new();
         let mut counts = [0; 4];
         for _ in 0..10_000 {
             held.truncate(19);
@@ -206,7 +350,7 @@ mod tests {
     fn half_of_many_members_in_a_slow_start_get_a_small_part_of_the_calls() {
         let pool = pool(LeastConnections::new(), 40, 20);
         let young = numbered(0..20);
-        let mut held = std::collections::VecDeque::new();
+        let mut held = VecDeque::new();
         let selected = (0..10_000).filter(|_| {
             held.truncate(199);
             held.push_front(select(&pool));

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Lease, Member, SlowStart, lane::own_lane};
+use super::{Lease, Member, lane::own_lane, slow_start::SlowStarts};
 use crate::algorithm::Algorithm;
 
 /// The members of a pool at one moment, and the table that the algorithm computed for exactly
@@ -13,12 +13,10 @@ pub struct Snapshot<A: Algorithm> {
     /// The members again, for the threads of each lane but the first.
     further_lanes: Box<[Lane<A>]>,
     weights: Box<[u32]>,
-    slow_starts: SlowStarts,
+    /// None where nobody is in one.
+    slow_starts: Option<Arc<SlowStarts>>,
     table: A::Table,
 }
-
-/// The slow start of each member; empty where there is none at all.
-pub(super) type SlowStarts = Box<[Option<SlowStart>]>;
 
 type Lane<A> = Box<[Arc<Member<A>>]>;
 
@@ -30,7 +28,7 @@ impl<A: Algorithm> Snapshot<A> {
             members: Lane::<A>::default(),
             further_lanes: (1..lanes).map(|_| Lane::<A>::default()).collect(),
             weights: Box::default(),
-            slow_starts: Box::default(),
+            slow_starts: None,
             table: A::Table::default(),
         }
     }
@@ -39,7 +37,7 @@ impl<A: Algorithm> Snapshot<A> {
     pub(super) fn after(
         current: &Self,
         members: Vec<Arc<Member<A>>>,
-        (weights, slow_starts): (Box<[u32]>, SlowStarts),
+        (weights, slow_starts): (Box<[u32]>, Option<SlowStarts>),
         lanes: usize,
         algorithm: &A,
     ) -> Self {
@@ -55,7 +53,7 @@ impl<A: Algorithm> Snapshot<A> {
             table: algorithm.table(&members, &weights, current),
             members: members.into(),
             weights,
-            slow_starts,
+            slow_starts: slow_starts.map(Arc::new),
         }
     }
 
@@ -87,9 +85,9 @@ impl<A: Algorithm> Snapshot<A> {
         Some(Lease::on(member))
     }
 
-    /// The slow start of each member, in the order of the members; empty where there is none.
-    pub(super) fn slow_starts(&self) -> &[Option<SlowStart>] {
-        &self.slow_starts
+    /// The slow starts of the members; `None` where nobody is in one.
+    pub(super) fn slow_starts(&self) -> Option<&SlowStarts> {
+        self.slow_starts.as_deref()
     }
 
     /// A lease on a member that has no more than so many calls in flight with this one.
