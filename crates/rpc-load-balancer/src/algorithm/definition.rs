@@ -69,7 +69,9 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
     /// Chooses one of the snapshot's members by its index. `None`, or an index beyond the last
     /// member: nobody is fit for a call. The snapshot may be empty.
     ///
-    /// Asked up to four times for one selection, where [the choice is in a slow start](Self::SLOW_START).
+    /// Asked up to four times for one selection, where [the choice is in a slow start](Self::SLOW_START), and
+    /// what it answers need not be selected. So what is to count once for each call, such as a quota, is
+    /// counted by [`on_select`](Self::on_select); a turn that is taken here may be one that is passed over.
     ///
     /// A call for which nobody is fit is tried again as one without members is
     /// ([`Retry`](crate::Retry)): when members or their weights change, or after the pause; not when
