@@ -17,6 +17,9 @@ use crate::members::{Member, Outcome, Snapshot};
 /// * a [`State`](Self::State) of each member, which lasts as long as the member, such as its
 ///   average latency. It is changed through atomics, from many threads at once.
 ///
+/// A panic in one of the methods is one of whoever selects, or ends a call; in one that is told of the end
+/// of a call while a panic is under way already, it is logged and goes no further.
+///
 /// The pool is compiled for the algorithm that it is given, so that one of your own is as fast as
 /// a built-in one:
 ///

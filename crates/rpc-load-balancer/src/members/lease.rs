@@ -214,6 +214,60 @@ mod tests {
         );
     }
 
+    /// Panics whenever a call ends, with what panics once more.
+    struct Explosive;
+
+    struct Fragment;
+
+    impl Drop for Fragment {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+
+    impl Algorithm for Explosive {
+        type Table = ();
+        type State = ();
+
+        fn choose(&self, _: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
+            Some(0)
+        }
+
+        fn on_outcome(&self, _: &Member<Self>, _: &Outcome) {
+            panic!("told of an outcome");
+        }
+
+        fn on_release(&self, _: &Member<Self>) {
+            std::panic::panic_any(Fragment);
+        }
+    }
+
+    /// A call that is given up when it is dropped.
+    struct Call(Lease);
+
+    impl Drop for Call {
+        fn drop(&mut self) {
+            self.0.abandoned(Duration::ZERO, Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn an_algorithm_that_panics_when_a_call_ends_by_a_panic_does_not_end_the_process() {
+        let pool = Pool::new(Explosive);
+        pool.update(numbered(0..1));
+        let thread = std::thread::scope(|scope| {
+            let select = || pool.select(&Selection::default()).unwrap();
+            let by_a_panic = scope.spawn(move || {
+                let _call = Call(select());
+                panic!("the first");
+            });
+            by_a_panic.join()
+        });
+        let panicked = thread.unwrap_err();
+        assert_eq!(panicked.downcast_ref(), Some(&"the first"));
+        assert_eq!(pool.in_flight(), 0);
+    }
+
     #[test]
     fn a_lease_travels_in_registers() {
         assert_eq!(size_of::<Option<Lease>>(), 2 * size_of::<usize>());

@@ -1,8 +1,10 @@
 //! A member of a pool.
 
 use std::{
-    fmt,
+    fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
+    thread,
     time::Duration,
 };
 
@@ -160,7 +162,7 @@ impl<A: Algorithm> Held for Member<A> {
             ..
         } = &*self.identity;
         record.note(outcome, reports);
-        algorithm.on_outcome(self, outcome);
+        tell(|| algorithm.on_outcome(self, outcome));
     }
 
     fn abandoned(&self, elapsed: Duration, patience: Duration) {
@@ -176,7 +178,24 @@ impl<A: Algorithm> Held for Member<A> {
         } = &*self.identity;
         // Before the algorithm, which may panic.
         reports.made_room();
-        algorithm.on_release(self);
+        tell(|| algorithm.on_release(self));
+    }
+}
+
+/// Tells the algorithm, which is code of users, of the end of a call.
+///
+/// That may be because its thread unwinds from a panic. Then another one would end the process, and goes
+/// no further.
+fn tell(hook: impl FnOnce()) {
+    if !thread::panicking() {
+        return hook();
+    }
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(hook)) {
+        tracing::error!("the algorithm of a balancer panicked when a call ended by a panic");
+        // What it panicked with may panic as well when it is dropped.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            mem::forget(payload);
+        }
     }
 }
 
