@@ -29,8 +29,8 @@ pub struct Limits {
     pub calls_per_peer: usize,
     /// Calls sent to all peers and not answered, at least 1. Default: 65,536.
     pub calls_per_node: usize,
-    /// Calls received from one peer and not answered; beyond it a call is refused with
-    /// `system_limit`, with 0 every call. Those that go on after the connection that they came over count as well.
+    /// Calls received from one peer and not answered; beyond it a call is refused at
+    /// once with `system_limit`, with 0 every call. Those that go on after the connection that they came over count as well.
     /// Default: 4,096.
     pub served_per_peer: usize,
     /// Calls received from all peers and not answered; with 0 this node serves nobody, which suits one that

@@ -8,6 +8,12 @@
 //!
 //! A call that is to go on to another member waits for room as well, in its place by its deadline, as long
 //! as no member has room. Where it cannot, it fails with what went wrong before, if it may have run then.
+//!
+//! Only the caller waits. A member that serves as much as its own limits allow refuses the next call at once,
+//! with `system_limit`: it neither keeps calls that it cannot serve nor spends the time that they have. The
+//! caller sends such a call to another member that has room, and uses the one that refused it less for a
+//! second, see [`health`](crate::health); where there is none, it fails with `too_many_requests`, and is
+//! certain not to have run.
 
 mod gate;
 mod gradient;
