@@ -1,9 +1,9 @@
 //! Calls that peers make of this node's exports.
 
 mod admission;
-mod host;
 mod loads;
 mod report;
+mod server;
 mod serving;
 mod work;
 
@@ -23,14 +23,19 @@ use crate::{
 };
 
 pub(crate) use admission::{Admitted, Caller, Held, Load};
-pub(crate) use host::Host;
 pub(crate) use loads::Loads;
+pub(crate) use server::Server;
 pub(crate) use serving::Serving;
 use work::{Called, Shape, Work};
 
 /// Starts what a spawn request asks for, or refuses it.
-pub(crate) fn spawn(host: &Arc<Host>, link: &Arc<Link>, request: SpawnRequest, arguments: RawTerm) {
-    let node = &host.node;
+pub(crate) fn spawn(
+    server: &Arc<Server>,
+    link: &Arc<Link>,
+    request: SpawnRequest,
+    arguments: RawTerm,
+) {
+    let node = &server.node;
     if !request.options.others.iter().all(is_known) {
         return reply(link, &request, Err(atoms::BADOPT));
     }
@@ -76,9 +81,9 @@ pub(crate) fn spawn(host: &Arc<Host>, link: &Arc<Link>, request: SpawnRequest, a
     let watchers = watchers(link, &request);
     let process = node
         .processes
-        .spawn_as(host.fresh_pid(), Role::Served(served), watchers);
+        .spawn_as(server.fresh_pid(), Role::Served(served), watchers);
     reply(link, &request, Ok(process.pid.clone()));
-    entry.serve(Serving::begin(host, process, shape), called.arguments);
+    entry.serve(Serving::begin(server, process, shape), called.arguments);
 }
 
 /// A call of this node to itself: its process, and the task that tells its outcome, or what ended it
@@ -114,8 +119,8 @@ pub(crate) fn spawn_local(
     let is_awaited = deadline.is_some();
     let served = Served::new(admitted, None, Arc::clone(&entry), is_awaited, deadline);
     let process = node.processes.spawn(Role::Served(served), []);
-    let host = Host::new(Arc::clone(node));
-    let mut serving = Serving::begin(&host, Arc::clone(&process), Shape::Process);
+    let server = Server::new(Arc::clone(node));
+    let mut serving = Serving::begin(&server, Arc::clone(&process), Shape::Process);
     let task = node.spawn(async move {
         let mut call = pin!(entry.run(called.arguments, serving.context()));
         let outcome = poll_fn(|task| serving.poll(call.as_mut(), task)).await;

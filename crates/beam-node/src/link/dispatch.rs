@@ -14,14 +14,14 @@ use super::{Link, Payload};
 use crate::{
     atoms,
     process::{Ended, Key, Watcher},
-    serve::{self, Host},
+    serve::{self, Server},
     service,
     state::NodeState,
 };
 
 /// Handles one message. It never waits: what takes time is given to a task.
-pub(super) fn dispatch(host: &Arc<Host>, link: &Arc<Link>, message: Message) {
-    let node = &host.node;
+pub(super) fn dispatch(server: &Arc<Server>, link: &Arc<Link>, message: Message) {
+    let node = &server.node;
     let Message { control, payload } = message;
     match (control, payload) {
         (Control::MonitorExit(exit), Some(reason)) => {
@@ -31,7 +31,7 @@ pub(super) fn dispatch(host: &Arc<Host>, link: &Arc<Link>, message: Message) {
         }
         (Control::SpawnReply(reply), _) => link.spawn_replied(reply),
         (Control::SpawnRequest(request), Some(arguments)) => {
-            serve::spawn(host, link, request, arguments);
+            serve::spawn(server, link, request, arguments);
         }
         (Control::Demonitor(demonitor), _) => remove_monitor(node, link, &demonitor),
         (Control::Send(send), Some(message)) => deliver(node, link, send, message),

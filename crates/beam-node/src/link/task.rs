@@ -33,7 +33,7 @@ use crate::{
     connect::{Socket, Stream},
     event::DownReason,
     peer::Slot,
-    serve::Host,
+    serve::Server,
     state::NodeState,
 };
 
@@ -119,7 +119,7 @@ fn is_in_order(end: &DownReason) -> bool {
 struct Wire<'a> {
     node: &'a Arc<NodeState>,
     /// What the calls of the peer hold of the node.
-    host: Arc<Host>,
+    server: Arc<Server>,
     slot: &'a Slot,
     link: &'a Arc<Link>,
     stream: Stream,
@@ -150,7 +150,7 @@ impl<'a> Wire<'a> {
         let now = Instant::now();
         Self {
             node,
-            host: Host::new(Arc::clone(node)),
+            server: Server::new(Arc::clone(node)),
             slot,
             link,
             stream,
@@ -343,7 +343,7 @@ impl<'a> Wire<'a> {
             left -= 1;
             match self.decoder.decode(&mut self.received) {
                 Ok(Some(FrameEvent::Message(message))) => {
-                    dispatch::dispatch(&self.host, self.link, message)
+                    dispatch::dispatch(&self.server, self.link, message)
                 }
                 Ok(Some(FrameEvent::Refused { control, error })) => {
                     dispatch::refuse(self.node, self.link, control, error);

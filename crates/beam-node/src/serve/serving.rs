@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use serde::Serialize;
 use tokio::time::{Sleep, sleep_until};
 
-use super::{Held, Host, Shape, report::Late};
+use super::{Held, Server, Shape, report::Late};
 use crate::{
     atoms,
     export::{CallContext, Failure, Outcome, caught},
@@ -23,7 +23,7 @@ use crate::{
 
 /// A call at work, which ends however its task does.
 pub(crate) struct Serving {
-    host: Arc<Host>,
+    server: Arc<Server>,
     /// Until the answer is queued.
     held: Held,
     shape: Shape,
@@ -34,16 +34,16 @@ pub(crate) struct Serving {
 
 impl Serving {
     /// Begins to serve a call that was let in just now.
-    pub(super) fn begin(host: &Arc<Host>, process: Arc<Process>, shape: Shape) -> Self {
+    pub(super) fn begin(server: &Arc<Server>, process: Arc<Process>, shape: Shape) -> Self {
         let held = Held::first(process);
         if let Some(served) = held.served() {
             // Whoever stopped the node may have looked for processes before this one was there.
-            if host.node.is_closed() {
+            if server.node.is_closed() {
                 served.end(Ended::Stopped);
             }
         }
         Self {
-            host: Arc::clone(host),
+            server: Arc::clone(server),
             held,
             shape,
             timer: None,
@@ -66,7 +66,7 @@ impl Serving {
         C: Future<Output = Result<T, Failure>> + Send + 'static,
         T: Serialize + 'static,
     {
-        // Its host has the node wait for it.
+        // Its server has the node wait for it.
         tokio::spawn(Task::Running {
             call,
             serving: Some(self),
@@ -199,7 +199,7 @@ impl Serving {
             return Ok(());
         };
         served.admitted.hold(bytes).map_err(|limit| {
-            if let Some(left_out) = self.host.node.warnings.results.now() {
+            if let Some(left_out) = self.server.node.warnings.results.now() {
                 tracing::warn!(peer = %served.caller(), left_out, "dropped a result: the limit `{limit}` is reached");
             }
             Outcome::system_limit(format!(
@@ -211,7 +211,7 @@ impl Serving {
     /// Ends the process, and gives those who are to be told.
     pub(super) fn end(&mut self) -> Told {
         self.is_over = true;
-        self.host.node.processes.remove(self.process())
+        self.server.node.processes.remove(self.process())
     }
 
     pub(super) fn shape(&self) -> &Shape {
@@ -273,7 +273,7 @@ impl Drop for Serving {
     fn drop(&mut self) {
         // The task was torn down, for example by a handler that panicked when it was dropped.
         if !self.is_over {
-            self.host
+            self.server
                 .node
                 .end_process(self.process(), &Term::atom("killed"));
         }

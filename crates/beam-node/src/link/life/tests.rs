@@ -22,7 +22,7 @@ use bytes::BytesMut;
 use super::*;
 use crate::{
     CallContext, Epmd, Limits, Listen, Node, NodeBuilder, connect::Side, link::dispatch::dispatch,
-    serve::Host,
+    serve::Server,
 };
 
 async fn node() -> (Node, Arc<NodeState>) {
@@ -187,7 +187,7 @@ async fn nothing_is_left_of_a_message_that_a_replaced_link_was_busy_with() {
     let holders = Arc::strong_count(&old);
 
     for message in [monitor(&peer), call(&peer)] {
-        dispatch(&Host::new(Arc::clone(&state)), &old, message);
+        dispatch(&Server::new(Arc::clone(&state)), &old, message);
     }
     assert!(Arc::strong_count(&old) > holders);
     assert_eq!(node.serving(), 1);

@@ -11,14 +11,14 @@ use crate::{process::Pids, state::NodeState};
 ///
 /// Each call holds on to it until its task has ended, and the node does not end before. It is the calls
 /// of a link that share its count of holders, not those of all links: processors would pass it around.
-pub(crate) struct Host {
+pub(crate) struct Server {
     pub(crate) node: Arc<NodeState>,
     pids: Pids,
     /// The node waits for this when it ends.
     _running: TaskTrackerToken,
 }
 
-impl Host {
+impl Server {
     pub(crate) fn new(node: Arc<NodeState>) -> Arc<Self> {
         Arc::new(Self {
             pids: node.processes.pids(),
@@ -33,9 +33,9 @@ impl Host {
     }
 }
 
-impl fmt::Debug for Host {
+impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Host")
+        f.debug_struct("Server")
             .field("node", self.node.name())
             .finish_non_exhaustive()
     }
@@ -62,7 +62,9 @@ mod tests {
             .start();
         let node = node.await.unwrap();
         let state = Arc::clone(&node.peer("p@127.0.0.1").unwrap().node);
-        let hosts: Vec<_> = (0..CALLS).map(|_| Host::new(Arc::clone(&state))).collect();
+        let servers: Vec<_> = (0..CALLS)
+            .map(|_| Server::new(Arc::clone(&state)))
+            .collect();
 
         drop(node);
         // All else ends, and they stay.
@@ -72,7 +74,7 @@ mod tests {
             }
         };
         timeout(PATIENCE, others_have_ended).await.unwrap();
-        drop(hosts);
+        drop(servers);
 
         timeout(PATIENCE, state.tasks_ended()).await.unwrap();
     }
