@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 use super::{
     Hedge, Target,
-    request::{Calling, Casting, Options, Request},
+    delivery::{Calling, Casting},
+    request::{Options, Request},
 };
 use crate::retry::Retry;
 

@@ -1,6 +1,7 @@
 //! Calls and casts, whoever picks the node that they go to.
 
 mod builder;
+mod delivery;
 mod hedge;
 mod multicall;
 mod request;

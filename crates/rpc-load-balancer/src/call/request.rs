@@ -1,16 +1,16 @@
 //! The way of one call: whom to ask, and whom instead when that one cannot be reached.
 
-use std::{fmt, future::Future, marker::PhantomData, time::Duration};
+use std::{fmt, time::Duration};
 
 use beam_dist::NodeName;
-use beam_node::{Arguments, Cause, Error, Function, Peer};
+use beam_node::{Arguments, Cause, Error, Function};
 use beam_term::Term;
-use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
 use super::{
     Hedge, Route, Target,
+    delivery::{Delivery, Terms},
     route::Asked,
     verdict::{goes_elsewhere, is_well, may_be_better_elsewhere},
     waiting::{Clock, Waiting},
@@ -19,7 +19,6 @@ use crate::{
     algorithm::Selection,
     overload::Permit,
     retry::{Retry, is_no_route},
-    telemetry::Kind,
 };
 
 /// What to ask of some node.
@@ -59,67 +58,6 @@ impl Default for Options {
             hedge: None,
             key: None,
         }
-    }
-}
-
-/// How a request is delivered to the node that was picked.
-pub(super) trait Delivery {
-    type Output: Send;
-
-    const KIND: Kind;
-
-    fn deliver<'a, A: Arguments>(
-        peer: &'a Peer,
-        function: &'a Function,
-        arguments: &'a A,
-        terms: Terms,
-    ) -> impl Future<Output = Result<Self::Output, Error>> + Send;
-}
-
-/// How long a delivery may take, and whether it may come twice.
-#[derive(Clone, Copy)]
-pub(super) struct Terms {
-    clock: Clock,
-    idempotent: bool,
-}
-
-/// Delivery as a call, whose result is a `T`.
-pub(super) struct Calling<T>(PhantomData<T>);
-
-/// Delivery as a cast.
-pub(super) struct Casting;
-
-impl<T: DeserializeOwned + Send> Delivery for Calling<T> {
-    type Output = T;
-
-    const KIND: Kind = Kind::Call;
-
-    fn deliver<'a, A: Arguments>(
-        peer: &'a Peer,
-        function: &'a Function,
-        arguments: &'a A,
-        Terms { clock, idempotent }: Terms,
-    ) -> impl Future<Output = Result<T, Error>> + Send {
-        let call = peer.call(function, arguments).leave_suspect(idempotent);
-        let call = call.timeout(clock.timeout).since(clock.begun);
-        call.until(clock.until).send()
-    }
-}
-
-impl Delivery for Casting {
-    type Output = ();
-
-    const KIND: Kind = Kind::Cast;
-
-    fn deliver<'a, A: Arguments>(
-        peer: &'a Peer,
-        function: &'a Function,
-        arguments: &'a A,
-        Terms { clock, .. }: Terms,
-    ) -> impl Future<Output = Result<(), Error>> + Send {
-        let cast = peer.cast(function, arguments);
-        let cast = cast.timeout(clock.timeout).since(clock.begun);
-        cast.until(clock.until).send()
     }
 }
 
