@@ -62,8 +62,33 @@ pub(crate) struct Book {
     pub(crate) violations: Vec<String>,
     /// Handlers that run at the moment.
     pub(crate) running: BTreeMap<Life, usize>,
+    /// What is at work at the moment: callers that wait, and handlers that run.
+    pub(crate) at_work: AtWork,
     /// When hosts hung, from and to.
     pub(crate) hung: BTreeMap<HostId, Vec<(Millis, Millis)>>,
+}
+
+/// Callers that wait and handlers that run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AtWork {
+    /// How many there are.
+    pub(crate) count: usize,
+    /// The bytes of the arguments and the results of their calls.
+    pub(crate) bytes: usize,
+}
+
+/// One of those, until it is dropped.
+pub(crate) struct Working {
+    ledger: Ledger,
+    bytes: usize,
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        let at_work = &mut self.ledger.book().at_work;
+        at_work.count -= 1;
+        at_work.bytes -= self.bytes;
+    }
 }
 
 /// How much later than its deadline a call may end: the clock of timers shows whole milliseconds.
@@ -143,6 +168,17 @@ impl Ledger {
             violations.push(format!("call {id} got the answer of call {answer}"));
         }
         call.ended = Some((at, end));
+    }
+
+    /// Somebody is at work for a call, with so many bytes to carry and to give.
+    pub(crate) fn work(&self, bytes: usize) -> Working {
+        let at_work = &mut self.book().at_work;
+        at_work.count += 1;
+        at_work.bytes += bytes;
+        Working {
+            ledger: self.clone(),
+            bytes,
+        }
     }
 
     /// Notes that a call runs.

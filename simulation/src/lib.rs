@@ -14,6 +14,7 @@ mod clock;
 mod ledger;
 mod logging;
 mod machine;
+mod memory;
 mod network;
 mod panics;
 mod plan;

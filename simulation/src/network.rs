@@ -101,6 +101,11 @@ impl Net {
         self.state().open_connections()
     }
 
+    /// How many bytes are under way, or unread.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.state().held_bytes()
+    }
+
     // A panic elsewhere is reported as such.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -5,13 +5,16 @@ mod faults;
 
 use std::{fmt, sync::Arc};
 
+use allocation_counter::measure;
+
 use crate::{
     clock::{self, Clock, HostId, Millis},
     ledger::{Call, End, Kind, Ledger, Life},
     machine::Machine,
+    memory::{self, Load, Memory},
     network::Net,
     panics,
-    plan::Plan,
+    plan::{NodePlan, Plan},
     program::Program,
 };
 
@@ -22,7 +25,8 @@ use crate::{
 ///
 /// - within a time, every node sees the members that there are, and no other;
 /// - once nobody calls any more, all counters and tables are as they were;
-/// - every node shuts down in good order;
+/// - every node shuts down in good order, and then all memory has been given back;
+/// - at no time was there more memory than nodes, connections, and calls that were under way, explain;
 /// - every call ended once, by its deadline, with its own answer or with an error, and ran once at
 ///   most, unless it was idempotent; and not at all, where its error said so.
 pub struct Simulation {
@@ -30,6 +34,7 @@ pub struct Simulation {
     net: Net,
     hosts: Vec<Host>,
     ledger: Ledger,
+    memory: Memory,
     now: Millis,
 }
 
@@ -76,7 +81,18 @@ pub struct Failed {
 pub fn run(seed: u64) -> Result<Passed, Failed> {
     panics::note();
     panics::take();
-    Simulation::new(Plan::new(seed)).run()
+    let (outcome, left) = memory::left_after(|| {
+        let outcome = Simulation::new(Plan::new(seed)).run();
+        beam_node::network::leave();
+        outcome
+    });
+    if outcome.is_ok() && left > 0 {
+        return Err(Failed {
+            plan: Arc::new(Plan::new(seed)),
+            violations: vec![format!("{left} bytes are left of what is over")],
+        });
+    }
+    outcome
 }
 
 impl Simulation {
@@ -99,22 +115,19 @@ impl Simulation {
             plan: Arc::new(plan),
             net,
             ledger: Ledger::default(),
+            memory: Memory::default(),
             now: 0,
         }
     }
 
     fn run(mut self) -> Result<Passed, Failed> {
         let plan = Arc::clone(&self.plan);
-        for (host, node) in plan.nodes.iter().enumerate() {
-            if node.starts {
-                self.start(host);
-            }
-        }
+        self.counted(|simulation| simulation.start_those(|node| node.starts));
         for event in &plan.events {
             while self.now < event.at {
                 self.step();
             }
-            self.apply(&event.fault);
+            self.counted(|simulation| simulation.apply(&event.fault));
         }
         while self.now < plan.healed {
             self.step();
@@ -124,6 +137,10 @@ impl Simulation {
         self.quiet();
         self.stop();
         self.ledger.check();
+        tracing::info!(
+            percent = self.memory.most,
+            "most memory of what was allowed"
+        );
 
         let mut violations = panics::take();
         let book = self.ledger.book();
@@ -154,10 +171,36 @@ impl Simulation {
     /// Has every host run for a while.
     fn step(&mut self) {
         let until = self.now + self.plan.step;
-        for host in &mut self.hosts {
-            host.machine.step(self.now, until);
-        }
+        self.counted(|simulation| {
+            for host in &mut simulation.hosts {
+                host.machine.step(simulation.now, until);
+            }
+        });
         self.now = until;
+    }
+
+    /// Does something that takes no simulated time or one step, and counts the memory that it takes.
+    fn counted(&mut self, act: impl FnOnce(&mut Self)) {
+        let counted = measure(|| act(self));
+        let load = self.load();
+        if let Some((taken, allowed)) = self.memory.count(counted, load) {
+            self.ledger.violation(format!(
+                "{taken} bytes were held at {} ms, not {allowed} at the most, with {load:?}",
+                self.now
+            ));
+        }
+    }
+
+    fn load(&self) -> Load {
+        let is_running = |host: &&Host| host.machine.is_running();
+        let book = self.ledger.book();
+        Load {
+            nodes: self.hosts.iter().filter(is_running).count(),
+            connections: self.net.open_connections(),
+            network_bytes: self.net.held_bytes(),
+            calls: book.calls.len(),
+            at_work: book.at_work,
+        }
     }
 
     /// Goes on until something holds, or a time is over; tells whether it does.
@@ -173,6 +216,16 @@ impl Simulation {
             // Looking takes longer than running.
             for _ in 0..10 {
                 self.step();
+            }
+        }
+    }
+
+    /// Starts the nodes of a kind that do not run.
+    fn start_those(&mut self, are_meant: impl Fn(&NodePlan) -> bool) {
+        let plan = Arc::clone(&self.plan);
+        for (host, node) in plan.nodes.iter().enumerate() {
+            if are_meant(node) {
+                self.start(host);
             }
         }
     }
@@ -216,11 +269,7 @@ impl Simulation {
             }
         }
         self.await_ends();
-        for (host, node) in plan.nodes.iter().enumerate() {
-            if node.stays {
-                self.start(host);
-            }
-        }
+        self.counted(|simulation| simulation.start_those(|node| node.stays));
     }
 
     /// Waits until every node sees what is so, and tells how long that took.

@@ -2,8 +2,7 @@
 
 use std::{collections::VecDeque, net::SocketAddr, task::Waker};
 
-use bytes::Bytes;
-
+use super::packet::Data;
 use crate::clock::{HostId, Millis};
 
 /// A connection, by its number.
@@ -39,7 +38,7 @@ pub(super) struct End {
     /// For the client: whether it was accepted. The server's end begins with that.
     pub(super) is_open: bool,
     /// What came and was not read.
-    pub(super) unread: VecDeque<Bytes>,
+    pub(super) unread: VecDeque<Data>,
     /// How many bytes may be written before the other end has read some.
     pub(super) credit: usize,
     /// How many bytes were read of which the other end does not know yet.

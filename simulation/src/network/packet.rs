@@ -1,11 +1,16 @@
 //! What goes from one host to another.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use bytes::Bytes;
 
 use super::connection::{ConnectionId, Side};
 
 /// Something that one end of a connection sends to the other.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Packet {
     pub(super) connection: ConnectionId,
     /// The end that it is for.
@@ -13,19 +18,54 @@ pub(super) struct Packet {
     pub(super) body: Body,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum Body {
     /// May I connect?
     Syn,
     /// Yes.
     SynAck,
-    Data(Bytes),
+    Data(Data),
     /// So many bytes were read: there is room for as many more.
     Credit(usize),
     /// There is no more to come.
     Fin,
     /// There is no such connection, or no more.
     Rst,
+}
+
+/// Bytes of a stream, which count while the network holds them.
+#[derive(Debug)]
+pub(super) struct Data {
+    bytes: Bytes,
+    /// How many there were at first: all of their memory is held until the last one is read.
+    counted: usize,
+    held: Arc<AtomicUsize>,
+}
+
+impl Data {
+    pub(super) fn new(bytes: &[u8], held: &Arc<AtomicUsize>) -> Self {
+        held.fetch_add(bytes.len(), Ordering::Relaxed);
+        Self {
+            bytes: Bytes::copy_from_slice(bytes),
+            counted: bytes.len(),
+            held: Arc::clone(held),
+        }
+    }
+
+    /// Takes at most so many from the front.
+    pub(super) fn read(&mut self, most: usize) -> Bytes {
+        self.bytes.split_to(most.min(self.bytes.len()))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.counted, Ordering::Relaxed);
+    }
 }
 
 impl Body {

@@ -4,6 +4,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io, mem,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -13,7 +17,7 @@ use fastrand::Rng;
 use super::{
     connection::{Connection, ConnectionId, End, Side},
     host::{Host, key},
-    packet::{Body, Packet},
+    packet::{Body, Data, Packet},
 };
 use crate::{
     clock::{self, HostId, Millis},
@@ -59,6 +63,8 @@ pub(super) struct State {
     delays: BTreeMap<(HostId, HostId), Delay>,
     next_connection: ConnectionId,
     next_packet: u64,
+    /// How many bytes are under way, or unread.
+    held: Arc<AtomicUsize>,
     pub(super) trace: Trace,
 }
 
@@ -73,6 +79,7 @@ impl State {
             delays: BTreeMap::new(),
             next_connection: 0,
             next_packet: 0,
+            held: Arc::default(),
             trace: Trace::default(),
         }
     }
@@ -252,6 +259,10 @@ impl State {
 
     pub(super) fn open_connections(&self) -> usize {
         self.connections.len()
+    }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 }
 
@@ -490,8 +501,8 @@ impl State {
         let window = self.settings.window;
         let end = self.end(id, side)?;
         if let Some(first) = end.unread.front_mut() {
-            let read = first.split_to(most.min(first.len()));
-            if first.is_empty() {
+            let read = first.read(most);
+            if first.len() == 0 {
                 end.unread.pop_front();
             }
             end.untold += read.len();
@@ -528,12 +539,16 @@ impl State {
             return Poll::Pending;
         }
         end.credit -= count;
-        let mut rest = Bytes::copy_from_slice(&bytes[..count]);
-        if count > 1 && self.rng.u32(0..CUT) == 0 {
-            let first = rest.split_to(self.rng.usize(1..count));
-            self.send(id, side.other(), Body::Data(first));
+        let cut = match count > 1 && self.rng.u32(0..CUT) == 0 {
+            true => self.rng.usize(1..count),
+            false => 0,
+        };
+        for part in [&bytes[..cut], &bytes[cut..count]] {
+            if !part.is_empty() {
+                let data = Data::new(part, &self.held);
+                self.send(id, side.other(), Body::Data(data));
+            }
         }
-        self.send(id, side.other(), Body::Data(rest));
         Poll::Ready(Ok(count))
     }
 

@@ -87,7 +87,9 @@ impl Caller {
         let hedged = self.plan.hedged.map(Duration::from_millis);
         let key = Term::from(self.rng.i64(0..KEYS));
         let (node, balancer) = (self.node.clone(), self.balancer.clone());
+        let working = self.ledger.work(work.2 + carried.len());
         async move {
+            let _working = working;
             let arguments = (work, carried);
             let answer: (CallId, Binary) = match (kind, direct) {
                 (Kind::Call, Some(peer)) => {

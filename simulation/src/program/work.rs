@@ -23,12 +23,13 @@ pub(super) fn export(node: &Node, life: Life, ledger: &Ledger) -> rpc_load_balan
     node.export(
         FUNCTION.0,
         FUNCTION.1,
-        move |work: Work, _carried: Binary| work_for(work, life, ledger.clone()),
+        move |work: Work, carried: Binary| work_for(work, carried, life, ledger.clone()),
     )
 }
 
-async fn work_for(work: Work, life: Life, ledger: Ledger) -> (CallId, Binary) {
+async fn work_for(work: Work, carried: Binary, life: Life, ledger: Ledger) -> (CallId, Binary) {
     let (id, takes, result) = work;
+    let _working = ledger.work(carried.len() + result);
     let _running = Running::begin(&ledger, life);
     ledger.run(id, life, clock::now());
     if takes > 0 {

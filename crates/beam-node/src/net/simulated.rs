@@ -63,6 +63,12 @@ pub fn enter(network: Arc<dyn Network>) {
     NETWORK.set(Some(network));
 }
 
+/// Has nodes that run on this thread use no network any more, until one is entered again. The one that
+/// they used is not kept alive from here.
+pub fn leave() {
+    NETWORK.set(None);
+}
+
 thread_local! {
     static NETWORK: RefCell<Option<Arc<dyn Network>>> = const { RefCell::new(None) };
 }

@@ -1,0 +1,94 @@
+//! How much memory a simulation takes, and how much it may.
+//!
+//! All of a simulation runs on one thread, so what that allocates and frees is what there is.
+
+use std::cell::Cell;
+
+use allocation_counter::{AllocationInfo, measure};
+
+use crate::ledger::AtWork;
+
+thread_local! {
+    static HAS_SIMULATED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What a thread, and the program, keep for good once the first simulation has run.
+const KEPT: i64 = 16 * 1024;
+
+/// Does something after which no memory is to be left; gives how many bytes are, those of what comes of
+/// it among them.
+pub(crate) fn left_after<T>(act: impl FnOnce() -> T) -> (T, usize) {
+    let mut outcome = None;
+    let counted = measure(|| outcome = Some(act()));
+    let kept = if HAS_SIMULATED.replace(true) { 0 } else { KEPT };
+    let left = usize::try_from(counted.bytes_current - kept).unwrap_or(0);
+    (outcome.expect("it was done"), left)
+}
+
+/// What there is at a time that takes memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Load {
+    /// Nodes that run.
+    pub(crate) nodes: usize,
+    /// Connections, both ends of each.
+    pub(crate) connections: usize,
+    /// Bytes that the network holds.
+    pub(crate) network_bytes: usize,
+    /// Calls that were ever made, which the book keeps.
+    pub(crate) calls: usize,
+    pub(crate) at_work: AtWork,
+}
+
+impl Load {
+    /// A node and its balancer: their tables, of which the largest is that of `maglev`, twice while a
+    /// new one is made.
+    const NODE: usize = 1024 * 1024;
+
+    /// An end of a connection: what it reads into and the two buffers that it writes from keep 64 KiB
+    /// each; and half as much for what is known of the peer.
+    const END: usize = 3 * 64 * 1024 + 32 * 1024;
+
+    /// A small argument or answer holds all of what was read with it.
+    const AT_WORK: usize = 64 * 1024;
+
+    /// An argument or a result, as it is given, queued, received and decoded.
+    const COPIES: usize = 4;
+
+    /// A call in the book.
+    const CALL: usize = 512;
+
+    /// How much memory all of this may take.
+    fn bytes(&self) -> usize {
+        self.nodes * Self::NODE
+            + self.connections * 2 * Self::END
+            + self.network_bytes
+            + self.calls * Self::CALL
+            + self.at_work.count * Self::AT_WORK
+            + self.at_work.bytes * Self::COPIES
+    }
+}
+
+/// The memory that a simulation takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Memory {
+    held: i64,
+    /// What there was when this was last looked at.
+    load: Load,
+    /// How much of what was allowed was taken at the most, in percent.
+    pub(crate) most: usize,
+}
+
+impl Memory {
+    /// Takes in what was allocated and freed while other things changed to what they are now. Gives what
+    /// was taken and what was allowed, in bytes, where that was less, for the first time.
+    pub(crate) fn count(&mut self, counted: AllocationInfo, load: Load) -> Option<(usize, usize)> {
+        let most = usize::try_from(self.held).unwrap_or(0) + counted.bytes_max as usize;
+        self.held += counted.bytes_current;
+        // Neither what is gone by the end nor what was not there at the beginning is missing.
+        let allowed = self.load.bytes().max(load.bytes());
+        self.load = load;
+        let before = self.most;
+        self.most = before.max(100 * most / allowed.max(1));
+        (before <= 100 && self.most > 100).then_some((most, allowed))
+    }
+}
