@@ -106,7 +106,8 @@ struct Totals {
     calls: usize,
     answered: usize,
     simulated: Duration,
-    settled_after: Vec<u64>,
+    reachable: Vec<u64>,
+    silent: Vec<u64>,
     slowest: (Duration, u64),
     running: BTreeMap<u64, Instant>,
 }
@@ -135,25 +136,31 @@ impl Runner {
             .totals
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        totals.settled_after.sort_unstable();
-        let settled = |share: f64| {
-            let last = totals.settled_after.len().saturating_sub(1);
-            let after = totals.settled_after.get((last as f64 * share) as usize);
-            Duration::from_millis(after.copied().unwrap_or_default())
-        };
+        let [reachable, silent] = [totals.reachable, totals.silent].map(|mut after| {
+            after.sort_unstable();
+            let share = |share: f64| {
+                let last = after.len().saturating_sub(1);
+                let after = after.get((last as f64 * share) as usize);
+                Duration::from_millis(after.copied().unwrap_or_default())
+            };
+            [share(0.5), share(0.99), share(1.0)]
+        });
         println!(
             "{} seeds passed and {} failed, in {:.0?}: {} calls, {} of them answered, in {:.0?} of \
-             simulated time; nodes agreed after {:?} (median), {:?} (99 %), {:?} (longest); the \
-             slowest seed, {}, took {:.1?}",
+             simulated time; nodes agreed after {:?} (median), {:?} (99 %), {:?} (longest), on \
+             hosts without power after {:?}, {:?}, {:?}; the slowest seed, {}, took {:.1?}",
             totals.passed,
             totals.failed.len(),
             begun.elapsed(),
             totals.calls,
             totals.answered,
             totals.simulated,
-            settled(0.5),
-            settled(0.99),
-            settled(1.0),
+            reachable[0],
+            reachable[1],
+            reachable[2],
+            silent[0],
+            silent[1],
+            silent[2],
             totals.slowest.1,
             totals.slowest.0,
         );
@@ -184,7 +191,8 @@ impl Runner {
                     totals.calls += passed.calls;
                     totals.answered += passed.answered;
                     totals.simulated += Duration::from_millis(passed.simulated);
-                    totals.settled_after.push(passed.settled_after);
+                    totals.reachable.push(passed.settled.reachable);
+                    totals.silent.extend(passed.settled.silent);
                 }
                 Err(what) => {
                     totals.failed.push(seed);

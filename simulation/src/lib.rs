@@ -24,4 +24,4 @@ mod trace;
 
 pub use logging::log_in_simulated_time;
 pub use plan::Plan;
-pub use simulation::{Failed, Passed, Simulation, run};
+pub use simulation::{Failed, Passed, Settled, Simulation, run};

@@ -65,6 +65,11 @@ impl Net {
         self.state().power_on(host);
     }
 
+    /// Whether a host is on.
+    pub(crate) fn is_on(&self, host: HostId) -> bool {
+        self.state().is_on(host)
+    }
+
     /// Keeps all packets of one host to another from here on.
     pub(crate) fn block(&self, from: HostId, to: HostId) {
         self.state().block(from, to);

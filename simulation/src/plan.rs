@@ -172,18 +172,6 @@ impl Plan {
     pub(crate) fn noticed_within(&self) -> Millis {
         5 * millis(self.net_ticktime) / 4
     }
-
-    /// How long membership may take to be right after everything is well again.
-    pub(crate) fn settles_within(&self) -> Millis {
-        // A link that died in silence is given up; then the longest pause between two attempts, the
-        // attempt that was under way before it, and what was kept comes late.
-        let found = match self.finding {
-            Finding::AllByFixedPort | Finding::AllByEpmd => 10_000 + 5_000,
-            // Who could not be reached is left alone for up to 160 s, and asked for again by then.
-            Finding::Learned => 160_000 + 10_000 + 10_000,
-        };
-        self.noticed_within() + found + 10_000
-    }
 }
 
 impl NodePlan {

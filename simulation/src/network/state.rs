@@ -299,6 +299,10 @@ impl State {
         self.hosts[host].listeners.clear();
     }
 
+    pub(super) fn is_on(&self, host: HostId) -> bool {
+        self.hosts[host].is_on
+    }
+
     pub(super) fn power_on(&mut self, host: HostId) {
         self.hosts[host].is_on = true;
         for (id, side) in mem::take(&mut self.hosts[host].missed) {

@@ -1,7 +1,5 @@
 //! What must hold once all is well.
 
-use std::collections::BTreeMap;
-
 use rpc_load_balancer::beam_node::Holdings;
 
 use super::{Host, Simulation};
@@ -9,11 +7,10 @@ use crate::{
     clock::Millis,
     network::Net,
     plan::{LONGEST_TIMEOUT, LONGEST_WORK},
-    program::{club, node_name, pool_group},
 };
 
 /// How long a node may take to shut down: it drains for 15 s, and ends its tasks within 10 s.
-const SHUT_DOWN: Millis = 27_000;
+pub(super) const SHUT_DOWN: Millis = 27_000;
 
 /// How long it may take until nothing is under way any more, after the last call was made: no call
 /// takes longer, then what was asked of peers for other reasons is answered within 5 s.
@@ -22,74 +19,30 @@ const QUIET: Millis = LONGEST_TIMEOUT + LONGEST_WORK + 6_000;
 /// Processes that every node has.
 const PROCESSES: usize = 5;
 
-impl Simulation {
-    /// How nodes see the cluster otherwise than it is.
-    pub(super) fn disagreements(&self) -> Vec<String> {
-        let (mut pool, mut members) = (Vec::new(), BTreeMap::new());
-        let mut disagreements = Vec::new();
-        for (number, host) in self.hosts.iter().enumerate() {
-            let state = host.program.state();
-            let is_there = self.plan.nodes[number].stays;
-            if is_there && (state.node.is_none() || state.is_leaving) {
-                disagreements.push(format!("{} does not run", Net::host_name(number)));
-            }
-            if is_there && self.plan.nodes[number].is_member {
-                pool.push(node_name(number));
-            }
-            if is_there && !state.memberships.is_empty() {
-                members.insert(node_name(number), state.memberships.len());
-            }
-        }
-        pool.sort();
-        for host in &self.hosts {
-            let state = host.program.state();
-            let Some((node, balancer)) = &state.node else {
-                continue;
-            };
-            let seen = balancer.members().unwrap_or_default();
-            if !seen.iter().map(|name| name.as_str()).eq(pool.iter()) {
-                disagreements.push(format!(
-                    "{} has the members {seen:?}, not {pool:?}",
-                    node.name()
-                ));
-            }
-            let suspects = node.suspects();
-            if !suspects.is_empty() {
-                disagreements.push(format!("{} suspects {suspects:?}", node.name()));
-            }
-            let once: BTreeMap<_, _> = pool.iter().map(|name| (name.clone(), 1)).collect();
-            for (group, members) in [(pool_group(), &once), (club(), &members)] {
-                let seen: BTreeMap<String, usize> = node
-                    .members(&group)
-                    .iter()
-                    .map(|member| (member.node().to_string(), member.pids().len()))
-                    .collect();
-                // The processes of an earlier life of a node would be counted as well.
-                if seen != *members {
-                    disagreements.push(format!(
-                        "{} sees the group {group} as {seen:?}, not {members:?}",
-                        node.name()
-                    ));
-                }
-            }
-        }
-        disagreements
+impl Host {
+    /// Whether its node is shutting down.
+    fn is_ending(&self) -> bool {
+        let state = self.program.state();
+        self.machine.is_running() && state.is_leaving && !state.has_ended
     }
+}
 
+impl Simulation {
     /// Waits until all nodes have ended that are shutting down.
     pub(super) fn await_ends(&mut self) {
-        let is_ending = |host: &Host| {
-            let state = host.program.state();
-            host.machine.is_running() && state.is_leaving && !state.has_ended
-        };
-        let have_ended = |simulation: &Self| !simulation.hosts.iter().any(is_ending);
-        if !self.step_until(SHUT_DOWN, have_ended) {
-            for (number, _) in self
-                .hosts
-                .iter()
-                .enumerate()
-                .filter(|(_, host)| is_ending(host))
-            {
+        if !self.step_until(SHUT_DOWN, |simulation| simulation.ending() == 0) {
+            self.tell_who_has_not_ended();
+        }
+    }
+
+    /// How many nodes are shutting down.
+    pub(super) fn ending(&self) -> usize {
+        self.hosts.iter().filter(|host| host.is_ending()).count()
+    }
+
+    pub(super) fn tell_who_has_not_ended(&self) {
+        for (number, host) in self.hosts.iter().enumerate() {
+            if host.is_ending() {
                 let host = Net::host_name(number);
                 let what = format!(
                     "{host} has not shut down after {SHUT_DOWN} ms, at {} ms",
