@@ -21,6 +21,8 @@ pub struct Holdings {
     pub requests: usize,
     /// Requests that only prove peers alive.
     pub probes: usize,
+    /// Bytes that wait to be sent, or are owed, to all peers.
+    pub queued_bytes: usize,
     /// Monitors of its scope on those of its peers.
     pub scope_monitors: usize,
     /// Names of nodes that it knows of.
@@ -48,6 +50,7 @@ impl Node {
             kept_links: Arc::strong_count(&state.identity) - 1,
             requests: unanswered().map(|(requests, _)| requests).sum(),
             probes: unanswered().map(|(_, probes)| probes).sum(),
+            queued_bytes: links.iter().map(|link| link.queued_bytes()).sum(),
             scope_monitors: state.groups.monitors(),
             names: state.names(),
             watchers: processes.iter().map(|process| process.watched_by()).sum(),

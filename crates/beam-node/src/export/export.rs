@@ -13,6 +13,7 @@ use crate::{
         entry::{Entry, Runner, Typed, encode},
         handling::{Handling, Report},
         outcome::{Failure, bad_arguments},
+        thread,
     },
 };
 
@@ -144,7 +145,7 @@ impl Export {
                         }
                     };
                     // Where the call is ended before a thread was free for it, it never begins.
-                    match AbortOnDropHandle::new(tokio::task::spawn_blocking(work)).await {
+                    match AbortOnDropHandle::new(thread::run(work)).await {
                         Ok(result) => result,
                         Err(error) => match error.try_into_panic() {
                             Ok(payload) => Err(Failure::panicked(&*payload)),

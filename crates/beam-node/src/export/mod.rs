@@ -6,6 +6,7 @@ mod exports;
 mod handler;
 mod handling;
 mod outcome;
+mod thread;
 
 #[allow(clippy::module_inception)] // The type and the concept have one name.
 mod export;

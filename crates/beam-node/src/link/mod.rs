@@ -265,6 +265,12 @@ impl Link {
         }
     }
 
+    /// How many bytes wait to be sent, or are owed.
+    #[cfg(rlb_simulation)]
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.outbox.bytes()
+    }
+
     /// Sends what is owed to the peer: a small answer, never refused for want of room.
     pub(crate) fn answer(&self, control: &Control, payload: Payload<'_>) {
         let _ = self.owe(Lane::Owed, control, payload);

@@ -111,7 +111,11 @@ pub(crate) struct Taken {
 }
 
 /// However little senders may queue, so many bytes may be owed before the link stops reading.
-const LEAST_OWED_LIMIT: usize = 1024 * 1024;
+/// Simulated nodes owe as much after some hundreds of calls.
+const LEAST_OWED_LIMIT: usize = match cfg!(rlb_simulation) {
+    true => 16 * 1024,
+    false => 1024 * 1024,
+};
 
 /// A buffer for batches keeps no more than this when there is nothing to send.
 const IDLE_BYTES: usize = 64 * 1024;
@@ -258,6 +262,13 @@ impl Outbox {
     /// Whether so much is owed that no more questions may be read.
     pub(crate) fn is_overdue(&self) -> bool {
         self.lanes().owed > self.owed_limit
+    }
+
+    /// How many bytes there are that were not written to the socket.
+    #[cfg(rlb_simulation)]
+    pub(crate) fn bytes(&self) -> usize {
+        let lanes = self.lanes();
+        lanes.queued + lanes.owed
     }
 
     /// Rejects what comes later. What is queued can still be sent.

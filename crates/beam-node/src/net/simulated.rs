@@ -56,6 +56,11 @@ pub type Accepted = (Box<dyn Connection>, SocketAddr);
 pub trait Connection: AsyncRead + AsyncWrite + fmt::Debug + Send + Sync + Unpin {
     /// This end's own address.
     fn address(&self) -> SocketAddr;
+
+    /// Waits until something has come that was not read. Where it is left out, nothing ever has.
+    fn poll_unread(&self, _task: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
 }
 
 /// Has nodes that run on this thread use a network, in place of the one that they used so far.
@@ -92,14 +97,13 @@ impl TcpStream {
         Ok(self.0.address())
     }
 
-    /// Nothing ever waits to be read: simulated nodes read all that comes, as they never owe a peer so
-    /// much that they stop.
+    /// Tells of one byte at the most, and not which.
     pub(crate) fn poll_peek(
         &self,
-        _task: &mut Context<'_>,
+        task: &mut Context<'_>,
         _buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<usize>> {
-        Poll::Pending
+        self.0.poll_unread(task).map(|()| Ok(1))
     }
 
     pub(crate) fn set_nodelay(&self, _nodelay: bool) -> io::Result<()> {
