@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -63,7 +64,9 @@ pub(crate) struct Book {
     /// Handlers that run at the moment.
     pub(crate) running: BTreeMap<Life, usize>,
     /// What is at work at the moment: callers that wait, and handlers that run.
-    pub(crate) at_work: AtWork,
+    at_work: AtWork,
+    /// The most of them since that was last asked.
+    most_at_work: AtWork,
     /// When hosts hung, from and to.
     pub(crate) hung: BTreeMap<HostId, Vec<(Millis, Millis)>>,
 }
@@ -99,6 +102,11 @@ const GRANULARITY: Millis = 2;
 const MOST_RUNS: usize = 3;
 
 impl Book {
+    /// How many were at work at the most since this was last asked, and how many bytes they had.
+    pub(crate) fn most_at_work(&mut self) -> AtWork {
+        mem::replace(&mut self.most_at_work, self.at_work)
+    }
+
     /// When a call must have ended: a caller that hangs finds out when it goes on.
     fn latest_end(&self, call: &Call) -> Millis {
         let hung = self.hung.get(&call.caller.host).into_iter().flatten();
@@ -172,9 +180,12 @@ impl Ledger {
 
     /// Somebody is at work for a call, with so many bytes to carry and to give.
     pub(crate) fn work(&self, bytes: usize) -> Working {
-        let at_work = &mut self.book().at_work;
-        at_work.count += 1;
-        at_work.bytes += bytes;
+        let mut book = self.book();
+        let AtWork { count, bytes: all } = &mut book.at_work;
+        (*count, *all) = (*count + 1, *all + bytes);
+        let AtWork { count, bytes: all } = book.at_work;
+        let most = &mut book.most_at_work;
+        (most.count, most.bytes) = (most.count.max(count), most.bytes.max(all));
         Working {
             ledger: self.clone(),
             bytes,

@@ -2,26 +2,16 @@
 //!
 //! All of a simulation runs on one thread, so what that allocates and frees is what there is.
 
-use std::cell::Cell;
-
 use allocation_counter::{AllocationInfo, measure};
 
-use crate::ledger::AtWork;
+use crate::{ledger::AtWork, program::SPARE_BYTES};
 
-thread_local! {
-    static HAS_SIMULATED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// What a thread, and the program, keep for good once the first simulation has run.
-const KEPT: i64 = 16 * 1024;
-
-/// Does something after which no memory is to be left; gives how many bytes are, those of what comes of
-/// it among them.
+/// Does something; gives what comes of it, and how many bytes are left, those of what comes of it among
+/// them.
 pub(crate) fn left_after<T>(act: impl FnOnce() -> T) -> (T, usize) {
     let mut outcome = None;
     let counted = measure(|| outcome = Some(act()));
-    let kept = if HAS_SIMULATED.replace(true) { 0 } else { KEPT };
-    let left = usize::try_from(counted.bytes_current - kept).unwrap_or(0);
+    let left = usize::try_from(counted.bytes_current).unwrap_or(0);
     (outcome.expect("it was done"), left)
 }
 
@@ -36,6 +26,7 @@ pub(crate) struct Load {
     pub(crate) network_bytes: usize,
     /// Calls that were ever made, which the book keeps.
     pub(crate) calls: usize,
+    /// The most since the last look.
     pub(crate) at_work: AtWork,
 }
 
@@ -51,6 +42,9 @@ impl Load {
     /// A small argument or answer holds all of what was read with it.
     const AT_WORK: usize = 64 * 1024;
 
+    /// What is queued, and what of it the peer has already.
+    const QUEUED: usize = 2;
+
     /// An argument or a result, as it is given, queued, received and decoded.
     const COPIES: usize = 4;
 
@@ -59,7 +53,7 @@ impl Load {
 
     /// How much memory all of this may take.
     fn bytes(&self) -> usize {
-        self.nodes * Self::NODE
+        self.nodes * (Self::NODE + SPARE_BYTES)
             + self.connections * 2 * Self::END
             + self.network_bytes
             + self.calls * Self::CALL
@@ -81,11 +75,22 @@ pub(crate) struct Memory {
 impl Memory {
     /// Takes in what was allocated and freed while other things changed to what they are now. Gives what
     /// was taken and what was allowed, in bytes, where that was less, for the first time.
-    pub(crate) fn count(&mut self, counted: AllocationInfo, load: Load) -> Option<(usize, usize)> {
+    ///
+    /// Requests whose callers wait no more are still sent. How many bytes of them are queued is only asked
+    /// where it matters.
+    pub(crate) fn count(
+        &mut self,
+        counted: AllocationInfo,
+        load: Load,
+        queued: impl FnOnce() -> usize,
+    ) -> Option<(usize, usize)> {
         let most = usize::try_from(self.held).unwrap_or(0) + counted.bytes_max as usize;
         self.held += counted.bytes_current;
         // Neither what is gone by the end nor what was not there at the beginning is missing.
-        let allowed = self.load.bytes().max(load.bytes());
+        let mut allowed = self.load.bytes().max(load.bytes());
+        if most > allowed {
+            allowed += queued() * Load::QUEUED;
+        }
         self.load = load;
         let before = self.most;
         self.most = before.max(100 * most / allowed.max(1));

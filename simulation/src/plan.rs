@@ -54,6 +54,10 @@ pub(crate) struct NodePlan {
     pub(crate) algorithm: &'static str,
     /// How many calls of its balancer may be in flight at a time, to all members and to each.
     pub(crate) in_flight: Option<(usize, u32)>,
+    /// How many bytes may be queued for a peer.
+    pub(crate) outgoing: usize,
+    /// Whether a call waits for room among them, instead of failing.
+    pub(crate) waits_for_room: bool,
     /// How long its calls wait for a member that has gone silent, if not as long as for any other.
     pub(crate) grace: Option<Millis>,
     pub(crate) callers: Vec<CallerPlan>,
@@ -75,6 +79,10 @@ pub(crate) struct CallerPlan {
     pub(crate) abandons: u32,
     /// One call in so many is a cast.
     pub(crate) casts: u32,
+    /// One call in so many is of a function that blocks.
+    pub(crate) blocking: u32,
+    /// One call in so many is one of many at a time, of a node that it knows.
+    pub(crate) bursts: u32,
     /// One call in so many of the others is idempotent.
     pub(crate) idempotent: u32,
     /// After so long those go to a second member.
@@ -87,12 +95,14 @@ pub(crate) const LONGEST_WORK: Millis = 3_000;
 /// The longest timeout of a call.
 pub(crate) const LONGEST_TIMEOUT: Millis = 6_000;
 
-/// Algorithms whose choices follow from what the simulation knows. That of the least busy processors
-/// would ask the machine that the simulation runs on.
-const ALGORITHMS: [&str; 9] = [
+/// The most calls at a time.
+pub(crate) const BURST: usize = 800;
+
+const ALGORITHMS: [&str; 10] = [
     "bounded-hash",
     "hash-ring",
     "least-connections",
+    "least-cpu:interval=1s",
     "maglev",
     "peak-ewma",
     "power-of-two",
@@ -188,6 +198,8 @@ impl NodePlan {
             visible: rng.u32(0..4) == 0,
             algorithm: choose(rng, &ALGORITHMS),
             in_flight: choose(rng, &[None, None, None, Some((2, 1)), Some((3, 3))]),
+            outgoing: choose(rng, &[64 << 20, 16 << 10]),
+            waits_for_room: rng.bool(),
             grace: choose(rng, &[None, None, Some(0), Some(300)]),
             callers: (0..callers).map(|_| CallerPlan::new(rng)).collect(),
         }
@@ -204,8 +216,29 @@ impl CallerPlan {
             large: choose(rng, &[20, 200, u32::MAX]),
             abandons: choose(rng, &[10, 100, u32::MAX]),
             casts: choose(rng, &[5, 50]),
+            blocking: choose(rng, &[4, 50, u32::MAX]),
+            bursts: choose(rng, &[400, u32::MAX, u32::MAX]),
             idempotent: choose(rng, &[1, 4, u32::MAX]),
             hedged: choose(rng, &[None, Some(5), Some(200)]),
+        }
+    }
+}
+
+impl CallerPlan {
+    /// One that makes small calls only, many at a time.
+    pub(crate) fn burst(seed: u64) -> Self {
+        Self {
+            seed,
+            pause: 0,
+            timeout: 1_000,
+            work: 20,
+            large: u32::MAX,
+            abandons: 10,
+            casts: 50,
+            blocking: 50,
+            bursts: 1,
+            idempotent: u32::MAX,
+            hedged: None,
         }
     }
 }

@@ -4,6 +4,7 @@ mod caller;
 mod work;
 
 use std::{
+    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use std::{
 use fastrand::Rng;
 use rpc_load_balancer::{
     Atom, Balancer, CallLimits, Node, Retry, Term,
-    beam_node::{Epmd, Listen, Membership},
+    beam_node::{Epmd, Limits, Listen, Membership},
     config::AlgorithmConfig,
 };
 use tokio::{sync::Notify, time::sleep};
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ledger::{Ledger, Life},
     network::Net,
-    plan::{Finding, NodePlan, Plan},
+    plan::{CallerPlan, Finding, NodePlan, Plan},
 };
 
 use caller::Caller;
@@ -37,6 +38,9 @@ pub(crate) fn pool_group() -> Term {
 pub(crate) fn club() -> Term {
     Atom::from_static("club").into()
 }
+
+/// How much memory of large messages a node keeps for others.
+pub(crate) const SPARE_BYTES: usize = 256 * 1024;
 
 const PORT: u16 = 9_100;
 const EPMD_PORT: u16 = 4_369;
@@ -82,6 +86,36 @@ impl Program {
         self.0.quiet.cancel();
     }
 
+    /// Somebody who makes calls from the node, once that is started.
+    pub(crate) fn caller(
+        &self,
+        caller: &CallerPlan,
+        plan: &Plan,
+        life: Life,
+        ledger: &Ledger,
+    ) -> Option<Caller> {
+        let (node, balancer) = self.state().node.clone()?;
+        Some(Caller {
+            rng: Rng::with_seed(caller.seed ^ u64::from(life.number)),
+            plan: caller.clone(),
+            life,
+            node,
+            balancer,
+            ledger: ledger.clone(),
+            hosts: plan.nodes.len(),
+        })
+    }
+
+    /// Has it make them.
+    pub(crate) fn spawn(&self, calls: impl Future<Output = ()> + Send + 'static) {
+        self.state().callers += 1;
+        let program = self.clone();
+        tokio::spawn(async move {
+            calls.await;
+            program.state().callers -= 1;
+        });
+    }
+
     /// Runs a node until it is told to shut down.
     pub(crate) async fn run(self, plan: Arc<Plan>, life: Life, ledger: Ledger) {
         let own = &plan.nodes[life.host];
@@ -89,23 +123,11 @@ impl Program {
             started = start(&plan, own, life, &ledger) => started,
             () = self.0.shut_down.notified() => return self.state().has_ended = true,
         };
-        self.state().node = Some((node.clone(), balancer.clone()));
+        self.state().node = Some((node.clone(), balancer));
         for caller in &own.callers {
-            self.state().callers += 1;
-            let caller = Caller {
-                plan: caller.clone(),
-                rng: Rng::with_seed(caller.seed ^ u64::from(life.number)),
-                life,
-                node: node.clone(),
-                balancer: balancer.clone(),
-                ledger: ledger.clone(),
-                hosts: plan.nodes.len(),
-            };
-            let program = self.clone();
-            tokio::spawn(async move {
-                caller.run(program.0.quiet.clone()).await;
-                program.state().callers -= 1;
-            });
+            if let Some(caller) = self.caller(caller, &plan, life, &ledger) {
+                self.spawn(caller.run(self.0.quiet.clone()));
+            }
         }
         self.0.shut_down.notified().await;
         // Those of the own callers that are left at the end of the drain are lost.
@@ -142,7 +164,13 @@ async fn try_to_start(
         .visible(own.visible)
         .net_ticktime(plan.net_ticktime)
         .discovery_interval(Duration::from_secs(5))
-        .suspect_call_grace(own.grace.map(Duration::from_millis));
+        .suspect_call_grace(own.grace.map(Duration::from_millis))
+        .limits(Limits {
+            outgoing_bytes_per_peer: own.outgoing,
+            wait_for_room: own.waits_for_room,
+            spare_bytes_per_node: SPARE_BYTES,
+            ..Limits::default()
+        });
     builder = match plan.finding {
         Finding::AllByFixedPort => builder
             .epmd(Epmd::Off)

@@ -120,6 +120,10 @@ impl Connection for Stream {
     fn address(&self) -> SocketAddr {
         self.address
     }
+
+    fn poll_unread(&self, task: &mut Context<'_>) -> Poll<()> {
+        self.net.state().poll_unread(self.id, self.side, task)
+    }
 }
 
 impl AsyncRead for Stream {

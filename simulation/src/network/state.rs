@@ -526,6 +526,22 @@ impl State {
         Poll::Pending
     }
 
+    pub(super) fn poll_unread(
+        &mut self,
+        id: ConnectionId,
+        side: Side,
+        task: &mut Context<'_>,
+    ) -> Poll<()> {
+        match self.end(id, side) {
+            Ok(end) if end.unread.is_empty() => {
+                end.reader = Some(task.waker().clone());
+                Poll::Pending
+            }
+            Ok(_) => Poll::Ready(()),
+            Err(_forgotten) => Poll::Pending,
+        }
+    }
+
     pub(super) fn poll_write(
         &mut self,
         id: ConnectionId,

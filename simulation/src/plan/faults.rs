@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     Block(Vec<HostId>, Vec<HostId>),
     /// It passes again.
     Unblock(Vec<HostId>, Vec<HostId>),
+    /// The node makes many calls of another one at a time.
+    Burst(HostId, HostId),
     /// Packets between two hosts take longer, or as everywhere again.
     Delay(HostId, HostId, Option<Delay>),
     /// The node closes its connection to another one.
@@ -61,7 +63,7 @@ pub(super) fn draw(rng: &mut Rng, plan: &Plan) -> Vec<Event> {
         }
     }
     // A seed tries a few kinds of faults, so that what goes wrong can be told apart.
-    let kinds: Vec<u32> = (0..9).filter(|_| rng.u32(0..3) == 0).collect();
+    let kinds: Vec<u32> = (0..10).filter(|_| rng.u32(0..3) == 0).collect();
     let faults = match kinds.is_empty() {
         true => 0,
         false => rng.u64(1..=3 + plan.healed.min(30_000) / 2_500),
@@ -117,6 +119,16 @@ pub(super) fn draw(rng: &mut Rng, plan: &Plan) -> Vec<Event> {
                 put(until, Fault::Delay(host, other, None));
             }
             7 => put(at, Fault::Disconnect(host, other)),
+            // One asks and asks, and takes no answers.
+            8 => {
+                put(at, Fault::Block(vec![other], vec![host]));
+                put(until, Fault::Unblock(vec![other], vec![host]));
+                let mut at = at;
+                while at < until.min(plan.healed) {
+                    put(at, Fault::Burst(host, other));
+                    at += lasts / 8 + 1;
+                }
+            }
             _ => {
                 put(at, Fault::Join(host));
                 put(until, Fault::Leave(host));

@@ -22,13 +22,19 @@ impl fmt::Display for Plan {
         for (host, node) in self.nodes.iter().enumerate() {
             writeln!(
                 f,
-                "  h{host}: {}{}{}, {}{}, at most {:?} calls in flight, {:?} ms for suspects",
+                "  h{host}: {}{}{}, {}{}, at most {:?} calls in flight, {} bytes for a peer{}, {:?} ms for suspects",
                 if node.is_member { "member" } else { "client" },
                 if node.starts { "" } else { ", starts late" },
                 if node.stays { "" } else { ", gone in the end" },
                 node.algorithm,
                 if node.visible { ", visible" } else { "" },
                 node.in_flight,
+                node.outgoing,
+                if node.waits_for_room {
+                    ", waited for"
+                } else {
+                    ""
+                },
                 node.grace,
             )?;
             for caller in &node.callers {

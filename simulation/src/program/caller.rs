@@ -3,15 +3,19 @@
 use std::{future::Future, time::Duration};
 
 use fastrand::Rng;
+use futures_util::future::join_all;
 use rpc_load_balancer::{Balancer, Binary, Error, Hedge, Node, Term};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{node_name, work::FUNCTION};
+use super::{
+    node_name,
+    work::{BLOCKING, FUNCTION},
+};
 use crate::{
     clock,
     ledger::{CallId, End, Kind, Ledger, Life},
-    plan::CallerPlan,
+    plan::{BURST, CallerPlan},
 };
 
 /// The largest argument or result: several fragments of a message.
@@ -20,7 +24,7 @@ const LARGE: usize = 200_000;
 /// How many keys there are.
 const KEYS: i64 = 16;
 
-pub(super) struct Caller {
+pub(crate) struct Caller {
     pub(super) plan: CallerPlan,
     pub(super) rng: Rng,
     pub(super) life: Life,
@@ -38,17 +42,30 @@ impl Caller {
             tokio::select! {
                 biased;
                 () = quiet.cancelled() => return,
-                () = sleep(pause) => self.one().await,
+                () = sleep(pause) => match self.is_one_in(self.plan.bursts) {
+                    true => {
+                        let peer = self.any_node();
+                        self.many(peer).await;
+                    }
+                    false => self.one(None).await,
+                },
             }
         }
     }
 
-    /// Makes one call, to its end.
-    async fn one(&mut self) {
+    /// Makes many calls of one node at a time, each to its end.
+    pub(crate) async fn many(&mut self, peer: String) {
+        let count = self.rng.usize(1..=BURST);
+        let calls: Vec<_> = (0..count).map(|_| self.one(Some(peer.clone()))).collect();
+        join_all(calls).await;
+    }
+
+    /// Makes one call, of a certain node if there is one, to its end.
+    fn one(&mut self, peer: Option<String>) -> impl Future<Output = ()> + use<> {
         let timeout = self.rng.u64(1..=self.plan.timeout);
         let kind = match self.is_one_in(self.plan.casts) {
             true => Kind::Cast,
-            false if self.is_one_in(self.plan.idempotent) => Kind::Idempotent,
+            false if peer.is_none() && self.is_one_in(self.plan.idempotent) => Kind::Idempotent,
             false => Kind::Call,
         };
         let abandoned = match self.is_one_in(self.plan.abandons) {
@@ -57,20 +74,23 @@ impl Caller {
         };
         let begun = clock::now();
         let id = self.ledger.begin(kind, self.life, begun, begun + timeout);
-        let call = self.send(kind, id, Duration::from_millis(timeout));
-        let end = tokio::select! {
-            biased;
-            result = call => match result {
-                Ok(answer) => End::Answered(answer),
-                Err(error) => End::Failed {
-                    may_have_run: error.may_have_run(),
-                    error: error.to_string(),
+        let call = self.send(kind, id, Duration::from_millis(timeout), peer);
+        let ledger = self.ledger.clone();
+        async move {
+            let end = tokio::select! {
+                biased;
+                result = call => match result {
+                    Ok(answer) => End::Answered(answer),
+                    Err(error) => End::Failed {
+                        may_have_run: error.may_have_run(),
+                        error: error.to_string(),
+                    },
                 },
-            },
-            () = sleep(Duration::from_millis(abandoned)) => End::Abandoned,
-        };
-        tracing::debug!(id, ?end, "a call ended");
-        self.ledger.end(id, clock::now(), end);
+                () = sleep(Duration::from_millis(abandoned)) => End::Abandoned,
+            };
+            tracing::debug!(id, ?end, "a call ended");
+            ledger.end(id, clock::now(), end);
+        }
     }
 
     fn send(
@@ -78,12 +98,17 @@ impl Caller {
         kind: Kind,
         id: CallId,
         timeout: Duration,
+        peer: Option<String>,
     ) -> impl Future<Output = Result<CallId, Error>> + use<> {
         let work = (id, self.rng.u64(0..=self.plan.work), self.size());
         let carried = Binary::from(vec![0; self.size()]);
         // Some know whom they want to call.
         let is_direct = kind != Kind::Idempotent && self.rng.u32(0..6) == 0;
-        let direct = is_direct.then(|| node_name(self.rng.usize(0..self.hosts)));
+        let direct = peer.or_else(|| is_direct.then(|| self.any_node()));
+        let function = match self.is_one_in(self.plan.blocking) {
+            true => BLOCKING,
+            false => FUNCTION,
+        };
         let hedged = self.plan.hedged.map(Duration::from_millis);
         let key = Term::from(self.rng.i64(0..KEYS));
         let (node, balancer) = (self.node.clone(), self.balancer.clone());
@@ -93,15 +118,15 @@ impl Caller {
             let arguments = (work, carried);
             let answer: (CallId, Binary) = match (kind, direct) {
                 (Kind::Call, Some(peer)) => {
-                    let call = node.call(peer, FUNCTION, arguments);
+                    let call = node.call(peer, function, arguments);
                     call.timeout(timeout).send().await?
                 }
                 (Kind::Call, None) => {
-                    let call = balancer.call(FUNCTION, arguments);
+                    let call = balancer.call(function, arguments);
                     call.key(key).timeout(timeout).send().await?
                 }
                 (Kind::Idempotent, _) => {
-                    let call = balancer.call(FUNCTION, arguments).idempotent();
+                    let call = balancer.call(function, arguments).idempotent();
                     let call = match hedged {
                         Some(after) => call.hedge(Hedge::after(after)),
                         None => call,
@@ -109,18 +134,22 @@ impl Caller {
                     call.key(key).timeout(timeout).send().await?
                 }
                 (Kind::Cast, Some(peer)) => {
-                    let cast = node.cast(peer, FUNCTION, arguments);
+                    let cast = node.cast(peer, function, arguments);
                     cast.timeout(timeout).send().await?;
                     return Ok(id);
                 }
                 (Kind::Cast, None) => {
-                    let cast = balancer.cast(FUNCTION, arguments);
+                    let cast = balancer.cast(function, arguments);
                     cast.key(key).timeout(timeout).send().await?;
                     return Ok(id);
                 }
             };
             Ok(answer.0)
         }
+    }
+
+    fn any_node(&mut self) -> String {
+        node_name(self.rng.usize(0..self.hosts))
     }
 
     fn is_one_in(&mut self, many: u32) -> bool {

@@ -3,7 +3,7 @@
 use super::Simulation;
 use crate::{
     clock::HostId,
-    plan::Fault,
+    plan::{CallerPlan, Fault},
     program::{Program, club, node_name},
 };
 
@@ -33,6 +33,7 @@ impl Simulation {
                     self.net.unblock(from, to);
                 }
             }
+            Fault::Burst(host, other) => self.burst(*host, *other),
             Fault::Delay(one, other, delay) => self.net.set_delay(*one, *other, *delay),
             Fault::Disconnect(host, other) => self.within(*host, |program| {
                 if let Some((node, _)) = &program.state().node {
@@ -66,6 +67,19 @@ impl Simulation {
             book.hung.entry(host).or_default().push((since, self.now));
         }
         machine.resume(self.now);
+    }
+
+    /// Has a node make many calls of another.
+    fn burst(&self, host: HostId, other: HostId) {
+        let (plan, ledger) = (&self.plan, &self.ledger);
+        let life = self.hosts[host].life(host);
+        let seed = plan.seed ^ self.now;
+        self.within(host, |program| {
+            let own = CallerPlan::burst(seed);
+            if let Some(mut caller) = program.caller(&own, plan, life, ledger) {
+                program.spawn(async move { caller.many(node_name(other)).await });
+            }
+        });
     }
 
     /// Forgets a program that has no machine any more.
