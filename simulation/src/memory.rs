@@ -68,6 +68,9 @@ pub(crate) struct Memory {
     held: i64,
     /// What there was when this was last looked at.
     load: Load,
+    /// The most that was queued since the rest explained what there was: the last pieces of large messages
+    /// wait at the peer for those that follow.
+    queued: usize,
     /// How much of what was allowed was taken at the most, in percent.
     pub(crate) most: usize,
 }
@@ -89,7 +92,10 @@ impl Memory {
         // Neither what is gone by the end nor what was not there at the beginning is missing.
         let mut allowed = self.load.bytes().max(load.bytes());
         if most > allowed {
-            allowed += queued() * Load::QUEUED;
+            self.queued = self.queued.max(queued());
+            allowed += self.queued * Load::QUEUED;
+        } else {
+            self.queued = 0;
         }
         self.load = load;
         let before = self.most;

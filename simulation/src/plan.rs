@@ -98,6 +98,7 @@ pub(crate) const LONGEST_TIMEOUT: Millis = 6_000;
 /// The most calls at a time.
 pub(crate) const BURST: usize = 800;
 
+/// All that need nothing but a name.
 const ALGORITHMS: [&str; 10] = [
     "bounded-hash",
     "hash-ring",

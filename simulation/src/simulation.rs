@@ -58,13 +58,13 @@ impl Host {
         }
     }
 
-    /// How many bytes its node has queued for others.
+    /// How many bytes its node has queued for others, or has for want of room among them.
     fn queued_bytes(&self) -> usize {
         let state = self.program.state();
-        state
-            .node
-            .as_ref()
-            .map_or(0, |(node, _)| node.holdings().queued_bytes)
+        state.node.as_ref().map_or(0, |(node, _)| {
+            let holdings = node.holdings();
+            holdings.queued_bytes + holdings.served_bytes
+        })
     }
 }
 
