@@ -128,14 +128,20 @@ struct Wire<'a> {
     queue: Queue,
     clock: LinkClock,
     silence: Silence,
-    /// The last probe of a silent peer.
-    probe: Option<RequestId>,
-    /// The number of the batch that it is in, until that is written.
-    probe_batch: Option<u64>,
+    /// The last probe of a silent peer, until it is answered.
+    probe: Option<Probe>,
     /// Whether all others that were ready to run have run since there was something to send.
     gathered: bool,
     /// Whether messages have come that were not handled.
     is_behind: bool,
+}
+
+/// A question to a silent peer that has no answer.
+#[derive(Debug)]
+struct Probe {
+    request: RequestId,
+    /// The number of the batch that it is in, until that is written.
+    unwritten: Option<u64>,
 }
 
 impl<'a> Wire<'a> {
@@ -166,7 +172,6 @@ impl<'a> Wire<'a> {
             clock: LinkClock::new(TickPolicy::new(node.net_ticktime), now.into_std()),
             silence: Silence::new(node.silence, round_trip, now),
             probe: None,
-            probe_batch: None,
             gathered: false,
             is_behind: false,
         }
@@ -265,10 +270,12 @@ impl<'a> Wire<'a> {
             let now = Instant::now();
             self.clock.sent(now.into_std());
             self.silence.wrote();
-            if let Some(batch) = self.probe_batch {
+            if let Some(probe) = &mut self.probe
+                && let Some(batch) = probe.unwritten
+            {
                 self.silence.asked(now);
                 if self.queue.has_written(batch) {
-                    self.probe_batch = None;
+                    probe.unwritten = None;
                 }
             }
         }
@@ -316,9 +323,10 @@ impl<'a> Wire<'a> {
             }
             left = left.saturating_sub(read);
         }
-        if let Some(probe) = self.probe
-            && !self.link.is_waiting(probe)
+        if let Some(probe) = &self.probe
+            && !self.link.is_waiting(probe.request)
         {
+            // The rest of its batch may still have to be written.
             self.probe = None;
             self.silence.answered(Instant::now());
         }
@@ -388,9 +396,11 @@ impl<'a> Wire<'a> {
         match self.silence.poll(now) {
             Step::Wait => false,
             Step::Probe => {
-                self.probe = Some(self.link.ask_for_life());
+                self.probe = Some(Probe {
+                    request: self.link.ask_for_life(),
+                    unwritten: Some(self.queue.begun + 1),
+                });
                 self.silence.asked(now);
-                self.probe_batch = Some(self.queue.begun + 1);
                 true
             }
             Step::Suspect { since } => {

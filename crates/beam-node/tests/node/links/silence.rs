@@ -7,7 +7,7 @@ use beam_dist::{
     control::{Control, Monitor, MonitorExit, Target},
 };
 use beam_node::{Cause, Code, Event, Events, Limits, Node};
-use beam_term::{Atom, Term};
+use beam_term::{Atom, Binary, Term};
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -61,7 +61,21 @@ async fn a_peer_that_says_nothing_is_suspect_until_it_does() {
     assert!(since.is_some());
     assert_eq!(a.peers()[0].suspect_since, since);
     // It was asked first.
-    let probe = loop {
+    let answer = probe(&mut peer).await;
+
+    peer.send_with(answer, &Term::atom("noproc")).await;
+    recovered(&mut events, peer.name().clone()).await;
+    assert!(a.suspects().is_empty());
+    // It falls silent again, and any byte will do.
+    suspected(&mut events, peer.name().clone()).await;
+    peer.write_tick().await;
+    recovered(&mut events, peer.name().clone()).await;
+    assert!(!handle.is_suspect());
+}
+
+/// Reads until the next probe, and gives its answer.
+async fn probe(peer: &mut RawPeer) -> Control {
+    loop {
         let message = within(peer.next_of_any_kind()).await.unwrap();
         if let Control::Monitor(Monitor {
             from,
@@ -70,23 +84,38 @@ async fn a_peer_that_says_nothing_is_suspect_until_it_does() {
         }) = message.control
             && to == Target::Name(PROBE)
         {
-            break MonitorExit {
+            return Control::MonitorExit(MonitorExit {
                 from: to,
                 to: from,
                 reference,
-            };
+            });
         }
-    };
+    }
+}
 
-    peer.send_with(Control::MonitorExit(probe), &Term::atom("noproc"))
-        .await;
-    recovered(&mut events, peer.name().clone()).await;
-    assert!(a.suspects().is_empty());
-    // It falls silent again, and any byte will do.
-    suspected(&mut events, peer.name().clone()).await;
-    peer.write_tick().await;
-    recovered(&mut events, peer.name().clone()).await;
-    assert!(!handle.is_suspect());
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_answers_before_it_has_all_that_was_sent_with_the_probe_is_probed_again() {
+    let cluster = Cluster::new();
+    let (a, mut events) = node(&cluster).await;
+    let mut peer = cluster.raw_peer(&a, "raw").await;
+    let name = peer.name().clone();
+    // Much of what comes after the probe is still to be written when that is read.
+    let socket = socket2::SockRef::from(&*peer.socket());
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    let large = Binary::from(vec![0; 8 * 1024 * 1024]);
+    let call = a.call::<(), _>(&name, ("m", "f"), (large,)).timeout(LONG);
+    let mut call = call.into_future();
+    assert!(poll_once(&mut call).await.is_none());
+
+    suspected(&mut events, name.clone()).await;
+    let answer = probe(&mut peer).await;
+    peer.send_with(answer, &Term::atom("noproc")).await;
+    recovered(&mut events, name).await;
+    // It reads all the rest, and says nothing of itself.
+    for _ in 0..3 {
+        let answer = probe(&mut peer).await;
+        peer.send_with(answer, &Term::atom("noproc")).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
