@@ -48,12 +48,16 @@ impl Load {
     /// An argument or a result, as it is given, queued, received and decoded.
     const COPIES: usize = 4;
 
-    /// A call in the book.
-    const CALL: usize = 512;
+    /// A call in the book, whose tables grow at a stroke.
+    const CALL: usize = 768;
+
+    /// The network, and what the thread keeps.
+    const BASE: usize = 64 * 1024;
 
     /// How much memory all of this may take.
     fn bytes(&self) -> usize {
-        self.nodes * (Self::NODE + SPARE_BYTES)
+        Self::BASE
+            + self.nodes * (Self::NODE + SPARE_BYTES)
             + self.connections * 2 * Self::END
             + self.network_bytes
             + self.calls * Self::CALL

@@ -48,3 +48,10 @@ fn a_call_is_sent_to_a_suspect_once_more_and_not_a_hundred_times() {
 fn a_hedged_call_may_have_run_where_either_attempt_may() {
     passes(3058);
 }
+
+/// A peer answered a probe before the rest of the batch was written that the probe was in, and was never
+/// probed again.
+#[test]
+fn a_peer_that_answers_early_is_no_suspect_when_it_is_silent_later() {
+    passes(41740);
+}

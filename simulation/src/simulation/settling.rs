@@ -14,6 +14,10 @@ use crate::{
 /// How soon all nodes agree on those that can be reached, once all is well.
 const AGREED: Millis = 5_000;
 
+/// How much later than everything was well the last packet of a host may come that is gone for good, if a cut
+/// kept it.
+const LATE: Millis = 2_000;
+
 /// The cluster as it is, for all who are in it to see.
 struct Cluster {
     /// Nodes whose balancer is a member.
@@ -65,7 +69,7 @@ impl Simulation {
 
     /// Waits until every node has given up those that are silent for good.
     fn notice(&mut self, healed: Millis) -> Millis {
-        let most = self.plan.noticed_within();
+        let most = LATE + self.plan.noticed_within();
         let nobody = BTreeSet::new();
         let left = (healed + most).saturating_sub(self.now);
         if !self.step_until(left, |simulation| {
