@@ -17,7 +17,7 @@ fn the_lines_of_shell_run_as_printed() {
     let (lines, _) = block.split_once("```").unwrap();
     // The program is here already.
     let (install, lines) = lines.split_once('\n').unwrap();
-    assert_eq!(install, "cargo install --path crates/rlb");
+    assert_eq!(install, "cargo install --locked --path crates/rlb");
 
     let program = Path::new(env!("CARGO_BIN_EXE_rlb")).parent().unwrap();
     let path = format!("{}:{}", program.display(), env::var("PATH").unwrap());

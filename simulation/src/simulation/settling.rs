@@ -48,7 +48,7 @@ impl Simulation {
                 self.tell(AGREED, disagreements);
                 break;
             }
-            if self.now > healed + SHUT_DOWN {
+            if ending > 0 && self.now > healed + SHUT_DOWN {
                 self.tell_who_has_not_ended();
                 break;
             }

@@ -90,6 +90,11 @@ impl Meaning {
             .strip_prefix('/')
             .and_then(|rest| rest.strip_suffix('/'))
         {
+            if inner.is_empty() {
+                return Err(Error::bad_request(
+                    "there is nothing between the slashes, which would match every name: write * for that",
+                ));
+            }
             return Regex::new(inner).map(Self::Regex).map_err(|error| {
                 Error::bad_request(format!(
                     "{text} is no regular expression between slashes: {error}"

@@ -43,6 +43,15 @@ impl FromStr for Network {
                  10.0.0.7, 10.0.0.0/8 and fd00::/8"
             ))
         })?;
+        // Addresses are compared as those of version 4 that they are.
+        if let IpNet::V6(mapped) = network
+            && mapped.addr().to_ipv4_mapped().is_some()
+        {
+            return Err(Error::bad_request(format!(
+                "{text} is a network of version 4 in the clothes of version 6: write it as one of version 4, \
+                 as 10.0.0.0/8"
+            )));
+        }
         match network.trunc() {
             whole if whole == network => Ok(Self(network)),
             whole => Err(Error::bad_request(format!(
@@ -148,6 +157,7 @@ mod tests {
                 "fd00::1/8",
                 "write fd00::/8 for the network, or fd00::1 for",
             ),
+            ("::ffff:10.0.0.0/104", "write it as one of version 4"),
         ] {
             let error = Networks::read([text]).unwrap_err();
             assert!(error.message.contains(said), "{error}");

@@ -63,6 +63,10 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
     /// at once become faster, and reading the counts slower.
     const READS_LOAD: bool = true;
 
+    /// Whether the algorithm picks members as often as their weights say, so that what a member in a
+    /// [slow start](Self::SLOW_START) may take is a part of that. `false`: all have the same share.
+    const HEEDS_WEIGHTS: bool = false;
+
     /// Whether a member that was in trouble comes back to its share of the calls little by little, see
     /// [`SlowStart`](crate::members::SlowStart): a selection of such a member goes to another one
     /// more often than not at first. `false` for algorithms that pick by the key, whose keys would

@@ -161,6 +161,8 @@ impl Algorithm for PeakEwma {
     type Table = ();
     type State = Latency;
 
+    const HEEDS_WEIGHTS: bool = true;
+
     fn choose(&self, snapshot: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
         let Some((first, second)) = self.rng.pair_below(snapshot.members().len()) else {
             return Some(0);

@@ -53,6 +53,7 @@ impl Algorithm for Random {
     type State = ();
 
     const READS_LOAD: bool = false;
+    const HEEDS_WEIGHTS: bool = true;
 
     fn choose(&self, snapshot: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
         Some(match &snapshot.table().0 {

@@ -65,6 +65,7 @@ impl Algorithm for WeightedRoundRobin {
     type State = ();
 
     const READS_LOAD: bool = false;
+    const HEEDS_WEIGHTS: bool = true;
 
     fn choose(&self, snapshot: &Snapshot<Self>, _: &Selection<'_>) -> Option<usize> {
         let turns = snapshot.table().0.turns();

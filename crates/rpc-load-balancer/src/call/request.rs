@@ -229,9 +229,12 @@ impl<A: Arguments> Request<A> {
         clock: &Clock,
         permit: &mut Option<Permit<'a>>,
     ) -> Option<Result<Route, Error>> {
-        let is_certain = goes_elsewhere(error);
+        let mut resend = Resend {
+            is_certain: goes_elsewhere(error),
+            is_paid: false,
+        };
         let other = self
-            .other(selection, asked, is_certain, clock, permit)
+            .other(selection, asked, &mut resend, clock, permit)
             .await;
         // A suspect that nobody can stand in for is asked again, and waited for; but once, as it may be
         // given up at once.
@@ -239,7 +242,7 @@ impl<A: Arguments> Request<A> {
             return other;
         }
         *asks_again = true;
-        self.other(selection, &[], is_certain, clock, permit).await
+        self.other(selection, &[], &mut resend, clock, permit).await
     }
 
     /// Another node, once there is room for the call at one that was not asked; `None` where there is no
@@ -253,19 +256,23 @@ impl<A: Arguments> Request<A> {
         &'a self,
         selection: &Selection<'_>,
         asked: &[NodeName],
-        is_certain: bool,
+        resend: &mut Resend,
         clock: &Clock,
         permit: &mut Option<Permit<'a>>,
     ) -> Option<Result<Route, Error>> {
-        let may_be_sent = || is_certain || self.target.withdraw();
-        if let Some(other) = self.alternative(selection, asked) {
-            return may_be_sent().then_some(Ok(other));
+        let gate = self.target.gate().filter(|_| !self.options.directly);
+        // One that has waited in vain has no permit any more.
+        if (gate.is_none() || permit.is_some())
+            && let Some(other) = self.alternative(selection, asked)
+        {
+            return resend.is_allowed(&self.target).then_some(Ok(other));
         }
-        let gate = self.target.gate().filter(|_| !self.options.directly)?;
+        let gate = gate?;
         let has_others = || self.target.has_alternative(|name| !asked.contains(name));
-        if !has_others() || !may_be_sent() {
+        if !has_others() || !resend.is_allowed(&self.target) {
             return None;
         }
+        let is_certain = resend.is_certain;
         *permit = None;
         let find = || {
             let other = self.alternative(selection, asked);
@@ -449,6 +456,22 @@ pub(super) fn status<T>(result: &Result<T, Error>) -> &'static str {
     match result {
         Ok(_) => "ok",
         Err(error) => error.code.as_str(),
+    }
+}
+
+/// Whether a call may be sent once more.
+struct Resend {
+    /// It certainly did not run.
+    is_certain: bool,
+    /// It was paid for from the budget.
+    is_paid: bool,
+}
+
+impl Resend {
+    /// Pays for it where that is necessary.
+    fn is_allowed(&mut self, target: &Target) -> bool {
+        self.is_paid |= !self.is_certain && !self.is_paid && target.withdraw();
+        self.is_certain || self.is_paid
     }
 }
 

@@ -90,7 +90,7 @@ fn value<T: Variables>(key: &str, text: &str) -> Result<Value, String> {
 
 /// What a text may stand for; whatever suits the key first is meant.
 fn candidates(text: &str, is_list: bool) -> Result<Vec<Value>, String> {
-    let mut candidates = Vec::new();
+    let (text, mut candidates) = (text.trim(), Vec::new());
     if !is_list || text == "all" {
         candidates.push(text.into());
     }
@@ -155,6 +155,16 @@ mod tests {
         let balancer: Vec<_> = keys::<BalancerConfig>().copied().collect();
         assert!(balancer.contains(&"drain_linger") && !balancer.contains(&"weights"));
         assert_eq!(balancer.len(), 25);
+    }
+
+    #[test]
+    fn blanks_around_a_value_are_no_part_of_it() {
+        let read = |name, text| of::<BalancerConfig>(name, text).unwrap();
+        assert_eq!(read("RLB_RETRY_COUNT", " 3 "), read("RLB_RETRY_COUNT", "3"));
+        assert_eq!(
+            read("RLB_NODE_MATCH", " all"),
+            read("RLB_NODE_MATCH", "all")
+        );
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) struct SlowStarts {
     starts: Box<[Option<SlowStart>]>,
     /// How many lots each has won that it has taken no call for.
     won: Box<[AtomicU32]>,
-    /// None where all weights are the same.
+    /// None where all weights are the same, or count for nothing.
     by_weight: Option<AliasTable>,
 }
 
@@ -62,12 +62,16 @@ const LOTS: usize = 16;
 const MOST_WON: u32 = 8;
 
 impl SlowStarts {
-    /// The slow starts of these candidates; `None` where nobody is in one.
-    pub(super) fn of(candidates: &[Candidate]) -> Option<Self> {
-        if candidates.iter().all(|it| it.slow_start.is_none()) {
+    /// The slow starts of these candidates; `None` where the algorithm does without, or nobody is in one.
+    pub(super) fn of<A: Algorithm>(candidates: &[Candidate]) -> Option<Self> {
+        if !A::SLOW_START || candidates.iter().all(|it| it.slow_start.is_none()) {
             return None;
         }
-        let weights: Vec<u32> = candidates.iter().map(Candidate::weight).collect();
+        let weight = |candidate: &Candidate| match A::HEEDS_WEIGHTS {
+            true => candidate.weight(),
+            false => 1,
+        };
+        let weights: Vec<u32> = candidates.iter().map(weight).collect();
         Some(Self {
             starts: candidates.iter().map(|it| it.slow_start).collect(),
             won: candidates.iter().map(|_| AtomicU32::new(0)).collect(),
@@ -84,9 +88,10 @@ impl SlowStarts {
         self.starts.get(index).copied().flatten()
     }
 
-    /// Draws lots for a call, among all members: by their weights, and those in a slow start by their places
-    /// in it. If one of these wins, it may take a call once it is chosen.
-    fn draw_lots(&self) {
+    /// Draws lots for a call, among all members: by their weights where these count, and those in a slow
+    /// start by their places in it. If one of these wins, it may take a call once it is chosen. Gives the
+    /// winner; none where nobody wins for so long.
+    fn draw_lots(&self, now: Instant) -> Option<usize> {
         let rng = Rng::thread_local();
         for _ in 0..LOTS {
             let index = match &self.by_weight {
@@ -94,16 +99,17 @@ impl SlowStarts {
                 None => rng.below(self.starts.len()),
             };
             let Some(start) = self.of_member(index) else {
-                return;
+                return Some(index);
             };
-            if fastrand::f64() < start.share(Instant::now()) {
+            if fastrand::f64() < start.share(now) {
                 let won = &self.won[index];
                 if won.load(Ordering::Relaxed) < MOST_WON {
                     won.fetch_add(1, Ordering::Relaxed);
                 }
-                return;
+                return Some(index);
             }
         }
+        None
     }
 
     /// Whether a member may take a call, which is taken.
@@ -127,9 +133,10 @@ const OTHERS: usize = 8;
 ///
 /// Then the algorithm is asked again, a few times, as Envoy's `host_selection_retry_max_attempts` does
 /// it. One that picks the least busy member chooses the same one each time; so others are drawn in the end,
-/// and the least busy one is selected, one that is in no slow start before all that are. All this takes no
-/// longer with more members, nor when all of them are in a slow start; and where only a few are in none,
-/// these do not get all the calls.
+/// with the winner of the lots, and the least busy one is selected, one that is in no slow start before all
+/// that are, and one of these that may take a call before those that may not. All this takes no longer
+/// with more members, nor when all of them are in a slow start; and where only a few are in none, these do
+/// not get all the calls.
 #[cold]
 pub(super) fn draw<A: Algorithm>(
     algorithm: &A,
@@ -138,7 +145,8 @@ pub(super) fn draw<A: Algorithm>(
     chosen: usize,
     selection: &Selection<'_>,
 ) -> usize {
-    slow_starts.draw_lots();
+    let now = Instant::now();
+    let winner = slow_starts.draw_lots(now);
     if slow_starts.takes(chosen) {
         return chosen;
     }
@@ -150,19 +158,24 @@ pub(super) fn draw<A: Algorithm>(
     if members.len() < 2 {
         return chosen;
     }
-    let now = Instant::now();
     let busy = |index: usize| {
         let calls = f64::from(members[index].in_flight().saturating_add(1));
         match slow_starts.of_member(index) {
-            None => (false, calls),
-            Some(start) => (true, calls / start.share(now)),
+            None => (0, calls),
+            Some(start) => {
+                let has_won = slow_starts.won[index].load(Ordering::Relaxed) > 0;
+                (if has_won { 1 } else { 2 }, calls / start.share(now))
+            }
         }
     };
     let other = |_| (chosen + 1 + Rng::thread_local().below(members.len() - 1)) % members.len();
-    let others = (0..OTHERS).map(other).map(|index| (index, busy(index)));
+    let others = (0..OTHERS).map(other).chain(winner);
+    let others = others.map(|index| (index, busy(index)));
     let least =
         others.min_by(|(_, one), (_, other)| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
-    least.map_or(chosen, |(index, _)| index)
+    let selected = least.map_or(chosen, |(index, _)| index);
+    slow_starts.takes(selected);
+    selected
 }
 
 #[cfg(test)]
@@ -176,7 +189,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        algorithm::{LeastConnections, PowerOfTwo, Random, RoundRobin},
+        algorithm::{LeastConnections, PowerOfTwo, Random, RoundRobin, WeightedRoundRobin},
         members::{Candidate, Lease, Pool, numbered},
     };
 
@@ -299,20 +312,61 @@ mod tests {
         assert_shares(RoundRobin::new).await;
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_share_that_is_allowed_is_one_by_weight() {
+    /// How many of 10,000 selections go to the first of four members in the middle of its slow start, which
+    /// has this weight, the others 1.
+    async fn of_weight<A: Algorithm>(algorithm: A, weight: u32) -> usize {
         fastrand::seed(7);
         let start = SlowStart::new(Instant::now(), Duration::from_secs(10));
-        let pool = Pool::new(Random::new());
-        let candidate = |(node, weight)| {
-            let start = start.filter(|_| weight > 1);
-            Candidate::new(node, weight).slow_start(start)
-        };
-        pool.update(numbered(0..4).into_iter().zip([12, 1, 1, 1]).map(candidate));
+        let pool = Pool::new(algorithm);
+        let mut candidates =
+            vec![Candidate::new(numbered(0..1).remove(0), weight).slow_start(start)];
+        let others = numbered(1..4).into_iter();
+        candidates.extend(others.map(|node| Candidate::new(node, 1)));
+        pool.update(candidates);
         tokio::time::advance(Duration::from_secs(5)).await;
-        let selected = to_the_first(&pool);
+        to_the_first(&pool)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_share_that_is_allowed_is_one_by_weight_where_weights_count() {
         // A half of 12 beside 3.
-        assert!((6_000..7_000).contains(&selected), "{selected}");
+        for selected in [
+            of_weight(Random::new(), 12).await,
+            of_weight(WeightedRoundRobin::new(), 12).await,
+        ] {
+            assert!((6_000..7_000).contains(&selected), "{selected}");
+        }
+        // A half of 1 beside 3, whatever the weight.
+        for selected in [
+            of_weight(RoundRobin::new(), 12).await,
+            of_weight(LeastConnections::new(), 12).await,
+            of_weight(PowerOfTwo::new(), 12).await,
+        ] {
+            assert!((1_100..1_800).contains(&selected), "{selected}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_members_in_a_slow_start_get_what_they_may_take() {
+        fastrand::seed(7);
+        let young = numbered(0..90).into_iter().collect::<HashSet<_>>();
+        let count = |select: &dyn Fn() -> Lease| {
+            let mut held = VecDeque::new();
+            let selected = (0..20_000).filter(|_| {
+                held.truncate(199);
+                held.push_front(select());
+                young.contains(held[0].node())
+            });
+            selected.count()
+        };
+        let (turns, two) = (
+            pool(RoundRobin::new(), 100, 90),
+            pool(PowerOfTwo::new(), 100, 90),
+        );
+        // Nine beside ten.
+        for selected in [count(&|| select(&turns)), count(&|| select(&two))] {
+            assert!((8_500..10_800).contains(&selected), "{selected}");
+        }
     }
 
     /// How many of 10,000 selections, of which twenty are held at a time, go to each of four members.

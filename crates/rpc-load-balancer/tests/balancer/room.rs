@@ -69,7 +69,6 @@ async fn a_call_that_is_sent_again_waits_for_room_as_others_do_by_its_deadline()
     call(&mut others, &scene.balancer);
     tokio::task::yield_now().await;
     scene.lose_w1().await;
-    assert!(!scene.call.is_finished());
 
     scene.held.clear();
     // Once for the call that nobody waits for any more.
