@@ -32,8 +32,8 @@ pub(crate) struct Load {
 
 impl Load {
     /// A node and its balancer: their tables, of which the largest is that of `maglev`, twice while a
-    /// new one is made.
-    const NODE: usize = 1024 * 1024;
+    /// new one is made, and those that have grown with bursts of calls.
+    const NODE: usize = 1536 * 1024;
 
     /// An end of a connection: what it reads into and the two buffers that it writes from keep 64 KiB
     /// each; and half as much for what is known of the peer.

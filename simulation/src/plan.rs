@@ -95,8 +95,8 @@ pub(crate) const LONGEST_WORK: Millis = 3_000;
 /// The longest timeout of a call.
 pub(crate) const LONGEST_TIMEOUT: Millis = 6_000;
 
-/// The most calls at a time.
-pub(crate) const BURST: usize = 800;
+/// How long it may take until nodes have asked each other which others they know.
+pub(crate) const DISCOVERY_INTERVAL: Millis = 5_000;
 
 /// All that need nothing but a name.
 const ALGORITHMS: [&str; 10] = [
@@ -177,6 +177,20 @@ impl Plan {
             Finding::Learned => 2,
         };
         0..known
+    }
+
+    /// The most calls at a time: what a connection carries within a second or so.
+    pub(crate) fn burst(&self) -> usize {
+        (self.network.window / 160).min(800)
+    }
+
+    /// How soon all nodes agree on those that can be reached, once all is well. Who knows only nodes that
+    /// were themselves started anew may have to ask them once more.
+    pub(crate) fn agreed_within(&self) -> Millis {
+        match self.finding {
+            Finding::AllByFixedPort | Finding::AllByEpmd => 5_000,
+            Finding::Learned => 5_000 + DISCOVERY_INTERVAL,
+        }
     }
 
     /// How long it may take until a silent peer is given up.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock,
     ledger::{CallId, End, Kind, Ledger, Life},
-    plan::{BURST, CallerPlan},
+    plan::CallerPlan,
 };
 
 /// The largest argument or result: several fragments of a message.
@@ -32,6 +32,8 @@ pub(crate) struct Caller {
     pub(super) balancer: Balancer,
     pub(super) ledger: Ledger,
     pub(super) hosts: usize,
+    /// The most calls at a time.
+    pub(super) burst: usize,
 }
 
 impl Caller {
@@ -55,7 +57,7 @@ impl Caller {
 
     /// Makes many calls of one node at a time, each to its end.
     pub(crate) async fn many(&mut self, peer: String) {
-        let count = self.rng.usize(1..=BURST);
+        let count = self.rng.usize(1..=self.burst);
         let calls: Vec<_> = (0..count).map(|_| self.one(Some(peer.clone()))).collect();
         join_all(calls).await;
     }

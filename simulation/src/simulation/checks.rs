@@ -13,8 +13,9 @@ use crate::{
 pub(super) const SHUT_DOWN: Millis = 27_000;
 
 /// How long it may take until nothing is under way any more, after the last call was made: no call
-/// takes longer, then what was asked of peers for other reasons is answered within 5 s.
-const QUIET: Millis = LONGEST_TIMEOUT + LONGEST_WORK + 6_000;
+/// takes longer, what was asked of peers for other reasons is answered within 5 s, and a narrow
+/// connection with much to carry takes a minute.
+const QUIET: Millis = LONGEST_TIMEOUT + LONGEST_WORK + 66_000;
 
 /// Processes that every node has.
 const PROCESSES: usize = 5;

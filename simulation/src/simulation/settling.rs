@@ -11,9 +11,6 @@ use crate::{
     program::{club, node_name, pool_group},
 };
 
-/// How soon all nodes agree on those that can be reached, once all is well.
-const AGREED: Millis = 5_000;
-
 /// How much later than everything was well the last packet of a host may come that is gone for good, if a cut
 /// kept it.
 const LATE: Millis = 2_000;
@@ -29,7 +26,7 @@ struct Cluster {
 impl Simulation {
     /// Waits until every node sees what is so, and tells how long that took.
     pub(super) fn settle(&mut self) -> Settled {
-        let healed = self.now;
+        let (healed, agreed_within) = (self.now, self.plan.agreed_within());
         let silent = self.silent();
         let (mut changed, mut is_agreed) = (healed, false);
         let mut reachable = 0;
@@ -44,8 +41,8 @@ impl Simulation {
                 if ending == 0 {
                     break;
                 }
-            } else if self.now > changed + AGREED {
-                self.tell(AGREED, disagreements);
+            } else if self.now > changed + agreed_within {
+                self.tell(agreed_within, disagreements);
                 break;
             }
             if ending > 0 && self.now > healed + SHUT_DOWN {
