@@ -9,3 +9,25 @@ pub(crate) use names::Names;
 pub use networks::Network;
 pub(crate) use networks::Networks;
 pub(crate) use peers::AllowedPeers;
+
+use std::str::FromStr;
+
+use serde::{Deserialize as _, Deserializer, de};
+
+use crate::Error;
+
+/// Reads what stands in settings as it is written elsewhere.
+fn from_text<'de, T: FromStr<Err = Error>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse()
+        .map_err(|error: Error| de::Error::custom(error.message))
+}
+
+/// Reads the parts of a list; the error is that of the first one that is wrong.
+fn read_all<'a, T: FromStr<Err = Error>>(
+    texts: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<T>, Error> {
+    texts.into_iter().map(str::parse).collect()
+}

@@ -4,8 +4,9 @@ use std::{fmt, str::FromStr};
 
 use beam_dist::NodeName;
 use regex::Regex;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 
+use super::{from_text, read_all};
 use crate::Error;
 
 /// The names of some nodes: a whole name, in which each `*` stands for any characters, as in
@@ -78,9 +79,7 @@ impl From<&NamePattern> for String {
 
 impl<'de> Deserialize<'de> for NamePattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse()
-            .map_err(|error: Error| de::Error::custom(error.message))
+        from_text(deserializer)
     }
 }
 
@@ -123,11 +122,7 @@ pub(crate) struct Names(Vec<NamePattern>);
 impl Names {
     /// Reads patterns; `bad_request` with the one that is none. Without patterns, nobody is meant.
     pub(crate) fn read<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
-        patterns
-            .into_iter()
-            .map(str::parse)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        read_all(patterns).map(Self)
     }
 
     /// Whether a node is meant.

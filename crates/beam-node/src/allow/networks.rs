@@ -3,8 +3,9 @@
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 
+use super::{from_text, read_all};
 use crate::Error;
 
 /// A network of either version of IP: an address, as `10.0.0.7` or `::1`, or one with the length of its
@@ -77,9 +78,7 @@ impl From<&Network> for String {
 
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse()
-            .map_err(|error: Error| de::Error::custom(error.message))
+        from_text(deserializer)
     }
 }
 
@@ -90,11 +89,7 @@ pub(crate) struct Networks(Vec<Network>);
 impl Networks {
     /// Reads networks; `bad_request` with the one that is none.
     pub(crate) fn read<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
-        networks
-            .into_iter()
-            .map(str::parse)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        read_all(networks).map(Self)
     }
 
     /// Whether an address is in one of them.
@@ -146,6 +141,7 @@ mod tests {
             assert!(error.message.contains("10.0.0.0/8 and fd00::/8"), "{error}");
         }
     }
+
     #[test]
     fn an_address_amid_a_network_is_refused_with_what_may_be_meant() {
         for (text, said) in [

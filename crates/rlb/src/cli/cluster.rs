@@ -93,7 +93,7 @@ impl NodeOptions {
         given.allow_peers = self.allow_peers.clone();
         given.allow_networks = self.allow_networks.clone();
         let settings = given
-            .or_variables(|name| variables.contains(&name).then(|| variable(name))?)?
+            .or_environment(variables)?
             .or(file.node_of_file().clone());
         let peers: Vec<NodeName> = more.into_iter().chain(&self.peers).cloned().collect();
         let name = match &self.name {
@@ -168,12 +168,6 @@ pub(super) async fn stop(node: Node) {
     if let Err(error) = node.shutdown().await {
         tracing::debug!(%error, "stopped with calls left");
     }
-}
-
-/// A variable of the environment.
-fn variable(name: &str) -> Option<String> {
-    let value = std::env::var_os(name)?;
-    Some(value.to_string_lossy().into_owned())
 }
 
 /// Reads a setting as an option has it.

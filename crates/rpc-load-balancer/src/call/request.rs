@@ -470,7 +470,7 @@ struct Resend {
 impl Resend {
     /// Pays for it where that is necessary.
     fn is_allowed(&mut self, target: &Target) -> bool {
-        self.is_paid |= !self.is_certain && !self.is_paid && target.withdraw();
+        self.is_paid = self.is_paid || !self.is_certain && target.withdraw();
         self.is_certain || self.is_paid
     }
 }

@@ -65,13 +65,24 @@ impl NodeConfig {
         variables::from_environment()
     }
 
-    /// These settings, and those of variables where these say nothing. Of variables that a program has no
-    /// use for it may say that they are not set; those of what is set already are not asked for.
+    /// These settings, and those of the environment where these say nothing. Only variables whose names are
+    /// `wanted` are looked at, and none of what is set already: what is wrong with the others is no matter.
     ///
     /// # Errors
     ///
     /// As [`NodeConfig::from_environment`].
-    pub fn or_variables(self, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+    pub fn or_environment(self, wanted: &[&str]) -> Result<Self, Error> {
+        self.or_variables(|name| {
+            wanted
+                .contains(&name)
+                .then(|| variables::of_process(name))?
+        })
+    }
+
+    pub(super) fn or_variables(
+        self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
         let is_set = |name: &str| match name {
             "RLB_ALLOW_PEERS" => self.allow_peers.is_some(),
             "RLB_ALLOW_NETWORKS" => self.allow_networks.is_some(),

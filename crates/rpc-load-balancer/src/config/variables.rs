@@ -34,7 +34,7 @@ pub(super) fn from_environment<T: Variables>() -> Result<T, Error> {
 }
 
 /// A variable of this process.
-fn of_process(name: &str) -> Option<String> {
+pub(super) fn of_process(name: &str) -> Option<String> {
     let value = env::var_os(name)?;
     Some(value.to_string_lossy().into_owned())
 }

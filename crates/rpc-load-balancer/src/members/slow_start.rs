@@ -240,16 +240,26 @@ mod tests {
         }
     }
 
-    /// How many of 10,000 selections, of which up to four are held at a time, go to the first member.
-    fn to_the_first<A: Algorithm>(pool: &Pool<A>) -> usize {
-        let first = numbered(0..1).remove(0);
+    /// How many of so many selections, of which up to so many are held at a time, go to the first members.
+    fn to_first<A: Algorithm>(
+        pool: &Pool<A>,
+        members: usize,
+        selections: usize,
+        held_at_once: usize,
+    ) -> usize {
+        let names: HashSet<NodeName> = numbered(0..members).into_iter().collect();
         let mut held = VecDeque::new();
-        let selected = (0..10_000).filter(|_| {
-            held.truncate(3);
+        let selected = (0..selections).filter(|_| {
+            held.truncate(held_at_once - 1);
             held.push_front(select(pool));
-            *held[0].node() == first
+            names.contains(held[0].node())
         });
         selected.count()
+    }
+
+    /// How many of 10,000 selections, of which up to four are held at a time, go to the first member.
+    fn to_the_first<A: Algorithm>(pool: &Pool<A>) -> usize {
+        to_first(pool, 1, 10_000, 4)
     }
 
     #[test]
@@ -273,7 +283,6 @@ mod tests {
             .flat_map(|members| (1..=3).map(move |young| (members, young)))
         {
             let pool = pool(algorithm(), members, young);
-            let names: HashSet<NodeName> = numbered(0..young).into_iter().collect();
             for (share, busy) in [(0.1, false), (0.1, true), (0.5, false), (0.5, true)] {
                 if (share, busy) == (0.5, false) {
                     tokio::time::advance(Duration::from_secs(300)).await;
@@ -282,13 +291,8 @@ mod tests {
                 let allowed = allowed / ((members - young) as f64 + allowed);
                 let selections = (200.0 / allowed) as usize;
                 let held_at_once = if busy { 3 * members } else { 1 };
-                let mut held = VecDeque::new();
-                let selected = (0..selections).filter(|_| {
-                    held.truncate(held_at_once - 1);
-                    held.push_front(select(&pool));
-                    names.contains(held[0].node())
-                });
-                let part = selected.count() as f64 / selections as f64 / allowed;
+                let selected = to_first(&pool, young, selections, held_at_once);
+                let part = selected as f64 / selections as f64 / allowed;
                 assert!(
                     (0.7..1.3).contains(&part),
                     "{young} of {members} with {held_at_once} held got {part} of {share}"
@@ -349,22 +353,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn many_members_in_a_slow_start_get_what_they_may_take() {
         fastrand::seed(7);
-        let young = numbered(0..90).into_iter().collect::<HashSet<_>>();
-        let count = |select: &dyn Fn() -> Lease| {
-            let mut held = VecDeque::new();
-            let selected = (0..20_000).filter(|_| {
-                held.truncate(199);
-                held.push_front(select());
-                young.contains(held[0].node())
-            });
-            selected.count()
-        };
-        let (turns, two) = (
-            pool(RoundRobin::new(), 100, 90),
-            pool(PowerOfTwo::new(), 100, 90),
-        );
         // Nine beside ten.
-        for selected in [count(&|| select(&turns)), count(&|| select(&two))] {
+        for selected in [
+            to_first(&pool(RoundRobin::new(), 100, 90), 90, 20_000, 200),
+            to_first(&pool(PowerOfTwo::new(), 100, 90), 90, 20_000, 200),
+        ] {
             assert!((8_500..10_800).contains(&selected), "{selected}");
         }
     }
@@ -403,14 +396,7 @@ mod tests {
     #[test]
     fn half_of_many_members_in_a_slow_start_get_a_small_part_of_the_calls() {
         let pool = pool(LeastConnections::new(), 40, 20);
-        let young = numbered(0..20);
-        let mut held = VecDeque::new();
-        let selected = (0..10_000).filter(|_| {
-            held.truncate(199);
-            held.push_front(select(&pool));
-            young.contains(held[0].node())
-        });
-        let selected = selected.count();
+        let selected = to_first(&pool, 20, 10_000, 200);
         assert!(selected < 2_000, "{selected}");
     }
 
