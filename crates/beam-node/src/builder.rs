@@ -221,7 +221,8 @@ impl NodeBuilder {
     /// a tick is sent every quarter of it. Default: 60 s. Less than 40 ms is refused.
     ///
     /// A peer that has been suspect for three quarters of it is connected to anew as soon as it answers
-    /// a handshake, as it does after a cut; see [`suspect_after`](Self::suspect_after).
+    /// a handshake, as it does after a cut, and is silent on its connection for another half second; see
+    /// [`suspect_after`](Self::suspect_after).
     pub fn net_ticktime(mut self, net_ticktime: Duration) -> Self {
         self.net_ticktime = net_ticktime;
         self
@@ -259,7 +260,7 @@ impl NodeBuilder {
     }
 
     /// Sets how often, on average, peers and hosts are asked for the nodes that they know. Default:
-    /// 5 s.
+    /// 5 s. A peer is asked when it is connected as well, and again for 3 s if it knows nobody else yet.
     pub fn discovery_interval(mut self, interval: Duration) -> Self {
         self.discovery_interval =
             interval.clamp(SHORTEST_DISCOVERY_INTERVAL, LONGEST_DISCOVERY_INTERVAL);

@@ -14,6 +14,10 @@ use crate::{deadline, link::Link, peer::Slot, state::NodeState};
 /// How long to wait for the attempt of a peer that has precedence, before the own one is made anew.
 const PRECEDENCE: Duration = Duration::from_millis(500);
 
+/// How long a peer that runs may take to say something on its link, of what it was sent there. It has
+/// answered a handshake, as one does at once that was stopped for a while.
+const SPEAKING_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Connects to a peer and starts the link: where there is none, or in the place of one on which nothing
 /// comes.
 ///
@@ -48,6 +52,18 @@ impl Wanted<'_> {
                 .is_some_and(|silent| silent.id == live.id && live.is_suspect())
         };
         self.slot.live().filter(|live| !is_none(live))
+    }
+
+    /// Whether there is no such link, now that the peer has answered. One on which nothing came has a
+    /// moment to be heard: if the peer was stopped, it goes on, and nothing of what it carries is lost; if
+    /// the network was cut, TCP is silent for longer.
+    async fn is_none_to_be_seen(self, node: &NodeState) -> bool {
+        if self.instead_of.is_some() {
+            let mut suspects = node.suspects.watch();
+            let is_heard = suspects.wait_for(|_| self.live().is_some());
+            let _ = timeout(SPEAKING_PATIENCE, is_heard).await;
+        }
+        self.live().is_none()
     }
 
     /// Does a part of an attempt, or gives the attempt up for a link that the peer makes meanwhile.
@@ -178,7 +194,7 @@ async fn handshake(
             Ok(InitiatorEvent::Continue) => Ok(()),
             // A link that the peer still has to this name is one that this node knows nothing of,
             // from before a restart or a cut, or one on which nothing comes.
-            Ok(InitiatorEvent::Alive) => initiator.confirm(wanted.live().is_none()),
+            Ok(InitiatorEvent::Alive) => initiator.confirm(wanted.is_none_to_be_seen(node).await),
             Ok(InitiatorEvent::Established(established)) => {
                 let handshaken = Handshaken {
                     established,
