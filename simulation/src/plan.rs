@@ -184,15 +184,6 @@ impl Plan {
         (self.network.window / 160).min(800)
     }
 
-    /// How soon all nodes agree on those that can be reached, once all is well. Who knows only nodes that
-    /// were themselves started anew may have to ask them once more.
-    pub(crate) fn agreed_within(&self) -> Millis {
-        match self.finding {
-            Finding::AllByFixedPort | Finding::AllByEpmd => 5_000,
-            Finding::Learned => 5_000 + DISCOVERY_INTERVAL,
-        }
-    }
-
     /// How long it may take until a silent peer is given up.
     pub(crate) fn noticed_within(&self) -> Millis {
         5 * millis(self.net_ticktime) / 4

@@ -15,6 +15,9 @@ use crate::{
 /// kept it.
 const LATE: Millis = 2_000;
 
+/// How soon all nodes agree on those that can be reached, once all is well.
+const AGREED_WITHIN: Millis = 5_000;
+
 /// The cluster as it is, for all who are in it to see.
 struct Cluster {
     /// Nodes whose balancer is a member.
@@ -26,7 +29,7 @@ struct Cluster {
 impl Simulation {
     /// Waits until every node sees what is so, and tells how long that took.
     pub(super) fn settle(&mut self) -> Settled {
-        let (healed, agreed_within) = (self.now, self.plan.agreed_within());
+        let healed = self.now;
         let silent = self.silent();
         let (mut changed, mut is_agreed) = (healed, false);
         let mut reachable = 0;
@@ -41,8 +44,8 @@ impl Simulation {
                 if ending == 0 {
                     break;
                 }
-            } else if self.now > changed + agreed_within {
-                self.tell(agreed_within, disagreements);
+            } else if self.now > changed + AGREED_WITHIN {
+                self.tell(AGREED_WITHIN, disagreements);
                 break;
             }
             if ending > 0 && self.now > healed + SHUT_DOWN {

@@ -60,7 +60,7 @@ impl Discovery {
     /// Asks a newcomer. The question is closed when all that it knows was tried.
     pub(crate) fn ask(&self, node: &Arc<NodeState>, slot: Arc<Slot>, question: Question) {
         if self.asks_peers {
-            peers::ask(node, slot, &self.learned, Some(question));
+            peers::ask_newcomer(node, slot, &self.learned, question);
         }
     }
 

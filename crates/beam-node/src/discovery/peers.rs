@@ -1,8 +1,9 @@
 //! Nodes that peers are connected to.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use beam_term::Atom;
+use tokio::time::sleep;
 
 use super::{ASK_TIMEOUT, learned::Learned};
 use crate::{Function, peer::Slot, settling::Question, state::NodeState};
@@ -10,36 +11,76 @@ use crate::{Function, peer::Slot, settling::Question, state::NodeState};
 /// How many peers are asked at a time which nodes they know.
 const ASKED_AT_A_TIME: usize = 3;
 
+/// How often a newcomer is asked that knows nobody.
+const QUESTIONS_TO_A_NEWCOMER: u32 = 4;
+
+/// How long a newcomer that knows nobody has to learn of others: half of the time within which they try
+/// to connect to it.
+const LEARNING_TIME: Duration = Duration::from_secs(1);
+
 /// Asks some of those that are connected.
 pub(super) fn ask_some(node: &Arc<NodeState>, learned: &Arc<Learned>) {
     let mut links = node.links.all();
     fastrand::shuffle(&mut links);
     links.truncate(ASKED_AT_A_TIME);
     for link in links {
-        ask(node, node.slot(&link.peer), learned, None);
+        let (asker, learned) = (Arc::clone(node), Arc::clone(learned));
+        let slot = node.slot(&link.peer);
+        spawn(node, async move {
+            ask(&asker, &slot, &learned, None).await;
+        });
     }
 }
 
-/// Asks one peer, and tries every name that is new. The answer is of no use to a node that stops.
-pub(super) fn ask(
+/// Asks a peer that was connected just now. The question is closed with its first answer.
+///
+/// One that knows nobody may have been started a moment ago, as this node may know nobody else for
+/// the same reason: those who know it connect to it in the next seconds, so that it is asked some times
+/// more.
+pub(super) fn ask_newcomer(
     node: &Arc<NodeState>,
     slot: Arc<Slot>,
     learned: &Arc<Learned>,
-    question: Option<Question>,
+    question: Question,
 ) {
     let (asker, learned) = (Arc::clone(node), Arc::clone(learned));
-    node.spawn(async move {
-        let Some(known) = asker
-            .draining
-            .run_until_cancelled(known(&asker, &slot))
-            .await
-        else {
-            return;
-        };
-        for name in known {
-            learned.learn(&asker, name.as_str(), slot.name(), question.as_ref());
+    spawn(node, async move {
+        let mut question = Some(question);
+        for _ in 0..QUESTIONS_TO_A_NEWCOMER {
+            let knows_others = ask(&asker, &slot, &learned, question.take().as_ref()).await;
+            if knows_others {
+                return;
+            }
+            sleep(LEARNING_TIME).await;
+            if !slot.is_live() {
+                return;
+            }
         }
     });
+}
+
+/// Does this until the node stops, which has no use for an answer.
+fn spawn(node: &Arc<NodeState>, asking: impl Future<Output = ()> + Send + 'static) {
+    let asker = Arc::clone(node);
+    node.spawn(async move {
+        asker.draining.run_until_cancelled(asking).await;
+    });
+}
+
+/// Asks one peer, and tries every name that is new. Tells whether the peer knows anybody but this node.
+async fn ask(
+    node: &Arc<NodeState>,
+    slot: &Slot,
+    learned: &Arc<Learned>,
+    question: Option<&Question>,
+) -> bool {
+    let known = known(node, slot).await;
+    for name in &known {
+        learned.learn(node, name.as_str(), slot.name(), question);
+    }
+    known
+        .iter()
+        .any(|name| name.as_str() != node.name().as_str())
 }
 
 async fn known(node: &Arc<NodeState>, slot: &Slot) -> Vec<Atom> {

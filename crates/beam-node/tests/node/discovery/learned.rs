@@ -8,8 +8,12 @@ use tokio::net::TcpListener;
 
 use crate::support::{Cluster, RawPeer, Warnings, connect_failed, poll_once, within};
 
-/// Answers the question which nodes the peer knows.
+/// Answers the question which nodes the peer knows: as many, all of them gone.
 async fn tell(peer: &mut RawPeer, count: u32) {
+    tell_names(peer, (0..count).map(|n| format!("gone{n}@127.0.0.1"))).await;
+}
+
+async fn tell_names(peer: &mut RawPeer, names: impl IntoIterator<Item = String>) {
     let (request, arguments) = peer.spawn_request().await;
     assert!(
         arguments
@@ -17,7 +21,7 @@ async fn tell(peer: &mut RawPeer, count: u32) {
             .ends_with(",erlang,nodes,[[visible,hidden]]]")
     );
     let process = peer.pid(9);
-    let known = (0..count).map(|n| Atom::try_from(format!("gone{n}@127.0.0.1")).unwrap());
+    let known = names.into_iter().map(|name| Atom::try_from(name).unwrap());
     let result = RawPeer::returned(&request, Term::list(known.map(Term::Atom)));
     peer.started(&request, &process).await;
     peer.ended(&request, &process, &result).await;
@@ -49,6 +53,25 @@ async fn peers_that_are_learned_from_others_are_limited() {
     }
     assert_eq!(tried.len(), 2);
     assert_eq!(warnings.count("learned_peers"), 1);
+}
+
+#[tokio::test]
+async fn a_newcomer_that_knows_nobody_yet_is_asked_again() {
+    let cluster = Cluster::new();
+    let builder = cluster
+        .builder("a")
+        .discovery(true)
+        .discovery_interval(Duration::from_secs(3600));
+    let a = within(builder.start()).await.unwrap();
+    let mut events = a.events();
+    let mut peer = cluster.raw_peer(&a, "raw").await;
+
+    tell(&mut peer, 0).await;
+    tell_names(&mut peer, [a.name().to_string()]).await;
+    tell(&mut peer, 1).await;
+
+    let (name, _) = connect_failed(&mut events).await;
+    assert_eq!(name.as_str(), "gone0@127.0.0.1");
 }
 
 #[tokio::test(flavor = "multi_thread")]
