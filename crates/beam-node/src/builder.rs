@@ -220,9 +220,11 @@ impl NodeBuilder {
     /// Sets after how long a silent peer is given up, in the way of OTP's setting of this name:
     /// a tick is sent every quarter of it. Default: 60 s. Less than 40 ms is refused.
     ///
-    /// A peer that has been suspect for three quarters of it is connected to anew as soon as it answers
-    /// a handshake, as it does after a cut, and is silent on its connection for another half second; see
-    /// [`suspect_after`](Self::suspect_after).
+    /// A [suspect](Self::suspect_after) that has answered nothing for 8 s, or for half of the net tick time
+    /// if that is less, is connected to anew as soon as it answers a handshake, as it does after a cut. It
+    /// keeps the connection that it has if something comes over that within another half second, or if
+    /// anything is under way there: calls that run, or monitors of processes of this node. TCP has three
+    /// quarters of the net tick time to bring those through.
     pub fn net_ticktime(mut self, net_ticktime: Duration) -> Self {
         self.net_ticktime = net_ticktime;
         self

@@ -11,7 +11,10 @@ use crate::site::{
     member, members, members_seen_by_otp, otp_sees, outcome, see,
 };
 
-on_each_release! { nodes_of_otp_and_of_rust_are_whole_soon_after_a_cut }
+on_each_release! {
+    nodes_of_otp_and_of_rust_are_whole_soon_after_a_cut,
+    a_node_of_otp_that_is_not_given_up_can_be_called_soon_after_a_long_cut,
+}
 
 /// Shorter than the net tick time, which is the default one here.
 const SHORT: Duration = Duration::from_secs(5);
@@ -135,41 +138,118 @@ impl Trio {
     }
 }
 
-/// Longer than three quarters of a net tick time of 20 s, after which a silent peer is connected to
-/// anew, and shorter than what it takes to give it up. TCP would try again only 25 s after its beginning.
-const NEARLY_GIVEN_UP: Duration = Duration::from_secs(16);
+/// Longer than it takes until a silent peer is connected to anew, and shorter than three quarters of the
+/// net tick time, which is the default one. TCP has just tried in vain, and does again 25 s after what it
+/// lost was sent.
+const LONG: Duration = Duration::from_secs(16);
+
+/// Two nodes of Rust that know each other, each on a host of its own.
+struct Pair {
+    nodes: [Rust; 2],
+    far: Site,
+    _near: Site,
+    _network: Network,
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let network = Network::create().unwrap();
+        let (near, far) = (Site::new(&network), Site::new(&network));
+        let a = member(near.rust()).await;
+        let b = member(far.rust().peer(a.name())).await;
+        let pair = Self {
+            nodes: [a, b],
+            far,
+            _near: near,
+            _network: network,
+        };
+        pair.is_whole().await;
+        pair
+    }
+
+    async fn is_whole(&self) {
+        let [a, b] = &self.nodes;
+        see(&[a, b], &[a.name(), b.name()]).await;
+    }
+
+    async fn none_is_down(&self) {
+        for node in &self.nodes {
+            assert_eq!(events(node, "down").await, Vec::<String>::new());
+        }
+    }
+}
 
 #[tokio::test]
-async fn peers_that_are_not_given_up_yet_can_be_called_soon_after_a_long_cut() {
-    let network = Network::create().unwrap();
-    let (near, far) = (Site::new(&network), Site::new(&network));
-    let builder = |site: &Site| site.rust().net_ticktime(Duration::from_secs(20));
-    let a = member(builder(&near)).await;
-    let b = member(builder(&far).peer(a.name())).await;
-    let names = [a.name(), b.name()];
-    see(&[&a, &b], &names).await;
+async fn peers_that_are_not_given_up_can_be_called_soon_after_a_long_cut() {
+    let pair = Pair::start().await;
+    let [a, b] = &pair.nodes;
 
-    far.cable.cut();
-    lasts(NEARLY_GIVEN_UP).await;
-    see(&[&a, &b], &names).await;
-    for node in [&a, &b] {
-        assert_eq!(events(node, "down").await, Vec::<String>::new());
-    }
-    far.cable.mend();
+    pair.far.cable.cut();
+    lasts(LONG).await;
+    pair.is_whole().await;
+    pair.none_is_down().await;
+    pair.far.cable.mend();
     let healed = Instant::now();
 
-    for (from, to) in [(&a, &b), (&b, &a)] {
+    for (from, to) in [(a, b), (b, a)] {
         let answered = async || {
             let called = from.run(&call(to.name(), "double", 21, 500)).await.unwrap();
             outcome(called) == Outcome::Value(Term::from(42))
         };
         eventually("a call to be answered", DEADLINE, answered).await;
     }
-    see(&[&a, &b], &names).await;
+    pair.is_whole().await;
     in_time(healed, HEALED);
-    for node in [&a, &b] {
+    for node in [a, b] {
         assert!(events(node, "down").await.len() <= 2);
     }
+}
+
+async fn a_node_of_otp_that_is_not_given_up_can_be_called_soon_after_a_long_cut(otp: Otp) {
+    let network = Network::create().unwrap();
+    let (near, far) = (Site::new(&network), Site::new(&network));
+    let (_epmd, beam) = near.otp(&otp, Duration::from_secs(60)).await;
+    let rust = member(far.rust().peer(beam.name())).await;
+    let names = [beam.name(), rust.name()];
+    see(&[&rust], &names).await;
+    otp_sees(&beam, &names).await;
+
+    far.cable.cut();
+    lasts(LONG).await;
+    assert_eq!(events(&rust, "down").await, Vec::<String>::new());
+    far.cable.mend();
+    let healed = Instant::now();
+
+    let sum = format!("{{call, '{}', erlang, '+', [1, 2], 500}}", beam.name());
+    let answered = async || outcome(rust.run(&sum).await.unwrap()) == Outcome::Value(Term::from(3));
+    eventually("a call to be answered", DEADLINE, answered).await;
+    call_each_other(&beam, &[&rust]).await;
+    see(&[&rust], &names).await;
+    otp_sees(&beam, &names).await;
+    in_time(healed, HEALED_WITH_OTP);
+}
+
+#[tokio::test]
+async fn a_call_that_runs_during_a_long_cut_is_answered() {
+    let pair = Pair::start().await;
+    let [a, b] = &pair.nodes;
+    let running = a
+        .command(&call(b.name(), "sleep", 1_000, 60_000))
+        .deadline(DEADLINE * 2)
+        .start();
+    let served = async || {
+        let counts: (u64, u64, u64) = b.run_as("counts").await.unwrap();
+        (counts.1, counts.2) == (0, 1)
+    };
+    eventually("the call to run", DEADLINE, served).await;
+
+    pair.far.cable.cut();
+    lasts(LONG).await;
+    pair.far.cable.mend();
+
+    let answer = outcome(running.term().await.unwrap());
+    assert_eq!(answer, Outcome::Value(Term::atom("slept")));
+    pair.none_is_down().await;
 }
 
 #[tokio::test]

@@ -54,16 +54,17 @@ impl Wanted<'_> {
         self.slot.live().filter(|live| !is_none(live))
     }
 
-    /// Whether there is no such link, now that the peer has answered. One on which nothing came has a
-    /// moment to be heard: if the peer was stopped, it goes on, and nothing of what it carries is lost; if
-    /// the network was cut, TCP is silent for longer.
-    async fn is_none_to_be_seen(self, node: &NodeState) -> bool {
-        if self.instead_of.is_some() {
-            let mut suspects = node.suspects.watch();
-            let is_heard = suspects.wait_for(|_| self.live().is_some());
-            let _ = timeout(SPEAKING_PATIENCE, is_heard).await;
-        }
-        self.live().is_none()
+    /// Whether the link is to be made though the peer, which has answered, knows of another one. If that
+    /// is one on which nothing came, it has a moment to be heard: if the peer was stopped, it goes on, and
+    /// nothing is lost; if the network was cut, TCP is silent for longer.
+    async fn is_to_replace(self, node: &NodeState) -> bool {
+        let Some(silent) = self.instead_of else {
+            return self.live().is_none();
+        };
+        let mut suspects = node.suspects.watch();
+        let is_heard = suspects.wait_for(|_| self.live().is_some());
+        let _ = timeout(SPEAKING_PATIENCE, is_heard).await;
+        self.live().is_none() && node.is_replaceable(silent)
     }
 
     /// Does a part of an attempt, or gives the attempt up for a link that the peer makes meanwhile.
@@ -194,7 +195,7 @@ async fn handshake(
             Ok(InitiatorEvent::Continue) => Ok(()),
             // A link that the peer still has to this name is one that this node knows nothing of,
             // from before a restart or a cut, or one on which nothing comes.
-            Ok(InitiatorEvent::Alive) => initiator.confirm(wanted.is_none_to_be_seen(node).await),
+            Ok(InitiatorEvent::Alive) => initiator.confirm(wanted.is_to_replace(node).await),
             Ok(InitiatorEvent::Established(established)) => {
                 let handshaken = Handshaken {
                     established,

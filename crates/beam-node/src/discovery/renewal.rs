@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use beam_dist::tick::TickPolicy;
 use tokio::time::sleep;
 
 use crate::state::NodeState;
@@ -10,17 +9,19 @@ use crate::state::NodeState;
 /// How often silent peers are looked through.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Connects anew to peers that have been silent for three quarters of the net tick time, as soon as
-/// they can be reached again.
+/// How long a suspect answers nothing before it is connected to anew: longer than the first pauses of TCP, which
+/// doubles them from 200 ms, and shorter than the one that follows, of 6 s.
+const SILENCE: Duration = Duration::from_secs(8);
+
+/// Connects anew to suspects that have answered nothing for a while, as soon as they can be reached again.
 ///
 /// After a cut, TCP sends what was lost only when its timer fires, which takes up to as long as the cut
-/// did; and by then the peer may have given the link up, of which this node learns no earlier. Three
-/// quarters are when nodes of OTP give up a peer at the earliest. A new connection proves by its
-/// handshake that the network is whole and the peer runs, so that the old one waits for its timer
-/// only. A peer that is stopped or hung does not answer a handshake, and keeps its link for as long as
-/// ever.
+/// did; and by then the peer may have given the link up, of which this node learns no earlier. A new
+/// connection proves by its handshake that the network is whole and the peer runs, so that the old one
+/// waits for its timer only, and [may be replaced](NodeState::is_replaceable) if that costs nothing. A
+/// peer that is stopped or hung does not answer a handshake, and keeps its link for as long as ever.
 pub(crate) async fn renew_silent_links(node: Arc<NodeState>) {
-    let patience = node.net_ticktime.min(TickPolicy::MAX_NET_TICKTIME) * 3 / 4;
+    let silence = SILENCE.min(node.net_ticktime / 2);
     let mut suspects = node.suspects.watch();
     let renew = async {
         while suspects
@@ -28,14 +29,11 @@ pub(crate) async fn renew_silent_links(node: Arc<NodeState>) {
             .await
             .is_ok()
         {
-            sleep(PAUSE.min(patience / 4)).await;
-            for (name, since) in node.suspects.all().iter() {
-                if since.elapsed() < patience {
-                    continue;
-                }
+            sleep(PAUSE.min(silence / 4)).await;
+            for name in node.suspects.all().keys() {
                 let slot = node.slot(name);
                 if let Some(link) = slot.live()
-                    && link.is_suspect()
+                    && link.unanswered_for().is_some_and(|time| time >= silence)
                 {
                     slot.renew(&node, &link);
                 }

@@ -6,13 +6,14 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use tokio::time::Instant;
+use beam_dist::tick::TickPolicy;
 
-use super::{Link, requests::Waiting};
+use super::{Link, requests::Waiting, silence::Silent};
 use crate::{
     connect::{Handshaken, Side},
     event::{DownReason, Event},
     peer::{Slot, Turn},
+    process::Role,
     state::NodeState,
 };
 
@@ -121,6 +122,31 @@ impl NodeState {
             && !made_by.has_precedence(self.name(), &live.peer)
     }
 
+    /// Whether a link on which nothing comes may be replaced, now that its peer has answered a handshake.
+    ///
+    /// After a cut, TCP sends what was lost when its timer fires, which takes up to as long again as the
+    /// cut did. What is under way on the link waits for that, but no longer than three quarters of the net
+    /// tick time: that is when nodes of OTP give up a link at the earliest, so that the peer may have done
+    /// so, of which this node learns no sooner.
+    pub(crate) fn is_replaceable(&self, silent: &Link) -> bool {
+        let patience = self.net_ticktime.min(TickPolicy::MAX_NET_TICKTIME) * 3 / 4;
+        silent
+            .unanswered_for()
+            .is_some_and(|time| time >= patience || !self.is_in_use(silent))
+    }
+
+    /// Whether anything is under way on a link that its end would end: calls that run, at either end,
+    /// answers of this node, and monitors. Those between scopes of process groups are made anew with every
+    /// link.
+    fn is_in_use(&self, link: &Link) -> bool {
+        link.serving() > 0
+            || link.has_answers_wanted()
+            || link.requests().has_running()
+            || self.processes.all().iter().any(|process| {
+                !matches!(process.role, Role::Scope) && process.is_watched_over(link.id)
+            })
+    }
+
     /// Withdraws a link that was closed: from here on nobody finds it, and those who wait for an
     /// answer over it wait no longer. `false` if that was done before.
     ///
@@ -155,13 +181,18 @@ impl NodeState {
         Some(waiting)
     }
 
-    /// Nothing has come from a peer since then, though it was asked: it is suspect.
-    pub(super) fn suspect(&self, slot: &Slot, link: &Link, since: Instant) {
+    /// Nothing has come from a peer for so long, though it was asked: it is suspect.
+    pub(super) fn suspect(&self, slot: &Slot, link: &Link, silent: Silent) {
         let turn = slot.turn();
         if !turn.is_published(link) {
             return;
         }
+        let Silent {
+            since,
+            unanswered_since,
+        } = silent;
         let silent_for = since.elapsed();
+        *link.unanswered_since() = Some(unanswered_since);
         link.is_suspect.store(true, Ordering::Relaxed);
         self.suspects.insert(&link.peer, since);
         // Those who look for somebody else must not find the peer again.
@@ -179,6 +210,7 @@ impl NodeState {
     pub(super) fn recover(&self, slot: &Slot, link: &Link) {
         let turn = slot.turn();
         link.is_suspect.store(false, Ordering::Relaxed);
+        *link.unanswered_since() = None;
         link.wait_again();
         if !turn.is_published(link) {
             return;

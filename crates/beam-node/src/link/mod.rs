@@ -9,9 +9,12 @@ mod requests;
 mod silence;
 mod task;
 
-use std::sync::{
-    Arc, Mutex, OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use beam_dist::{
@@ -21,6 +24,7 @@ use beam_dist::{
 };
 use beam_term::{Atom, EncodeError, Pid, Writer};
 use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
 
 use crate::{
     connect::{Handshaken, Side},
@@ -65,6 +69,10 @@ pub(crate) struct Link {
     /// Monitors and links that the peer holds on our processes.
     watched: Gauge,
     is_suspect: AtomicBool,
+    /// Whether anything was answered, to who may wait for it for ever, since the peer was heard.
+    has_answered: AtomicBool,
+    /// Since when a probe has had no answer, where the peer is suspect.
+    unanswered_since: Mutex<Option<Instant>>,
     reason: OnceLock<DownReason>,
 }
 
@@ -144,6 +152,8 @@ impl Link {
             serving,
             watched: Gauge::default(),
             is_suspect: AtomicBool::new(false),
+            has_answered: AtomicBool::new(false),
+            unanswered_since: Mutex::default(),
             reason: OnceLock::new(),
             own: Own::new(&identity),
             identity,
@@ -339,6 +349,32 @@ impl Link {
     /// Whether nothing comes from the peer; see [`silence`].
     pub(crate) fn is_suspect(&self) -> bool {
         self.is_suspect.load(Ordering::Relaxed)
+    }
+
+    /// The answer to a call was queued, whose caller may wait for it for ever.
+    pub(crate) fn has_answered(&self) {
+        self.has_answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Something came from the peer. What was answered before is taken to have arrived.
+    fn heard(&self) {
+        self.has_answered.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether there may be answers of this node on their way that somebody waits for.
+    fn has_answers_wanted(&self) -> bool {
+        self.has_answered.load(Ordering::Relaxed) || self.serving.has_answers_wanted()
+    }
+
+    /// For how long a probe has had no answer; `None` where the peer is no suspect.
+    pub(crate) fn unanswered_for(&self) -> Option<Duration> {
+        self.unanswered_since().map(|since| since.elapsed())
+    }
+
+    fn unanswered_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.unanswered_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many calls of this node wait for an answer over this link.

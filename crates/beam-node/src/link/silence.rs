@@ -76,10 +76,16 @@ pub(super) enum Step {
     /// A probe is to be sent, and [`Silence::asked`] called.
     Probe,
     /// The peer has become suspect.
-    Suspect {
-        /// Since when nothing has come from it.
-        since: Instant,
-    },
+    Suspect(Silent),
+}
+
+/// For how long a peer has been silent that is suspect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Silent {
+    /// Since when nothing has come from it.
+    pub(super) since: Instant,
+    /// Since when a probe has had no answer. It may have said something meanwhile that is none.
+    pub(super) unanswered_since: Instant,
 }
 
 impl Silence {
@@ -149,10 +155,13 @@ impl Silence {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return Step::Wait;
         }
-        if self.waiting_since.is_some() {
+        if let Some(waiting_since) = self.waiting_since {
             self.is_suspect = true;
             self.most = self.suspect_after.map(|after| self.patience(after) / 2);
-            return Step::Suspect { since: self.heard };
+            return Step::Suspect(Silent {
+                since: self.heard,
+                unanswered_since: self.asked.unwrap_or(waiting_since),
+            });
         }
         if self.is_asked() {
             // The answer of an earlier probe is late, though other things came; one is enough.
@@ -199,6 +208,13 @@ mod tests {
         (Silence::new(policy(), round_trip, start), start)
     }
 
+    fn suspect(since: Instant, unanswered_since: Instant) -> Step {
+        Step::Suspect(Silent {
+            since,
+            unanswered_since,
+        })
+    }
+
     #[test]
     fn a_quiet_peer_is_probed_and_one_that_answers_is_not_suspect() {
         let (mut silence, start) = usual(MS);
@@ -216,7 +232,7 @@ mod tests {
         let (mut silence, start) = usual(MS);
         silence.asked(start + 500 * MS);
         assert_eq!(silence.poll(start + 999 * MS), Step::Wait);
-        let suspect = Step::Suspect { since: start };
+        let suspect = suspect(start, start + 500 * MS);
         assert_eq!(silence.poll(start + 1_000 * MS), suspect);
         assert_eq!(silence.poll(start + 90_000 * MS), Step::Wait);
         assert_eq!(silence.deadline(), None);
@@ -255,7 +271,7 @@ mod tests {
         assert_eq!(silence.poll(start + 1_799 * MS), Step::Wait);
         silence.answered(start + 1_301 * MS);
         assert!(silence.round_trip <= MS);
-        let suspect = Step::Suspect { since: start };
+        let suspect = suspect(start, start + 1_300 * MS);
         assert_eq!(silence.poll(start + 1_800 * MS), suspect);
     }
 
@@ -263,7 +279,7 @@ mod tests {
     fn that_a_peer_was_stopped_does_not_make_the_way_to_it_long() {
         let (mut silence, start) = usual(MS);
         silence.asked(start + 500 * MS);
-        let suspect = Step::Suspect { since: start };
+        let suspect = suspect(start, start + 500 * MS);
         assert_eq!(silence.poll(start + 1_000 * MS), suspect);
         let resumed = start + 60_000 * MS;
         assert!(silence.heard(resumed));
@@ -283,7 +299,7 @@ mod tests {
             if let Some(deadline) = silence.deadline()
                 && deadline < answered
             {
-                assert!(matches!(silence.poll(deadline), Step::Suspect { .. }));
+                assert!(matches!(silence.poll(deadline), Step::Suspect(_)));
                 suspected += 1;
             }
             silence.heard(answered);
@@ -300,10 +316,7 @@ mod tests {
         assert_eq!(silence.poll(resumed), Step::Probe);
         silence.asked(resumed);
         assert_eq!(silence.poll(resumed + 499 * MS), Step::Wait);
-        assert_eq!(
-            silence.poll(resumed + 500 * MS),
-            Step::Suspect { since: start }
-        );
+        assert_eq!(silence.poll(resumed + 500 * MS), suspect(start, resumed));
     }
 
     #[test]
@@ -314,9 +327,7 @@ mod tests {
         silence.heard(start + 600 * MS);
         assert_eq!(silence.poll(start + 1_100 * MS), Step::Wait);
         assert_eq!(silence.deadline(), Some(start + 1_600 * MS));
-        let suspect = Step::Suspect {
-            since: start + 600 * MS,
-        };
+        let suspect = suspect(start + 600 * MS, start + 500 * MS);
         assert_eq!(silence.poll(start + 1_600 * MS), suspect);
     }
 
@@ -341,8 +352,8 @@ mod tests {
         assert_eq!(silence.poll(start + 1_000 * MS), Step::Probe);
         silence.asked(start + 1_000 * MS);
         assert!(!silence.looked(start + 1_500 * MS, true));
-        let since = start + 500 * MS;
-        assert_eq!(silence.poll(start + 1_500 * MS), Step::Suspect { since });
+        let suspect = suspect(start + 500 * MS, start + 1_000 * MS);
+        assert_eq!(silence.poll(start + 1_500 * MS), suspect);
         // It takes some of its answers, and is none any more.
         silence.wrote();
         assert!(silence.looked(start + 1_600 * MS, true));
@@ -354,7 +365,7 @@ mod tests {
         silence.asked(start + 500 * MS);
         silence.wrote();
         assert!(!silence.looked(start + 1_000 * MS, false));
-        let suspect = Step::Suspect { since: start };
+        let suspect = suspect(start, start + 500 * MS);
         assert_eq!(silence.poll(start + 1_000 * MS), suspect);
     }
 

@@ -334,6 +334,7 @@ impl<'a> Wire<'a> {
     }
 
     fn note_life(&mut self, now: Instant) {
+        self.link.heard();
         if self.silence.heard(now) {
             self.node.recover(self.slot, self.link);
         }
@@ -403,8 +404,8 @@ impl<'a> Wire<'a> {
                 self.silence.asked(now);
                 true
             }
-            Step::Suspect { since } => {
-                self.node.suspect(self.slot, self.link, since);
+            Step::Suspect(silent) => {
+                self.node.suspect(self.slot, self.link, silent);
                 false
             }
         }

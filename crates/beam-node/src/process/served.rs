@@ -49,6 +49,16 @@ pub(crate) enum Ended {
     Stopped,
 }
 
+/// Who waits for the end of a call that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    ByNobody,
+    /// A caller that may wait for ever.
+    ByPeer,
+    /// A caller that does until then.
+    Until(Instant),
+}
+
 impl Served {
     pub(crate) fn new(
         admitted: Admitted,
@@ -103,6 +113,15 @@ impl Served {
     /// makes of that is no answer that the caller is to take for one in time.
     pub(crate) fn is_expired(&self) -> bool {
         self.deadline.is_some() && self.was_cancelled()
+    }
+
+    /// Who waits for its end.
+    pub(crate) fn awaited(&self) -> Awaited {
+        match self.deadline {
+            _ if !self.is_awaited => Awaited::ByNobody,
+            None => Awaited::ByPeer,
+            Some(deadline) => Awaited::Until(deadline),
+        }
     }
 
     fn is_of_peer(&self) -> bool {

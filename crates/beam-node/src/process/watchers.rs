@@ -78,6 +78,10 @@ impl Watchers {
         removed
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Watcher> {
+        self.places.iter().flatten()
+    }
+
     #[cfg(rlb_simulation)]
     pub(super) fn len(&self) -> usize {
         self.places.len() - self.gaps

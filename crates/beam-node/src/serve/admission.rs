@@ -6,11 +6,12 @@ use std::sync::{
 };
 
 use beam_dist::NodeName;
+use tokio::time::Instant;
 
 use crate::{
     identity::Identity,
     link::Link,
-    process::{Process, Served},
+    process::{Awaited, Process, Served},
     quota::Share,
 };
 
@@ -24,6 +25,8 @@ struct Shares {
     bytes: Share,
     /// How many calls there were that the node was not told of.
     untold: u64,
+    /// The latest deadline of those that are over.
+    wanted_until: Option<Instant>,
 }
 
 /// How many calls a link keeps to itself, at the most, until it tells how many it has served.
@@ -86,15 +89,25 @@ impl Admitted {
         Ok(())
     }
 
-    fn release(&self) {
+    /// Whoever held it does so no more; the last one has queued the answer.
+    fn release(&self, awaited: Awaited) {
         if self.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.leave();
+            self.leave(awaited);
         }
     }
 
-    fn leave(&self) {
+    fn leave(&self, awaited: Awaited) {
         let bytes = self.bytes.load(Ordering::Relaxed);
-        self.caller.load().leave(self.caller.node(), bytes);
+        let wanted_until = match (awaited, self.link()) {
+            (Awaited::Until(deadline), Some(_)) => Some(deadline),
+            (Awaited::ByPeer, Some(link)) => {
+                link.has_answered();
+                None
+            }
+            _ => None,
+        };
+        let load = self.caller.load();
+        load.leave(self.caller.node(), bytes, wanted_until);
     }
 }
 
@@ -102,7 +115,7 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         // Nobody came to hold it.
         if *self.holders.get_mut() > 0 {
-            self.leave();
+            self.leave(Awaited::ByNobody);
         }
     }
 }
@@ -165,7 +178,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(served) = self.0.served() {
-            served.admitted.release();
+            served.admitted.release(served.awaited());
         }
     }
 }
@@ -179,6 +192,12 @@ impl Load {
     /// How many calls are served.
     pub(crate) fn count(&self) -> usize {
         self.shares().calls.used()
+    }
+
+    /// Whether a caller may still wait for the answer to a call that is over.
+    pub(crate) fn has_answers_wanted(&self) -> bool {
+        let wanted_until = self.shares().wanted_until;
+        wanted_until.is_some_and(|until| until > Instant::now())
     }
 
     fn enter(
@@ -203,8 +222,9 @@ impl Load {
         Ok(())
     }
 
-    fn leave(&self, node: &Identity, bytes: usize) {
+    fn leave(&self, node: &Identity, bytes: usize, wanted_until: Option<Instant>) {
         let mut shares = self.shares();
+        shares.wanted_until = shares.wanted_until.max(wanted_until);
         shares.bytes.put_back(bytes, &node.serving.bytes);
         // Whoever finds no calls any more is to know of all that there were.
         if shares.untold > 0 && (shares.calls.used() == 1 || shares.untold >= MOST_UNTOLD) {

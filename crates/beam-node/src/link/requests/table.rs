@@ -194,6 +194,14 @@ impl Requests {
         }
     }
 
+    /// Whether the peer is known to run a call that has no answer.
+    pub(in crate::link) fn has_running(&mut self) -> bool {
+        self.pending.iter_mut().any(|request| match request {
+            Request::Call(call) => call.answer.is_none() && call.runner.is_some(),
+            _ => false,
+        })
+    }
+
     /// Whether a request has no answer.
     pub(super) fn is_waiting(&mut self, id: RequestId) -> bool {
         self.pending.get_mut(id).is_some()
@@ -399,6 +407,25 @@ mod tests {
 
     fn refused() -> Answer {
         Answer::Refused(Atom::from_static("system_limit"))
+    }
+
+    #[test]
+    fn a_call_runs_from_when_the_peer_has_started_it_until_it_is_answered() {
+        let mut requests = requests();
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let (id, _) = insert(&mut requests, deadline, OnSilence::Wait);
+        assert!(!requests.has_running());
+
+        let runner = Pid {
+            node: Atom::from_static("a@b"),
+            id: 1,
+            serial: 0,
+            creation: 1,
+        };
+        requests.waiting_call(id).unwrap().started(runner);
+        assert!(requests.has_running());
+        requests.fulfil(id, refused());
+        assert!(!requests.has_running());
     }
 
     #[test]
