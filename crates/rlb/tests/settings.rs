@@ -38,7 +38,7 @@ fn an_option_is_named_as_it_was_given() {
 fn a_variable_is_named_as_it_was_given() {
     let cluster = Cluster::new();
     for (variable, value, said) in [
-        ("RLB_ALLOW_PEERS", "app*,x", "invalid node name \"x\""),
+        ("RLB_ALLOW_PEERS", "app*,x", "number 2 of the list"),
         ("RLB_ALLOW_PEERS", "app*,,b@h", "take one comma away"),
         ("RLB_ALLOW_PEERS", "", "unset it"),
         ("RLB_ALLOW_NETWORKS", "banana", "fd00::/8"),
@@ -66,6 +66,7 @@ fn a_duration_is_read_the_same_wherever_it_is_given() {
         let node = [&["node", "--name", W1, "--join", "pool"], option].concat();
         with_variables(&cluster, &node, variable)
     };
+    const SAID: &str = "500ms, 10s or 2m; a number alone is milliseconds";
     for wrong in ["5 parsecs", "-1s", "1.5"] {
         let file = format!("[node]\nsuspect_after = \"{wrong}\"\n");
         let file = directory.file("rlb.toml", &file);
@@ -73,21 +74,61 @@ fn a_duration_is_read_the_same_wherever_it_is_given() {
             start(&["--suspect-after", wrong], &[]),
             start(&[], &[("RLB_SUSPECT_AFTER", wrong)]),
             start(&[], &[("RLB_SLOW_START", wrong)]),
-            start(&["--config", &file], &[]),
             start(&["--drain-timeout", wrong], &[]),
         ] {
             // An option that begins with a hyphen is another one.
             if !ended.stderr.contains("unexpected argument") {
-                ended.failed(
-                    2,
-                    &[wrong, "500ms, 10s or 2m; a number alone is milliseconds"],
-                );
+                ended.failed(2, &[wrong, SAID]);
             }
         }
+        let ended = start(&["--config", &file], &[]);
+        ended.failed(2, &["line 2, column 17: `node.suspect_after`", SAID]);
     }
     let _node = cluster.node(W1, &["--suspect-after", "500", "--drain-timeout", "500"]);
     let ping = ["ping", W1, "--timeout", "30000"];
     assert_eq!(cluster.run(&ping).code, 0);
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_told_without_its_values() {
+    const SECRET: &str = "c4nd7Jar";
+
+    let cluster = Cluster::new();
+    let directory = Directory::new("secrets");
+    for (text, said) in [
+        ("[node]\ncooki = \"$\"", "line 2, column 1: "),
+        (
+            "[node]\ncooki = \"$\"",
+            "there is no key `cooki`; there are `allow_peers`",
+        ),
+        (
+            "[node]\nallow_peers = \"$\"",
+            "`node.allow_peers`: expected a list, not a text",
+        ),
+        (
+            "[node]\nallow_peers = [\"a@h\", \"$\"]",
+            "number 2 of the list",
+        ),
+        (
+            "[defaults]\nretry_count = \"$\"",
+            "`defaults.retry_count`: expected a number",
+        ),
+        ("cookie = \"$", "line 1, column 19: "),
+        ("cookie = $", "line 1, column 10: "),
+        // A file with a cookie, by mistake.
+        ("$", "line 1, column 9: "),
+    ] {
+        let file = directory.file("rlb.toml", &text.replace('$', SECRET));
+        let node = ["node", "--name", W1, "--config", &file];
+        for options in [&[][..], &["--json", "-vvv"]] {
+            let ended = cluster.run(&[&node[..], options].concat());
+            assert!(!ended.stderr.contains(SECRET), "{text}: {ended:?}");
+            assert_eq!(ended.code, 2, "{ended:?}");
+            if options.is_empty() {
+                ended.failed(2, &[file.as_str(), said]);
+            }
+        }
+    }
 }
 
 #[test]

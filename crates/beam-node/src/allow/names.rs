@@ -79,7 +79,11 @@ impl From<&NamePattern> for String {
 
 impl<'de> Deserialize<'de> for NamePattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_text(deserializer)
+        from_text(
+            deserializer,
+            "a whole name of a node, as app@10.0.0.7, in which a * stands for any characters, or a regular \
+             expression between slashes",
+        )
     }
 }
 

@@ -78,7 +78,11 @@ impl From<&Network> for String {
 
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_text(deserializer)
+        from_text(
+            deserializer,
+            "an address, as 10.0.0.7, or a network by its first address and the length of its prefix, as \
+             10.0.0.0/8 and fd00::/8",
+        )
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use beam_node::Error;
 use serde::{Deserialize, Deserializer, de};
 
-use super::options::Options;
+use super::options::{Options, Wrong};
 use crate::{
     algorithm::{
         Algorithm, AtomKeys, BoundedHash, CallDirect, HashRing, LeastConnections, LeastCpu, Maglev,
@@ -39,21 +39,23 @@ use crate::{
 /// let algorithm: AlgorithmConfig = "hash-ring:weight=256".parse()?;
 /// let builder = Balancer::builder("my_balancer").algorithm_config(&algorithm);
 /// let error = "hash-ring:wait=256".parse::<AlgorithmConfig>().unwrap_err();
-/// assert!(error.message.contains("wait: no such option; its options are: weight, atom-keys"));
+/// assert!(error.message.contains("no such option; its options are: weight, atom-keys"));
 /// # Ok::<(), rpc_load_balancer::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlgorithmConfig(String);
 
 /// What makes the pool of an algorithm.
-type Make = fn(&mut Options<'_>) -> Result<Arc<dyn Selector>, Error>;
+type Make = fn(&mut Options<'_>) -> Result<Arc<dyn Selector>, Wrong>;
 
 /// The algorithms there are.
 const ALGORITHMS: [(&str, Make); 11] = [
     ("bounded-hash", |options| {
         let mut algorithm = BoundedHash::over(hash_ring(options)?);
         if let Some(factor) = options.take("factor")? {
-            algorithm = algorithm.factor(factor)?;
+            algorithm = algorithm.factor(factor).map_err(|_| {
+                Wrong::new(factor.to_string(), "expected a number from 1").within("factor")
+            })?;
         }
         pool(algorithm)
     }),
@@ -107,35 +109,32 @@ impl AlgorithmConfig {
         Self::make(&self.0).unwrap_or_else(|error| unreachable!("{error}"))
     }
 
-    fn make(text: &str) -> Result<Arc<dyn Selector>, Error> {
-        let (name, options) = text.split_once(':').unwrap_or((text, ""));
-        let name = name.trim().replace('_', "-");
-        let Some((_, make)) = ALGORITHMS.iter().find(|(known, _)| *known == name) else {
+    fn make(text: &str) -> Result<Arc<dyn Selector>, Wrong> {
+        let (given, options) = text.split_once(':').unwrap_or((text, ""));
+        let name = given.trim().replace('_', "-");
+        let Some((name, make)) = ALGORITHMS.iter().find(|(known, _)| *known == name) else {
             let names: Vec<_> = Self::names().collect();
-            return Err(Error::bad_request(format!(
-                "algorithm: there is none named {name:?}; there are {}",
-                names.join(", ")
-            )));
+            let why = format!("there is no such algorithm; there are {}", names.join(", "));
+            return Err(Wrong::new(given.trim(), why));
         };
-        let in_algorithm =
-            |error: Error| Error::bad_request(format!("algorithm: {name}: {}", error.message));
-        let mut options = Options::read(options).map_err(in_algorithm)?;
-        let pool = make(&mut options).map_err(in_algorithm)?;
-        options.end().map_err(in_algorithm)?;
-        Ok(pool)
+        let made = Options::read(options).and_then(|mut options| {
+            let pool = make(&mut options)?;
+            options.end().map(|()| pool)
+        });
+        made.map_err(|wrong| wrong.within(*name))
     }
 }
 
-fn pool(algorithm: impl Algorithm) -> Result<Arc<dyn Selector>, Error> {
+fn pool(algorithm: impl Algorithm) -> Result<Arc<dyn Selector>, Wrong> {
     Ok(Arc::new(Pool::new(algorithm)))
 }
 
-fn hash_ring(options: &mut Options<'_>) -> Result<HashRing, Error> {
+fn hash_ring(options: &mut Options<'_>) -> Result<HashRing, Wrong> {
     let mut ring = HashRing::new();
     if let Some(points) = options.take("weight")? {
         ring = ring.points(points).map_err(|_| {
-            let most = HashRing::MAX_POINTS;
-            Error::bad_request(format!("weight: {points} is not a number from 1 to {most}"))
+            let expected = format!("expected a number from 1 to {}", HashRing::MAX_POINTS);
+            Wrong::new(points.to_string(), expected).within("weight")
         })?;
     }
     let releases = [("otp25", AtomKeys::Otp25), ("otp26", AtomKeys::Otp26)];
@@ -149,7 +148,7 @@ fn hash_ring(options: &mut Options<'_>) -> Result<HashRing, Error> {
     Ok(ring)
 }
 
-fn least_cpu(options: &mut Options<'_>) -> Result<LeastCpu, Error> {
+fn least_cpu(options: &mut Options<'_>) -> Result<LeastCpu, Wrong> {
     type Set = fn(LeastCpu, Duration) -> LeastCpu;
 
     let durations: [(_, Set); 4] = [
@@ -170,7 +169,7 @@ fn least_cpu(options: &mut Options<'_>) -> Result<LeastCpu, Error> {
     Ok(algorithm)
 }
 
-fn peak_ewma(options: &mut Options<'_>) -> Result<PeakEwma, Error> {
+fn peak_ewma(options: &mut Options<'_>) -> Result<PeakEwma, Wrong> {
     type Set = fn(PeakEwma, Duration) -> PeakEwma;
 
     let durations: [(_, Set); 3] = [
@@ -194,7 +193,7 @@ impl FromStr for AlgorithmConfig {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Self::make(text)?;
+        Self::make(text).map_err(|wrong| wrong.within("algorithm"))?;
         Ok(Self(text.to_owned()))
     }
 }
@@ -208,8 +207,11 @@ impl fmt::Display for AlgorithmConfig {
 impl<'de> Deserialize<'de> for AlgorithmConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse()
-            .map_err(|error: Error| de::Error::custom(error.message))
+        // Without the text, which may be one of another key.
+        match Self::make(&text) {
+            Ok(_pool) => Ok(Self(text)),
+            Err(wrong) => Err(de::Error::custom(wrong.untold())),
+        }
     }
 }
 
@@ -251,31 +253,34 @@ mod tests {
         for (text, said) in [
             (
                 "randum",
-                "algorithm: there is none named \"randum\"; there are bounded-hash, ",
+                "algorithm: \"randum\": there is no such algorithm; there are bounded-hash, ",
             ),
             (
                 "hash-ring:weight=0",
-                "hash-ring: weight: 0 is not a number from 1",
+                "hash-ring: weight: \"0\": expected a number from 1 to 65536",
             ),
             (
                 "hash-ring:weight=x",
-                "hash-ring: weight: \"x\": invalid digit",
+                "hash-ring: weight: \"x\": expected a number",
             ),
             (
                 "hash-ring:atom-keys=otp24",
                 "atom-keys: \"otp24\": expected otp25 or otp26",
             ),
-            ("hash-ring:weight=1,weight=2", "weight is given twice"),
-            ("hash-ring:weight", "expected key=value, not \"weight\""),
+            (
+                "hash-ring:weight=1,weight=2",
+                "\"weight\": an option is given twice",
+            ),
+            ("hash-ring:weight", "\"weight\": expected key=value"),
             (
                 "round-robin:seed=1",
-                "round-robin: seed: this algorithm has no options",
+                "round-robin: \"seed\": this algorithm has no options",
             ),
             ("least-cpu:interval=x", "interval: \"x\": "),
-            ("hash-ring:weight=1,", "expected key=value, not \"\""),
+            ("hash-ring:weight=1,", "\"\": expected key=value"),
             (
                 "maglev:table_size=1",
-                "table_size: no such option; its options are: members",
+                "\"table_size\": no such option; its options are: members",
             ),
         ] {
             assert!(error(text).contains(said), "{}", error(text));

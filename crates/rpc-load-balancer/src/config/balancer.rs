@@ -308,11 +308,22 @@ impl<'de> Deserialize<'de> for NodeMatch {
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<NodeMatch, A::Error> {
                 let mut patterns = Vec::new();
                 while let Some(pattern) = seq.next_element::<String>()? {
+                    NodeFilter::any([&pattern]).map_err(|error| {
+                        // The last line has what is wrong, and those before it the pattern.
+                        let reason = error.message.rsplit_once("\nerror: ");
+                        let reason = reason.map_or("it is too long", |(_, reason)| reason);
+                        de::Error::custom(format!(
+                            "number {} of the list: no regular expression is between the slashes: {reason}",
+                            patterns.len() + 1
+                        ))
+                    })?;
                     patterns.push(pattern);
                 }
-                NodeFilter::any(patterns)
+                // Each alone is one, so that all are.
+                let filter = NodeFilter::any(patterns);
+                filter
                     .map(NodeMatch)
-                    .map_err(|error: Error| de::Error::custom(error.message))
+                    .map_err(|_| de::Error::custom("no patterns"))
             }
         }
 

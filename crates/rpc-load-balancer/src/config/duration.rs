@@ -24,20 +24,21 @@ use serde::{
 /// `bad_request` for anything else, and for more than 366 days: clocks cannot tell when more than they
 /// can count is over.
 pub fn duration(text: &str) -> Result<Duration, Error> {
+    read_duration(text).map_err(|why| Error::bad_request(format!("{:?}: {why}", text.trim())))
+}
+
+/// Reads a duration; an error does not show the text.
+pub(super) fn read_duration(text: &str) -> Result<Duration, &'static str> {
     let text = text.trim();
     let duration = match text.parse() {
         Ok(ms) => Duration::from_millis(ms),
-        Err(_) => humantime::parse_duration(text).map_err(|_| {
-            Error::bad_request(format!(
-                "{text:?} is no duration: write it as 500ms, 10s or 2m; a number alone is milliseconds"
-            ))
-        })?,
+        Err(_) => humantime::parse_duration(text).map_err(
+            |_| "expected a duration, as 500ms, 10s or 2m; a number alone is milliseconds",
+        )?,
     };
     match duration <= LONGEST {
         true => Ok(duration),
-        false => Err(Error::bad_request(format!(
-            "{text} is longer than 366 days, the most that can be"
-        ))),
+        false => Err("longer than 366 days, the most that can be"),
     }
 }
 
@@ -63,9 +64,7 @@ impl<'de> Deserialize<'de> for Span {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
-                duration(text)
-                    .map(Span)
-                    .map_err(|error| E::custom(error.message))
+                read_duration(text).map(Span).map_err(E::custom)
             }
         }
 

@@ -75,10 +75,11 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// `bad_request` with the place, the key and the reason.
+    /// `bad_request` with the place, the key and the reason, and never with a value: it may be a secret that
+    /// belongs elsewhere.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
         let config: Self = toml::from_str(text).map_err(|error| {
-            Error::bad_request(format!("wrong settings {}", wording::of_toml(&error)))
+            Error::bad_request(format!("wrong settings {}", wording::of_toml(text, &error)))
         })?;
         config.limits.check().map_err(|error| {
             Error::bad_request(format!("wrong settings in [limits]: {}", error.message))
@@ -297,7 +298,7 @@ mod tests {
             ),
             (
                 "[defaults]\nalgorithm = \"hash-ring:weight=0\"",
-                ["algorithm", "not a number from 1"],
+                ["algorithm", "weight: expected a number from 1 to 65536"],
             ),
             (
                 "[balancers.b]\nnode_match = \"some\"",
@@ -337,7 +338,7 @@ mod tests {
             ),
             (
                 "[balancers]\nb = 1",
-                ["line 2, column 5", "expected a table, not 1"],
+                ["line 2, column 5", "expected a table, not a number"],
             ),
             (
                 "[[balancers.b]]\njoin = true",
@@ -349,23 +350,26 @@ mod tests {
             ),
             (
                 "limits = 1",
-                ["line 1, column 10", "expected a table, not 1"],
+                ["line 1, column 10", "expected a table, not a number"],
             ),
             (
                 "[node]\nallow_peers = \"a@h\"",
-                ["line 2, column 15", "expected a list, not \"a@h\""],
+                ["line 2, column 15", "expected a list, not a text"],
             ),
             (
                 "[node]\nallow_peers = [\"a\"]",
-                ["line 2, column 15", "invalid node name \"a\""],
+                [
+                    "line 2, column 15",
+                    "number 1 of the list: expected a whole name",
+                ],
             ),
             (
                 "[node]\nallow_networks = [\"10.0.0.1/8\"]",
-                ["line 2, column 18", "write 10.0.0.0/8 for the network"],
+                ["line 2, column 18", "a network by its first address"],
             ),
             (
                 "[node]\nsuspect_after = \"-1s\"",
-                ["line 2, column 17", "\"-1s\" is no duration"],
+                ["line 2, column 17", "expected a duration"],
             ),
             ("[balancer.b]", ["balancer", "there is no key"]),
             ("[node]\nallow_peer = []", ["allow_peer", "there is no key"]),
@@ -375,7 +379,7 @@ mod tests {
             ),
             (
                 "[limits]\ncalls_per_peer = -1",
-                ["calls_per_peer", "expected a number from 0, not -1"],
+                ["calls_per_peer", "expected a number from 0"],
             ),
         ] {
             let error = Config::from_toml(text).unwrap_err();
@@ -384,8 +388,129 @@ mod tests {
                 assert!(error.message.contains(said), "{error}");
             }
         }
+        for (text, said) in [
+            (
+                "[defaults]\nretry_count = 99999999999999999999",
+                "`defaults.retry_count`: expected a number from 0 to 4294967295, or \"infinity\", not so large a number",
+            ),
+            (
+                "[defaults]\nretry_count = 18446744073709551615",
+                "not so large a number",
+            ),
+            (
+                "[balancers.b]\ntimeout = 99999999999999999999",
+                "`balancers.b.timeout`: expected a duration such as",
+            ),
+        ] {
+            let error = Config::from_toml(text).unwrap_err();
+            assert!(error.message.contains(said), "{error}");
+        }
+        for (text, said) in [
+            ("[tls] ca", "column 7: the line is expected to end"),
+            ("[tls]\nca", "it is written as `key = value`"),
+            ("[tls]\nca = ca.pem", "a text is written in quotes"),
+            ("a = 1\na = 1", "line 2, column 1: the key is there already"),
+        ] {
+            let error = Config::from_toml(text).unwrap_err();
+            assert!(error.message.contains(said), "{error}");
+        }
         let error = Config::from_file("/nowhere/rlb.toml").unwrap_err();
         assert!(error.message.contains("/nowhere/rlb.toml"), "{error}");
+    }
+
+    #[test]
+    fn what_is_nested_too_deeply_is_told_with_its_line() {
+        let keys = format!("[node]\n# a comment\n{}a = 1", "a.".repeat(200));
+        let header = format!("\n\n[{}a]", "a.".repeat(200));
+        let lists = format!("\n\nnode = {}", "[".repeat(200));
+        for text in [keys, header, lists] {
+            let error = Config::from_toml(&text).unwrap_err().message;
+            assert!(error.contains("at line 3"), "{error}");
+            assert!(error.contains("nested too deeply"), "{error}");
+            assert!(error.contains("four levels at most"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_error_shows_what_a_file_says_but_its_keys() {
+        const SECRET: &str = "c4nd7-Jar";
+
+        let values = [
+            "\"$\"",
+            "'$'",
+            "\"$",
+            "$",
+            "[\"$\"]",
+            "[[\"$\"], 1]",
+            "{ a = \"$\" }",
+            "{ \"x\" = \"$\", x = 1 }",
+            "\"\"\"\n$\n\"\"\"",
+            "\"\"\"\n$",
+            "\"\\q$\"",
+            "\"/($/\"",
+            "[\"/($/\"]",
+            "[\"$/8\"]",
+            "\"hash-ring:$=1\"",
+            "\"hash-ring:weight=$\"",
+            "\"$:weight=1\"",
+            "\"least-cpu:interval=$\"",
+            "1 $",
+            "$ = $",
+        ];
+        let keys = [
+            "cooki",
+            "cookie",
+            "join",
+            "algorithm",
+            "node_match",
+            "node_exclude",
+            "weights",
+            "timeout",
+            "retry_count",
+            "retry_budget",
+            "calls_per_member",
+            "allow_peers",
+            "allow_networks",
+            "suspect_after",
+            "suspect_call_grace",
+            "calls_per_peer",
+            "wait_for_room",
+            "ca",
+            "key",
+            "check_host",
+        ];
+        let tables = [
+            "",
+            "[defaults]",
+            "[balancers.b]",
+            "[node]",
+            "[limits]",
+            "[tls]",
+        ];
+        let mut wrong = 0;
+        for value in values {
+            let value = value.replace('$', SECRET);
+            for key in keys {
+                for table in tables {
+                    let text = format!("{table}\n{key} = {value}\n");
+                    let Err(error) = Config::from_toml(&text) else {
+                        continue;
+                    };
+                    wrong += 1;
+                    assert!(!error.message.contains(SECRET), "{text:?}: {error}");
+                    assert!(error.message.contains(" at line "), "{text:?}: {error}");
+                    assert!(!error.message.contains('\n'), "{text:?}: {error}");
+                }
+            }
+        }
+        assert!(wrong > 2000, "{wrong}");
+        // As where a file with a cookie is named by mistake.
+        for text in [SECRET, "c4nd7-Jar\n", "c4nd7-Jar==", "=c4nd7-Jar"] {
+            let error = Config::from_toml(text).unwrap_err();
+            assert!(error.message.contains("at line 1"), "{error}");
+        }
+        let error = Config::from_toml(SECRET).unwrap_err();
+        assert!(!error.message.contains(SECRET), "{error}");
     }
 
     #[test]

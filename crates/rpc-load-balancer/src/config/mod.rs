@@ -65,6 +65,9 @@
 //! | `drain_timeout` | a duration | `"15s"` | how long a drain waits for calls to end |
 //! | `drain_linger` | a duration | `"1s"` | how long it waits for late calls |
 //!
+//! What is wrong in a file is told with its key, line and column, and never with its value, which may be a
+//! secret that belongs elsewhere: no setting of a file is one, the cookie is not among them.
+//!
 //! Durations are texts with a unit, such as `"500ms"` and `"2m"`, or numbers of milliseconds ([`duration()`]).
 //! The environment variables `RLB_ALGORITHM`, `RLB_RETRY_COUNT` and so on, one for each key but
 //! `weights` and the limits, come before what the file says; several patterns or networks are

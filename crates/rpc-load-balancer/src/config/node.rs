@@ -1,9 +1,12 @@
 //! The settings of the node.
 
-use std::time::Duration;
+use std::{fmt, marker::PhantomData, time::Duration};
 
 use beam_node::{Error, NamePattern, Network, NodeBuilder};
-use serde::{Deserialize, Deserializer, de};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IntoDeserializer, SeqAccess, Visitor},
+};
 
 use super::{
     duration::{Span, duration},
@@ -31,8 +34,10 @@ use super::{
 #[non_exhaustive]
 pub struct NodeConfig {
     /// For [`NodeBuilder::allow_peers`]: patterns for the names of the nodes to be connected with.
+    #[serde(deserialize_with = "numbered")]
     pub allow_peers: Option<Vec<NamePattern>>,
     /// For [`NodeBuilder::allow_networks`]: the networks that they are in.
+    #[serde(deserialize_with = "numbered")]
     pub allow_networks: Option<Vec<Network>>,
     /// For [`NodeBuilder::suspect_after`]: how long a peer may say nothing; zero: for ever.
     #[serde(deserialize_with = "silence")]
@@ -138,10 +143,39 @@ fn check_silence(silence: Duration) -> Result<Duration, Error> {
     match silence.is_zero() || silence >= least {
         true => Ok(silence),
         false => Err(Error::bad_request(format!(
-            "{silence:?} is less than {least:?}, the least that can be; a number alone is milliseconds, \
-             so that seconds are written as \"3s\""
+            "less than {least:?}, the least that can be; a number alone is milliseconds, so that seconds \
+             are written as \"3s\""
         ))),
     }
+}
+
+/// Reads a list, of which a part that is wrong is told by its number.
+fn numbered<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    struct List<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(text) = seq.next_element::<String>()? {
+                let part = T::deserialize(text.into_deserializer());
+                list.push(part.map_err(|error: A::Error| {
+                    let (number, error) = (list.len() + 1, error.to_string());
+                    de::Error::custom(format!("number {number} of the list: {}", error.trim_end()))
+                })?);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_seq(List(PhantomData)).map(Some)
 }
 
 fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

@@ -61,9 +61,9 @@ pub(super) fn read<T: Variables>(variable: impl Fn(&str) -> Option<String>) -> R
             .map_err(|error| Error::bad_request(format!("{name}: {text:?}: {error}")))?;
         table.insert((*key).to_owned(), value);
     }
-    table
-        .try_into()
-        .map_err(|error: toml::de::Error| Error::bad_request(wording::with_value(error.message())))
+    table.try_into().map_err(|error: toml::de::Error| {
+        Error::bad_request(wording::beside_value(error.message()))
+    })
 }
 
 /// The keys that have a variable: those that a file may have, which are the fields of the type.
@@ -190,11 +190,11 @@ mod tests {
             ),
             (
                 of::<NodeConfig>("RLB_ALLOW_PEERS", "app*,x").unwrap_err(),
-                "RLB_ALLOW_PEERS: \"app*,x\": invalid node name \"x\": ",
+                "RLB_ALLOW_PEERS: \"app*,x\": number 2 of the list: expected a whole name",
             ),
             (
                 of::<NodeConfig>("RLB_ALLOW_NETWORKS", "10.0.0.1/8").unwrap_err(),
-                "RLB_ALLOW_NETWORKS: \"10.0.0.1/8\": 10.0.0.1/8 is an address amid a network",
+                "RLB_ALLOW_NETWORKS: \"10.0.0.1/8\": number 1 of the list: expected an address",
             ),
         ] {
             assert!(error.starts_with(expected), "{error}");

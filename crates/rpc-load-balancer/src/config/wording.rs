@@ -1,67 +1,160 @@
-//! What serde has against a value, in the words of whoever wrote it.
+//! What serde and TOML have against settings, in the words of whoever wrote them.
+//!
+//! What is wrong in a file may stand on a line with a secret: a cookie where none belongs, or a file that is
+//! another one. So nothing of a file is told but its keys, and places in it.
 
-/// What was expected, and what was found.
-pub(super) fn with_value(message: &str) -> String {
-    match mismatch(message) {
-        Some((found, expected)) => format!("expected {expected}, not {found}"),
-        None => other(message),
-    }
-}
+use toml::de::Error;
 
 /// What was expected, where the value is shown beside it.
 pub(super) fn beside_value(message: &str) -> String {
-    match mismatch(message) {
-        Some((_, expected)) => format!("expected {expected}"),
+    match Mismatch::read(message) {
+        Some(mismatch) => format!("expected {}", mismatch.expected()),
         None => other(message),
     }
 }
 
-/// An error of a text in TOML with its place, the line, and what is wrong there.
-pub(super) fn of_toml(error: &toml::de::Error) -> String {
+/// What is wrong in a text in TOML, and where.
+pub(super) fn of_toml(text: &str, error: &Error) -> String {
+    let message = error.message();
+    let is_too_deep = TOO_DEEP.contains(&message);
+    let place = match error.span() {
+        Some(span) => place(text, span.start),
+        None if is_too_deep => {
+            deep_line(text).map_or(String::new(), |line| format!("at line {line}: "))
+        }
+        None => String::new(),
+    };
+    let key = key(error).map_or(String::new(), |key| format!("`{key}`: "));
+    let problem = match Mismatch::read(message) {
+        Some(mismatch) => mismatch.to_string(),
+        None if is_too_deep => {
+            "tables and lists are nested too deeply: settings have four levels at most, as in \
+             `balancers.NAME.weights.NODE`"
+                .to_owned()
+        }
+        None => other(message),
+    };
+    printable(&format!("{place}{key}{problem}"))
+}
+
+/// What the parser says where there is more inside each other than it reads.
+const TOO_DEEP: [&str; 2] = [
+    "recursion limit",
+    "cannot recurse further; max recursion depth met",
+];
+
+fn place(text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("at line {line}, column {column}: ")
+}
+
+/// The line that is too deep by itself, which the parser does not tell of keys.
+fn deep_line(text: &str) -> Option<usize> {
+    let is_deep = |line: &str| {
+        let error = line.parse::<toml::Table>().err();
+        error.is_some_and(|error| TOO_DEEP.contains(&error.message()))
+    };
+    text.lines().position(is_deep).map(|index| index + 1)
+}
+
+/// The key that an error is about, with those of the tables that it is in. It is told only by an error that
+/// does not show the text.
+fn key(error: &Error) -> Option<String> {
+    let mut error = error.clone();
+    error.set_input(None);
     let shown = error.to_string();
-    let place = shown
-        .trim_end()
-        .strip_suffix(error.message())
-        .unwrap_or_default();
-    let place = place.replacen("TOML parse error at", "at", 1);
-    format!("{place}{}", with_value(error.message()))
+    let key = shown.strip_prefix(error.message())?.trim();
+    Some(key.strip_prefix("in `")?.strip_suffix('`')?.to_owned())
 }
 
-fn mismatch(message: &str) -> Option<(String, String)> {
-    let mismatch = message
-        .strip_prefix("invalid type: ")
-        .or_else(|| message.strip_prefix("invalid value: "))?;
-    let (found, expected) = mismatch.rsplit_once(", expected ")?;
-    Some((found_as(found), expected_as(expected).to_owned()))
-}
-
-fn expected_as(expected: &str) -> &str {
-    match expected {
-        "usize" | "u64" => "a number from 0",
-        "u32" => "a number from 0 to 4294967295",
-        "a nonzero usize" => "a number from 1",
-        "a nonzero u32" => "a number from 1 to 4294967295",
-        "a boolean" => "true or false",
-        "a string" => "a text in quotes",
-        "path string" => "a path in quotes",
-        "a sequence" => "a list",
-        "a map" => "a table",
-        other => other,
-    }
-}
-
-fn found_as(found: &str) -> String {
-    match found {
-        "map" => return "a table".to_owned(),
-        "sequence" => return "a list".to_owned(),
-        _ => {}
-    }
-    for kind in ["string ", "integer ", "floating point ", "boolean "] {
-        if let Some(value) = found.strip_prefix(kind) {
-            return value.trim_matches('`').to_owned();
+/// A text in one line, which does nothing to a terminal.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true => printable.extend(c.escape_default()),
+            false => printable.push(c),
         }
     }
-    found.to_owned()
+    printable
+}
+
+/// A value that is none of those that were expected.
+struct Mismatch<'a> {
+    found: &'a str,
+    /// Whether another type was expected, not only another value.
+    is_of_type: bool,
+    expected: &'a str,
+}
+
+impl<'a> Mismatch<'a> {
+    fn read(message: &'a str) -> Option<Self> {
+        let of_type = message.strip_prefix("invalid type: ");
+        let rest = of_type.or_else(|| message.strip_prefix("invalid value: "))?;
+        let (found, expected) = rest.rsplit_once(", expected ")?;
+        Some(Self {
+            found,
+            is_of_type: of_type.is_some(),
+            expected,
+        })
+    }
+
+    fn expected(&self) -> &str {
+        match self.expected {
+            "usize" | "u64" => "a number from 0",
+            "u32" => "a number from 0 to 4294967295",
+            "a nonzero usize" => "a number from 1",
+            "a nonzero u32" => "a number from 1 to 4294967295",
+            "a boolean" => "true or false",
+            "a string" => "a text in quotes",
+            "path string" => "a path in quotes",
+            "a sequence" => "a list",
+            "a map" => "a table",
+            other => other,
+        }
+    }
+
+    /// What kind of value was found, and not which one.
+    fn found(&self) -> Option<&'static str> {
+        if !self.is_of_type {
+            return None;
+        }
+        let kind = self
+            .found
+            .split_once(' ')
+            .map_or(self.found, |(kind, _)| kind);
+        Some(match kind {
+            "map" => "a table",
+            "sequence" => "a list",
+            "string" => "a text",
+            "boolean" => "a boolean",
+            "floating" => "a number with a fraction",
+            "integer" if self.found.starts_with("integer `-") && self.is_beyond_64_bits() => {
+                "so small a number"
+            }
+            "integer" if self.is_beyond_64_bits() => "so large a number",
+            "integer" => "a number",
+            _ => return None,
+        })
+    }
+
+    /// Whether an integer is none of 64 bits with a sign, which all are read as.
+    fn is_beyond_64_bits(&self) -> bool {
+        let number = self.found.split('`').nth(1);
+        number.is_some_and(|number| number.parse::<i64>().is_err())
+    }
+}
+
+impl std::fmt::Display for Mismatch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "expected {}", self.expected())?;
+        match self.found() {
+            Some(found) => write!(f, ", not {found}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What is wrong with a key rather than with a value.
@@ -74,7 +167,23 @@ fn other(message: &str) -> String {
             let known = known.strip_prefix("one of ").unwrap_or(known);
             format!("there is no key {key}; there are {known}")
         }
-        None => message.to_owned(),
+        None => of_syntax(message).to_owned(),
+    }
+}
+
+/// What is wrong with the syntax, with how it is meant to be.
+fn of_syntax(message: &str) -> &str {
+    match message {
+        "unexpected key or value, expected newline, `#`" => {
+            "the line is expected to end: a table's name in brackets has a line of its own, and so has each \
+             `key = value`"
+        }
+        "key with no value, expected `=`" => {
+            "a key without a value: it is written as `key = value`"
+        }
+        "string values must be quoted, expected literal string" => "a text is written in quotes",
+        "duplicate key" => "the key is there already, above this line",
+        other => other,
     }
 }
 
@@ -84,15 +193,15 @@ mod tests {
 
     #[test]
     fn types_of_rust_are_told_in_the_words_of_a_file() {
-        for (message, with, beside) in [
+        for (message, alone, beside) in [
             (
                 "invalid type: string \"a, expected b\", expected usize",
-                "expected a number from 0, not \"a, expected b\"",
+                "expected a number from 0, not a text",
                 "expected a number from 0",
             ),
             (
                 "invalid value: integer `0`, expected a nonzero u32",
-                "expected a number from 1 to 4294967295, not 0",
+                "expected a number from 1 to 4294967295",
                 "expected a number from 1 to 4294967295",
             ),
             (
@@ -101,14 +210,23 @@ mod tests {
                 "expected true or false",
             ),
             (
-                "unknown field `x`, expected one of `a`, `b`",
-                "there is no key `x`; there are `a`, `b`",
-                "there is no key `x`; there are `a`, `b`",
+                "invalid type: integer `9223372036854775808` as i128, expected u32",
+                "expected a number from 0 to 4294967295, not so large a number",
+                "expected a number from 0 to 4294967295",
             ),
-            ("soon is over", "soon is over", "soon is over"),
+            (
+                "invalid type: floating point `1.5`, expected usize",
+                "expected a number from 0, not a number with a fraction",
+                "expected a number from 0",
+            ),
         ] {
-            assert_eq!(with_value(message), with);
+            assert_eq!(Mismatch::read(message).unwrap().to_string(), alone);
             assert_eq!(beside_value(message), beside);
         }
+        assert_eq!(beside_value("soon is over"), "soon is over");
+        assert_eq!(
+            beside_value("unknown field `x`, expected one of `a`, `b`"),
+            "there is no key `x`; there are `a`, `b`"
+        );
     }
 }
