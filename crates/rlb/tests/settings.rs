@@ -115,6 +115,7 @@ fn what_is_wrong_in_a_file_is_told_without_its_values() {
         ),
         ("cookie = \"$", "line 1, column 19: "),
         ("cookie = $", "line 1, column 10: "),
+        ("[node]\nallow_networks = []", "leave it out to allow all"),
         // A file with a cookie, by mistake.
         ("$", "line 1, column 9: "),
     ] {

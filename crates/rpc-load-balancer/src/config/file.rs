@@ -390,6 +390,14 @@ mod tests {
         }
         for (text, said) in [
             (
+                "[node]\nallow_peers = []",
+                "at line 2, column 15: `node.allow_peers`: the list is empty, so that nobody",
+            ),
+            (
+                "[node]\nallow_networks = []",
+                "`node.allow_networks`: the list is empty",
+            ),
+            (
                 "[defaults]\nretry_count = 99999999999999999999",
                 "`defaults.retry_count`: expected a number from 0 to 4294967295, or \"infinity\", not so large a number",
             ),

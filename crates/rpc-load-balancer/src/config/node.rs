@@ -34,10 +34,10 @@ use super::{
 #[non_exhaustive]
 pub struct NodeConfig {
     /// For [`NodeBuilder::allow_peers`]: patterns for the names of the nodes to be connected with.
-    #[serde(deserialize_with = "numbered")]
+    #[serde(deserialize_with = "somebody")]
     pub allow_peers: Option<Vec<NamePattern>>,
     /// For [`NodeBuilder::allow_networks`]: the networks that they are in.
-    #[serde(deserialize_with = "numbered")]
+    #[serde(deserialize_with = "somebody")]
     pub allow_networks: Option<Vec<Network>>,
     /// For [`NodeBuilder::suspect_after`]: how long a peer may say nothing; zero: for ever.
     #[serde(deserialize_with = "silence")]
@@ -149,8 +149,8 @@ fn check_silence(silence: Duration) -> Result<Duration, Error> {
     }
 }
 
-/// Reads a list, of which a part that is wrong is told by its number.
-fn numbered<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+/// Reads a list of who is allowed, which cannot be nobody. What is wrong with a part is told by its number.
+fn somebody<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<T>>, D::Error> {
     struct List<T>(PhantomData<T>);
@@ -171,7 +171,13 @@ fn numbered<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
                     de::Error::custom(format!("number {number} of the list: {}", error.trim_end()))
                 })?);
             }
-            Ok(list)
+            match list.is_empty() {
+                false => Ok(list),
+                true => Err(de::Error::custom(
+                    "the list is empty, so that nobody would be allowed: leave it out to allow all, or \
+                     list who is",
+                )),
+            }
         }
     }
 
