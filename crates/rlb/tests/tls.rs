@@ -144,6 +144,13 @@ fn settings_that_do_not_fit_together_are_refused() {
         let node = words(&["node", "--name", W1], &options);
         cluster.run(&node).failed(2, &[said]);
     }
+    let directory = Directory::new("tls-ca-alone");
+    let file = directory.file("rlb.toml", "[tls]\nca = \"ca.pem\"\n");
+    let ended = cluster.run(&["node", "--name", W1, "--config", &file]);
+    ended.failed(
+        2,
+        &["set `certificate` and `key`", "--listen off", "--tls-cert"],
+    );
     let node = ["node", "--name", W1, "--tls-ca", "/nowhere/ca.pem"];
     let node = words(&node, &options[2..]);
     cluster.run(&node).failed(2, &["/nowhere/ca.pem"]);

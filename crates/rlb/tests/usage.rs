@@ -116,7 +116,40 @@ fn wrong_usage_is_told_on_stderr_with_code_2() {
         (&["members", "b"], "--peer"),
         (&["select", "b"], "--peer"),
         (&["select", "b", "--peer", "a@h", "--key", "{"], "--key"),
-        (&["demo", "--workers", "2"], "3..=64"),
+        (&["demo", "--workers", "2"], "from 3 to 64"),
+        (&["node", "--join", ""], "'--join <BALANCER>': it is empty"),
+        (&["members", ""], "'<BALANCER>': it is empty"),
+        (
+            &["call", "--balancer", "", "m", "f"],
+            "'--balancer <NAME>': it is empty",
+        ),
+        (&["call", "w1@h", "demo", "add", "1", "-2"], "'[1, -2]'"),
+        (&["call", "w1@h", "demo", "add", "[1,", "2]"], "'[1, 2]'"),
+        (
+            &["cast", "w1@h", "demo", "add", "1", "2"],
+            "not 2: ARGS is one list",
+        ),
+        (
+            &["call", "--match", "w", "demo", "add", "1", "2"],
+            "ARGS is one list with all arguments",
+        ),
+        (&["call", "w1@h", "demo", "echo", "-1"], "'[-1]'"),
+        (
+            &["call", "w1@h", "m", "f", "--count", "-1"],
+            "'--count <N>': expected a whole number from 1",
+        ),
+        (
+            &["call", "w1@h", "m", "f", "--retry", "-1"],
+            "a number from 0 to",
+        ),
+        (&["select", "b", "--count", "-1"], "from 1 to 10000000"),
+        (&["ping", "w1@h", "--timeout", "-1"], "500ms, 10s or 2m"),
+        (
+            &["node", "--join", "b", "--weight", "-1"],
+            "'--weight <N>': expected a whole number from 0 to 4294967295",
+        ),
+        (&["node", "--listen", "9200-9100"], "write 9100-9200"),
+        (&["node", "--listen", "[::1]:9200-9100"], "write 9100-9200"),
         (&["node", "--listen", "web1"], "10.0.0.7:9100"),
     ] {
         run(rlb(arguments)).failed(2, &[said]);

@@ -98,7 +98,13 @@ impl FromStr for Listen {
                 ports: parse_ports(ports)?,
             })
         };
-        parse().ok_or_else(|| InvalidListen(text.chars().take(InvalidListen::SHOWN).collect()))
+        parse().ok_or_else(|| InvalidListen {
+            text: text.chars().take(InvalidListen::SHOWN).collect(),
+            problem: match reversed_ports(text) {
+                Some((first, last)) => Problem::Reversed(first, last),
+                None => Problem::Unreadable,
+            },
+        })
     }
 }
 
@@ -121,11 +127,22 @@ impl fmt::Display for Listen {
 
 /// A text that does not say where to listen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} does not say where to listen: expected a port (9100), a range (9100-9109), an address \
-     (10.0.0.7), both (10.0.0.7:9100, [::1]:9100-9109), or off"
-)]
-pub struct InvalidListen(String);
+#[error("{text:?} {problem}")]
+pub struct InvalidListen {
+    text: String,
+    problem: Problem,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Problem {
+    #[error(
+        "does not say where to listen: expected a port (9100), a range (9100-9109), an address \
+         (10.0.0.7), both (10.0.0.7:9100, [::1]:9100-9109), or off"
+    )]
+    Unreadable,
+    #[error("ends its range of ports before it begins: write {1}-{0}")]
+    Reversed(u16, u16),
+}
 
 impl InvalidListen {
     /// How many characters of the text are kept for the message.
@@ -136,6 +153,14 @@ fn parse_ports(text: &str) -> Option<RangeInclusive<u16>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (first.parse().ok()?, last.parse().ok()?);
     (first <= last).then_some(first..=last)
+}
+
+/// The ports of a text that is none as its last port is before its first one.
+fn reversed_ports(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.split_once('-')?;
+    let first = first.rsplit_once(':').map_or(first, |(_, port)| port);
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    (first > last).then_some((first, last))
 }
 
 #[cfg(test)]
@@ -171,7 +196,7 @@ mod tests {
             "",
             "web1",
             "65536",
-            "9109-9100",
+            "9109-65536",
             "10.0.0.7:",
             "10.0.0.7:x",
             "[10.0.0.7]:1",
@@ -181,6 +206,14 @@ mod tests {
         ] {
             let error = text.parse::<Listen>().unwrap_err().to_string();
             assert!(error.contains("10.0.0.7:9100"), "{text:?} gave {error}");
+        }
+    }
+
+    #[test]
+    fn a_range_that_ends_before_it_begins_is_told_with_the_one_that_is_meant() {
+        for text in ["9109-9100", "10.0.0.7:9109-9100", "[::1]:9109-9100"] {
+            let error = text.parse::<Listen>().unwrap_err().to_string();
+            assert!(error.contains("write 9100-9109"), "{text:?} gave {error}");
         }
     }
 }

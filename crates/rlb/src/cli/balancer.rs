@@ -87,9 +87,6 @@ impl Found {
 
 /// The name of a balancer as it was meant, and as its group has it.
 fn group(name: &str) -> Result<(String, Atom), Failure> {
-    if name.is_empty() {
-        return Err(Failure::usage("the name of the balancer is empty"));
-    }
     let name = alias(name);
     let group = Atom::try_from(name.as_str())
         .map_err(|error| Failure::usage(format!("{name} is no name of a balancer: {error}")))?;

@@ -7,6 +7,7 @@ use rpc_load_balancer::config::{self, Config, NodeConfig};
 
 use super::{
     name::{check_forms, node_name, unique_name},
+    number::number,
     tls::TlsOptions,
 };
 use crate::{exit::Exit, failure::Failure, printer::pass_on, secret::Secret};
@@ -42,7 +43,8 @@ pub(super) struct NodeOptions {
     addresses: Vec<(NodeName, SocketAddr)>,
 
     /// Port of EPMD, on all hosts [default: ERL_EPMD_PORT, else 4369]
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", value_parser = number(1..=u16::MAX))]
+    #[arg(allow_negative_numbers = true)]
     epmd_port: Option<u16>,
 
     /// Which nodes to be connected with, by name: a whole one, in which each * stands for any
@@ -73,7 +75,7 @@ pub(super) struct ClientOptions {
     /// How long finding nodes and members may take, and then each call, of which nodes of Rust are
     /// told how much is left: 500ms, 10s, 2m; a number alone is milliseconds
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
-    #[arg(help_heading = "Cluster")]
+    #[arg(help_heading = "Cluster", allow_negative_numbers = true)]
     pub(super) timeout: Duration,
 }
 
@@ -122,6 +124,11 @@ impl NodeOptions {
             builder = builder.tls(tls);
         }
         Ok(builder.peers(peers.iter().map(NodeName::as_str)))
+    }
+
+    /// Makes sure that a node that listens has what it needs for that.
+    pub(super) fn check_listening(&self, file: &Config) -> Result<(), Failure> {
+        self.tls.require_certificate(file.tls().clone())
     }
 }
 

@@ -1,5 +1,6 @@
 //! `rlb demo`
 
+use super::number::number;
 use crate::{demo, exit, failure::Failure, printer::Printer};
 
 /// Show a cluster at work, with nothing but this program: balance calls over worker processes
@@ -13,17 +14,17 @@ use crate::{demo, exit, failure::Failure, printer::Printer};
 pub(super) struct Demo {
     /// How many calls to make
     #[arg(long, value_name = "N", default_value_t = 100_000)]
-    #[arg(value_parser = clap::value_parser!(u64).range(100..=1_000_000_000))]
+    #[arg(value_parser = number(100..=1_000_000_000_u64), allow_negative_numbers = true)]
     calls: u64,
 
     /// How many workers to start with
     #[arg(long, value_name = "N", default_value_t = 3)]
-    #[arg(value_parser = clap::value_parser!(u16).range(3..=64))]
+    #[arg(value_parser = number(3..=64_u16), allow_negative_numbers = true)]
     workers: u16,
 
     /// How many calls are in flight at a time
     #[arg(long, value_name = "N", default_value_t = 64)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=4096))]
+    #[arg(value_parser = number(1..=4096_u16), allow_negative_numbers = true)]
     concurrency: u16,
 }
 

@@ -18,7 +18,8 @@ use super::{
     balancer::{AlgorithmOptions, Found, discover},
     cluster::{ClientOptions, duration, stop},
     function::Invocation,
-    name::node_name,
+    name::{balancer_name, node_name},
+    number::number,
 };
 use crate::{failure::Failure, json::Json, printer::Printer, summary::Summary, tally::Tally};
 
@@ -27,10 +28,11 @@ use crate::{failure::Failure, json::Json, printer::Printer, summary::Summary, ta
 pub(super) struct InvokeOptions {
     /// The node, unless --balancer or --match is given; module and function; and the arguments as one list
     #[arg(value_name = "[NODE] MODULE FUNCTION [ARGS]", required = true, num_args = 1..)]
+    #[arg(allow_negative_numbers = true)]
     words: Vec<String>,
 
     /// Let the members of this balancer be called instead of a node; needs --peer
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = balancer_name)]
     balancer: Option<String>,
 
     /// Let a random node be called whose name contains this text, or matches this /regular
@@ -44,11 +46,12 @@ pub(super) struct InvokeOptions {
 
     /// When there is nobody to call any more, try again so many times, and as soon as this command
     /// learns of somebody; `infinity` is until --timeout; with --balancer or --match [default: 0]
-    #[arg(long, value_name = "N", value_parser = retry)]
+    #[arg(long, value_name = "N", value_parser = retry, allow_negative_numbers = true)]
     retry: Option<Retry>,
 
     /// How long to wait between two tries
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    #[arg(allow_negative_numbers = true)]
     retry_sleep: Duration,
 
     /// ARGS is a JSON array: strings become binaries, objects maps with binary keys, null the atom
@@ -61,12 +64,13 @@ pub(super) struct InvokeOptions {
     /// Each result is a line of its own, in the order in which they come. A summary follows on
     /// stderr: what each node did, and which calls failed and why. The exit code is 0 if none
     /// failed, else the smallest of their codes.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = number(1..=u64::MAX))]
+    #[arg(allow_negative_numbers = true)]
     count: Option<u64>,
 
     /// So many at a time
     #[arg(long, value_name = "N", default_value_t = 1, requires = "count")]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=4096))]
+    #[arg(value_parser = number(1..=4096_u16), allow_negative_numbers = true)]
     concurrency: u16,
 
     #[command(flatten)]
@@ -166,10 +170,13 @@ impl InvokeOptions {
         let (module, function, arguments) = match words {
             [module, function] => (module, function, None),
             // A term begins with no letter and an `@` in it.
-            [node, _, _] if !matches!(callee, Callee::Node(_)) && node_name(node).is_ok() => {
+            [node, _, _, ..] if !matches!(callee, Callee::Node(_)) && node_name(node).is_ok() => {
                 return Err(unexpected_words(true));
             }
             [module, function, arguments] => (module, function, Some(arguments.as_str())),
+            [_, _, arguments @ ..] if !arguments.is_empty() => {
+                return Err(too_many_words(arguments));
+            }
             _ => return Err(unexpected_words(!matches!(callee, Callee::Node(_)))),
         };
         let invocation = Invocation::read(module, function, arguments, self.json_args)?;
@@ -192,6 +199,20 @@ fn unexpected_words(is_balanced: bool) -> Failure {
         Failure::usage("expected NODE MODULE FUNCTION [ARGS]")
             .advise("to let a balancer pick the node, name it with --balancer")
     }
+}
+
+fn too_many_words(arguments: &[String]) -> Failure {
+    // A list without quotes was taken apart at its blanks.
+    let is_list = arguments.iter().any(|word| word.starts_with(['[', '{']));
+    let meant = match is_list {
+        true => arguments.join(" "),
+        false => format!("[{}]", arguments.join(", ")),
+    };
+    Failure::usage(format!(
+        "expected one word after the function, not {}: ARGS is one list with all arguments",
+        arguments.len()
+    ))
+    .advise(format!("put them into one list, in quotes: '{meant}'"))
 }
 
 /// Makes one call, whose failure is that of the command.
@@ -353,6 +374,6 @@ fn retry(text: &str) -> Result<Retry, String> {
     }
     let times = text
         .parse()
-        .map_err(|_| "expected a number or `infinity`")?;
+        .map_err(|_| format!("expected a number from 0 to {}, or `infinity`", u32::MAX))?;
     Ok(Retry::times(times))
 }

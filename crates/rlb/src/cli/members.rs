@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{
     balancer::{Found, peers},
     cluster::{ClientOptions, stop},
+    name::balancer_name,
 };
 use crate::{exit, failure::Failure, json::Json, printer::Printer, signals::Signals};
 
@@ -19,7 +20,7 @@ use crate::{exit, failure::Failure, json::Json, printer::Printer, signals::Signa
 #[command(after_help = exit::HELP)]
 pub(super) struct Members {
     /// The balancer
-    #[arg(value_name = "BALANCER")]
+    #[arg(value_name = "BALANCER", value_parser = balancer_name)]
     balancer: String,
 
     /// Go on until Ctrl-C: show how each member is, since when, its weight and why, and then each

@@ -12,6 +12,7 @@ mod multicall;
 mod name;
 mod node;
 mod nodes;
+mod number;
 mod ping;
 mod select;
 mod tls;

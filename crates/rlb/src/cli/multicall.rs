@@ -8,6 +8,7 @@ use super::{
     balancer::Found,
     cluster::{ClientOptions, stop},
     function::Invocation,
+    name::balancer_name,
 };
 use crate::{exit, failure::Failure, json::Json, printer::Printer};
 
@@ -19,7 +20,7 @@ use crate::{exit, failure::Failure, json::Json, printer::Printer};
 #[command(after_help = exit::HELP)]
 pub(super) struct Multicall {
     /// The balancer
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = balancer_name)]
     balancer: String,
 
     /// The module

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use beam_node::NodeName;
+use beam_term::Atom;
 use tokio::net::{UdpSocket, lookup_host};
 
 use crate::failure::Failure;
@@ -32,6 +33,17 @@ pub(super) fn alias(name: &str) -> String {
         format!("Elixir.{name}")
     } else {
         name.to_owned()
+    }
+}
+
+/// Reads the name of a balancer, as it was given.
+pub(super) fn balancer_name(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("it is empty; a balancer is named as in my_balancer".to_owned());
+    }
+    match Atom::try_from(alias(text)) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

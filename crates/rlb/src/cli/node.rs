@@ -21,7 +21,8 @@ use serde::Serialize;
 
 use super::{
     cluster::{ALLOW, NodeOptions, duration, start},
-    name::alias,
+    name::{alias, balancer_name},
+    number::number,
 };
 use crate::{
     exit,
@@ -43,12 +44,13 @@ use crate::{
 #[command(after_help = exit::HELP)]
 pub(crate) struct Node {
     /// A balancer to become a member of; may be given more than once
-    #[arg(long = "join", value_name = "BALANCER")]
+    #[arg(long = "join", value_name = "BALANCER", value_parser = balancer_name)]
     balancers: Vec<String>,
 
     /// Share of the calls that this node asks for, where the balancer heeds weights; 0 for none
     /// [default: as if 1]
-    #[arg(long, value_name = "N", requires = "balancers")]
+    #[arg(long, value_name = "N", requires = "balancers", value_parser = number(0..=u32::MAX))]
+    #[arg(allow_negative_numbers = true)]
     weight: Option<u32>,
 
     /// File with settings in TOML: tables `defaults` and `balancers.NAME` for the balancers of --join, and
@@ -66,7 +68,7 @@ pub(crate) struct Node {
 
     /// How long a peer may say nothing, as 500ms or 2s, before balancers leave it out, until it does; 0:
     /// for ever, none is ever left out for its silence [default: RLB_SUSPECT_AFTER, else 1s]
-    #[arg(long, value_name = "DURATION", value_parser = silence)]
+    #[arg(long, value_name = "DURATION", value_parser = silence, allow_negative_numbers = true)]
     suspect_after: Option<Duration>,
 
     /// Neither use an EPMD nor serve one; others need --address with the address that this one then says it
@@ -77,6 +79,7 @@ pub(crate) struct Node {
     /// How long calls may take to run out at the end, as 500ms, 10s or 2m; a number alone is milliseconds,
     /// here and wherever a duration is given
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    #[arg(allow_negative_numbers = true)]
     drain_timeout: Duration,
 
     /// End at once when standard input ends, as it does when the process that started this one is
@@ -136,6 +139,9 @@ impl Node {
             Some(path) => Config::from_file(path)?,
             None => Config::default(),
         };
+        if self.listen != Some(Listen::Off) {
+            self.node.check_listening(&config)?;
+        }
         let mut given = NodeConfig::default();
         given.suspect_after = self.suspect_after;
         let variables = [&ALLOW[..], &SILENCE].concat();

@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use super::{
     balancer::{AlgorithmOptions, Found},
     cluster::{ClientOptions, duration, stop},
+    name::balancer_name,
+    number::number,
 };
 use crate::{exit, failure::Failure, format::Bars, printer::Printer};
 
@@ -19,7 +21,7 @@ use crate::{exit, failure::Failure, format::Bars, printer::Printer};
 #[command(after_help = exit::HELP)]
 pub(super) struct Select {
     /// The balancer
-    #[arg(value_name = "BALANCER")]
+    #[arg(value_name = "BALANCER", value_parser = balancer_name)]
     balancer: String,
 
     #[command(flatten)]
@@ -28,7 +30,7 @@ pub(super) struct Select {
     /// Pick so many times, one after the other; each member that was picked counts as busy until
     /// the last one is
     #[arg(long, value_name = "N", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    #[arg(value_parser = number(1..=10_000_000_u32), allow_negative_numbers = true)]
     count: u32,
 
     /// Pick --count different members instead, or as many as there are: for a key, its owner and
@@ -44,7 +46,7 @@ pub(super) struct Select {
 
     /// Wait so long before the first pick: algorithms such as least-cpu learn of the members in that
     /// time
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_negative_numbers = true)]
     settle: Option<Duration>,
 
     #[command(flatten)]

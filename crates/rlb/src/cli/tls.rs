@@ -56,6 +56,24 @@ const WHERE: &str = "`ca`, `certificate` and `key` are --tls-ca, --tls-cert and 
 impl TlsOptions {
     /// What these options say, then the environment, then a file; `None` for no TLS.
     pub(super) fn read(&self, file: TlsConfig) -> Result<Option<Tls>, Failure> {
+        let tls = self.settings(file)?.tls();
+        tls.map_err(|error| Failure::from(error).advise(WHERE))
+    }
+
+    /// Makes sure that a node that listens has a certificate, if it has TLS at all.
+    pub(super) fn require_certificate(&self, file: TlsConfig) -> Result<(), Failure> {
+        let settings = self.settings(file)?;
+        match (settings.certificate, settings.key) {
+            (None, None) if !settings.ca.is_empty() => Err(Failure::usage(
+                "a node with TLS that listens needs a certificate: set `certificate` and `key` beside \
+                 `ca`, or do not listen (--listen off)",
+            )
+            .advise(WHERE)),
+            _ => Ok(()),
+        }
+    }
+
+    fn settings(&self, file: TlsConfig) -> Result<TlsConfig, Failure> {
         let given = TlsConfig {
             ca: self.tls_ca.clone(),
             certificate: self.tls_cert.clone(),
@@ -65,7 +83,6 @@ impl TlsOptions {
             check_client_host: self.tls_check_client_host,
         };
         let environment = TlsConfig::from_environment()?;
-        let tls = given.or(environment).or(file).tls();
-        tls.map_err(|error| Failure::from(error).advise(WHERE))
+        Ok(given.or(environment).or(file))
     }
 }
