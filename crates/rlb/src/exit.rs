@@ -20,6 +20,9 @@ pub(crate) enum Exit {
     TimedOut = 4,
     /// Stopped by SIGINT, which is Ctrl-C; 128 and the number of the signal, as shells have it.
     Interrupted = 130,
+    /// Whoever read the results read no further. Signal 13, SIGPIPE, ends other programs then; it is ignored
+    /// here, as a write to a connection can raise it too.
+    BrokenPipe = 141,
     /// Stopped by SIGTERM.
     Terminated = 143,
 }
@@ -38,6 +41,7 @@ Exit codes:
        allow it: its list, that it shuts down, or that it has too many peers, which it does not tell
   4    timed out
   130  stopped by Ctrl-C (SIGINT)
+  141  stopped as nobody reads the results any further (SIGPIPE), as in `rlb … | head`
   143  stopped by SIGTERM
 
 Results are written to stdout, all else to stderr."

@@ -138,8 +138,9 @@ impl From<Error> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            // Whoever reads the results, such as `head`, has seen enough of them.
-            return Self::told(Exit::Done);
+            // Whoever reads the results, such as `head`, has seen enough of them, and need not be told. But not all
+            // that was asked for was done.
+            return Self::told(Exit::BrokenPipe);
         }
         Self::internal(format!("failed to write the result: {error}"))
     }

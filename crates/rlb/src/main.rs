@@ -14,7 +14,11 @@ mod signals;
 mod summary;
 mod tally;
 
-use std::{env, process::ExitCode};
+use std::{
+    env,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use tokio::runtime::Runtime;
@@ -52,11 +56,22 @@ fn run(cli: Cli) -> Result<(), Failure> {
 /// Tells how the program is used: as asked for, or because it was used otherwise.
 fn misused(error: &clap::Error) -> ExitCode {
     let is_error = error.use_stderr();
-    if is_error && env::args_os().any(|argument| argument == "--json") {
+    if !is_error {
+        // Help, or the version, is what was asked for.
+        return match error.print().and_then(|()| io::stdout().flush()) {
+            Ok(()) => Exit::Done.into(),
+            Err(error) => {
+                let failure = Failure::from(error);
+                failure.print(false);
+                failure.exit().into()
+            }
+        };
+    }
+    if env::args_os().any(|argument| argument == "--json") {
         Failure::usage(error.to_string().trim_end()).print(true);
     } else {
         // There is nobody to tell when this fails.
         let _ = error.print();
     }
-    if is_error { Exit::Usage } else { Exit::Done }.into()
+    Exit::Usage.into()
 }

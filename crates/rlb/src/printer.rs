@@ -39,7 +39,7 @@ impl Printer {
     /// Writes for whoever reads it what a command goes on without.
     pub(crate) fn announce(self, text: impl Display, json: impl Serialize) -> Result<(), Failure> {
         match self.result(text, json) {
-            Err(failure) if failure.exit() == Exit::Done => Ok(()),
+            Err(failure) if failure.exit() == Exit::BrokenPipe => Ok(()),
             written => written,
         }
     }

@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::json;
-use support::{COOKIE, Cluster, run};
+use support::{COOKIE, Cluster, Running, run};
 
 const W1: &str = "w1@127.0.0.1";
 
@@ -30,6 +30,18 @@ fn the_functions_of_a_node_do_what_they_are_described_to_do() {
         "'w1@127.0.0.1'"
     );
     call("fail", "[{went, wrong}]").failed(1, &["demo:fail/1", W1, "{went,wrong}"]);
+}
+
+#[test]
+fn calls_whose_results_nobody_reads_any_further_end_as_by_sigpipe() {
+    let cluster = Cluster::new();
+    let _w1 = cluster.node(W1, &[]);
+    let call = ["call", W1, "demo", "node", "--count", "1000000000"];
+    let mut call = Running::start(cluster.command(&call));
+    assert_eq!(call.line(), format!("'{W1}'"));
+    call.close_stdout();
+    let ended = call.ended();
+    assert_eq!((ended.code, ended.stderr.as_str()), (141, ""));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What the command line says without a cluster.
+#![allow(clippy::unwrap_used)]
 
 mod support;
+
+use std::{fs::File, process::Stdio};
 
 use support::{rlb, run};
 
@@ -27,6 +30,18 @@ fn every_help_text_tells_the_exit_codes() {
         }
     }
     assert!(run(rlb(&["--help"])).stdout.contains("Exit codes:"));
+}
+
+#[test]
+fn help_that_cannot_be_written_is_a_failure() {
+    for arguments in [&["--help"][..], &["--version"], &["call", "--help"]] {
+        let mut command = rlb(arguments);
+        command.stdout(File::options().write(true).open("/dev/full").unwrap());
+        let ended = command.stderr(Stdio::piped()).output().unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("failed to write"), "{stderr}");
+    }
 }
 
 #[test]
