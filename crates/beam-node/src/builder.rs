@@ -47,6 +47,7 @@ pub struct NodeBuilder {
     epmd_port: Option<u16>,
     addresses: HashMap<String, SocketAddr>,
     fixed_port: Option<u16>,
+    name_check: Duration,
     net_ticktime: Duration,
     silence: SilencePolicy,
     discovery: bool,
@@ -76,6 +77,7 @@ impl NodeBuilder {
             epmd_port: None,
             addresses: HashMap::new(),
             fixed_port: None,
+            name_check: Duration::from_secs(1),
             net_ticktime: Duration::from_secs(60),
             silence: SilencePolicy::default(),
             discovery: true,
@@ -214,6 +216,14 @@ impl NodeBuilder {
     /// `-erl_epmd_port` does; no EPMD is asked then.
     pub fn fixed_port(mut self, port: u16) -> Self {
         self.fixed_port = Some(port);
+        self
+    }
+
+    /// Sets how long the EPMD of this machine may take to say whether another node has the name of this one,
+    /// where this one does not listen, so that the EPMD would not refuse it. Default: 1 s. What it has not
+    /// said by then counts as no. Zero: it is not asked, which suits a name that nobody else can have.
+    pub fn name_check(mut self, patience: Duration) -> Self {
+        self.name_check = patience;
         self
     }
 
@@ -380,8 +390,8 @@ impl NodeBuilder {
                 .map(|(registrar, creation)| (Some(registrar), creation))
                 .map_err(not_started)?,
             None => {
-                if self.epmd != Epmd::Off {
-                    refuse_taken(&name, epmd_port).await?;
+                if self.epmd != Epmd::Off && !self.name_check.is_zero() {
+                    refuse_taken(&name, epmd_port, self.name_check).await?;
                 }
                 (None, Creation::random().map_err(not_started)?)
             }
@@ -500,8 +510,8 @@ fn allowed(
 
 /// Refuses a name that another node is registered under: a node that does not listen does not
 /// register, so nobody else would, and peers would give the other node up for this one.
-async fn refuse_taken(name: &NodeName, epmd_port: u16) -> Result<(), Error> {
-    let deadline = deadline::after(LOOKUP_PATIENCE);
+async fn refuse_taken(name: &NodeName, epmd_port: u16, patience: Duration) -> Result<(), Error> {
+    let deadline = deadline::after(patience);
     // The own host is not a peer.
     let (everybody, progress) = (AllowedPeers::default(), Progress::default());
     match epmd::lookup(name, epmd_port, &everybody, deadline, &progress).await {
@@ -512,9 +522,6 @@ async fn refuse_taken(name: &NodeName, epmd_port: u16) -> Result<(), Error> {
         Err(_unknown) => Ok(()),
     }
 }
-
-/// How long the EPMD of the own host may take to say whether a name is taken.
-const LOOKUP_PATIENCE: Duration = Duration::from_secs(1);
 
 fn wrong_setting(error: impl std::fmt::Display) -> Error {
     Error::bad_request(error.to_string())

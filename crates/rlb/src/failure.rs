@@ -44,6 +44,11 @@ impl Failure {
         Self::new(Exit::NoRoute, Code::ServiceUnavailable.as_str(), message)
     }
 
+    /// It took too long.
+    pub(crate) fn timed_out(message: impl Into<String>) -> Self {
+        Self::new(Exit::TimedOut, Code::RequestTimeout.as_str(), message)
+    }
+
     /// The program ran into something that its user did not cause.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(Exit::Remote, Code::InternalServerError.as_str(), message)

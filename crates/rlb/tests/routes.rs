@@ -88,6 +88,29 @@ fn an_epmd_that_says_nothing() {
 }
 
 #[test]
+fn the_timeout_covers_the_question_whether_the_own_name_is_taken() {
+    for (name, questions, told) in [
+        // What was chosen is not asked about, and all of the time is left.
+        (&[][..], 1, "within 4s"),
+        (&["--name", "app@127.0.0.1"], 2, "within "),
+    ] {
+        let epmd = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = epmd.local_addr().unwrap().port().to_string();
+        let ping = ["ping", W1, "--epmd-port", &port, "--timeout", "4s"];
+        let ended = run(with_cookie(&[&ping[..], name].concat()));
+        ended.failed(4, &["the EPMD of 127.0.0.1", told]);
+        assert_eq!(
+            ended.stderr.contains("within 4s"),
+            questions == 1,
+            "{ended:?}"
+        );
+        epmd.set_nonblocking(true).unwrap();
+        let asked = epmd.incoming().take_while(Result::is_ok).count();
+        assert_eq!(asked, questions, "{ended:?}");
+    }
+}
+
+#[test]
 fn a_peer_that_says_nothing_leaves_time_for_the_others() {
     let cluster = Cluster::new();
     let _w1 = cluster.node(W1, &["--join", "pool"]);

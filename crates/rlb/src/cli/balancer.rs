@@ -61,8 +61,8 @@ impl Found {
         client: &ClientOptions,
     ) -> Result<Self, Failure> {
         let (name, group) = group(name)?;
-        let deadline = Instant::now() + client.timeout;
-        let node = discover(client).await?;
+        let deadline = client.deadline();
+        let node = discover(client, deadline).await?;
         let left = deadline.saturating_duration_since(Instant::now());
         if node.wait_for_members(group, 1, left).await.is_err() {
             return Err(no_members(&name, client));
@@ -79,7 +79,7 @@ impl Found {
     /// The same to watch a balancer, which may have no members yet.
     pub(super) async fn watch(name: &str, client: &ClientOptions) -> Result<Self, Failure> {
         let (name, _) = group(name)?;
-        let node = discover(client).await?;
+        let node = discover(client, client.deadline()).await?;
         let balancer = Balancer::builder(name).join(false).start(&node).await?;
         Ok(Self { node, balancer })
     }
@@ -94,10 +94,9 @@ fn group(name: &str) -> Result<(String, Atom), Failure> {
 }
 
 /// Starts a node that has connected to all that its peers know.
-pub(super) async fn discover(client: &ClientOptions) -> Result<Node, Failure> {
+pub(super) async fn discover(client: &ClientOptions, deadline: Instant) -> Result<Node, Failure> {
     require_peer(&client.node.peers)?;
-    let node = client.start_discovering().await?;
-    let deadline = Instant::now() + client.timeout;
+    let node = client.start_discovering(deadline).await?;
     connect(&node, &client.node.peers, deadline).await?;
     // One that does not answer leaves time for the others.
     let left = deadline.saturating_duration_since(Instant::now());

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use beam_node::{Error, Listen, NamePattern, Network, Node, NodeBuilder, NodeName};
 use rpc_load_balancer::config::{self, Config, NodeConfig};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     name::{check_forms, node_name, unique_name},
@@ -140,23 +141,73 @@ impl ClientOptions {
     /// how long to wait for whoever is silent.
     async fn builder(&self, more: Option<&NodeName>) -> Result<NodeBuilder, Failure> {
         let (given, file) = (NodeConfig::default(), Config::default());
-        self.node.builder(more, &ALLOW, given, &file).await
+        let builder = self.node.builder(more, &ALLOW, given, &file).await?;
+        // The name that is chosen where none is given is no other node's. An EPMD that does not answer about one
+        // that is given leaves time for what the command is to do.
+        Ok(builder.name_check(match self.node.name {
+            None => Duration::ZERO,
+            Some(_) => (self.timeout / 2).min(Duration::from_secs(1)),
+        }))
+    }
+
+    /// When nodes and members have to be found that are looked for from now on.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
     }
 
     /// Starts a node that calls others and cannot be called. It is connected to the given peers
     /// only, and to `more`.
-    pub(super) async fn start(&self, more: Option<&NodeName>) -> Result<Node, Failure> {
-        let builder = self.builder(more).await?;
-        start(builder.listen(Listen::Off).discovery(false)).await
+    pub(super) async fn start(
+        &self,
+        more: Option<&NodeName>,
+        deadline: Instant,
+    ) -> Result<Node, Failure> {
+        let started = async {
+            let builder = self.builder(more).await?;
+            start(builder.listen(Listen::Off).discovery(false)).await
+        };
+        self.within(deadline, started).await
     }
 
     /// Starts such a node, which connects to all nodes that its peers know.
-    pub(super) async fn start_discovering(&self) -> Result<Node, Failure> {
-        let builder = self.builder(None).await?;
-        let builder = builder.listen(Listen::Off);
-        // It lives for seconds, and its user waits.
-        start(builder.discovery_interval(Duration::from_secs(1))).await
+    pub(super) async fn start_discovering(&self, deadline: Instant) -> Result<Node, Failure> {
+        let started = async {
+            let builder = self.builder(None).await?.listen(Listen::Off);
+            // It lives for seconds, and its user waits.
+            start(builder.discovery_interval(Duration::from_secs(1))).await
+        };
+        self.within(deadline, started).await
     }
+
+    /// The node, if it has started by then.
+    async fn within(
+        &self,
+        deadline: Instant,
+        started: impl Future<Output = Result<Node, Failure>>,
+    ) -> Result<Node, Failure> {
+        // An EPMD is not waited for as long, so that there is but one cause.
+        timeout_at(deadline, started).await.unwrap_or_else(|_| {
+            let timeout = self.timeout;
+            Err(Failure::timed_out(format!(
+                "the host of the first peer was not found within {timeout:?}: the resolver of this machine \
+                 does not answer"
+            ))
+            .advise("with a --name the host is not needed to choose one"))
+        })
+    }
+}
+
+/// How much time is left, in whole hundredths of a second so that it reads well where it is told.
+pub(super) fn left(deadline: Instant) -> Duration {
+    const STEP_MS: u64 = 10;
+
+    let left = deadline.saturating_duration_since(Instant::now());
+    let steps = left.as_millis().div_ceil(STEP_MS.into());
+    Duration::from_millis(
+        u64::try_from(steps)
+            .unwrap_or(u64::MAX)
+            .saturating_mul(STEP_MS),
+    )
 }
 
 /// Starts a node. What keeps it from starting is a matter of configuration: its name or port is

@@ -16,7 +16,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     balancer::{AlgorithmOptions, Found, discover},
-    cluster::{ClientOptions, duration, stop},
+    cluster::{ClientOptions, duration, left, stop},
     function::Invocation,
     name::{balancer_name, node_name},
     number::number,
@@ -117,9 +117,10 @@ impl InvokeOptions {
     pub(super) async fn run(self, kind: Kind, printer: Printer) -> Result<(), Failure> {
         let (callee, invocation) = self.read()?;
         let client = &self.client;
+        let deadline = client.deadline();
         let (node, target) = match callee {
             Callee::Node(name) => {
-                let node = client.start(Some(&name)).await?;
+                let node = client.start(Some(&name), deadline).await?;
                 let peer = node.peer(&name)?;
                 (node, Target::Node(peer))
             }
@@ -128,17 +129,22 @@ impl InvokeOptions {
                 (found.node, Target::MemberOf(found.balancer))
             }
             Callee::Matching(filter) => {
-                let node = discover(client).await?;
+                let node = discover(client, deadline).await?;
                 // This command exports nothing that anybody wants to call.
                 let filter = filter.except(node.name().clone());
                 (node.clone(), Target::Matching(node, filter))
             }
         };
+        let timeout = match (&target, self.count) {
+            // A node is found by the call itself.
+            (Target::Node(_), None) => left(deadline),
+            _ => client.timeout,
+        };
         let request = Request {
             kind,
             target,
             invocation,
-            timeout: client.timeout,
+            timeout,
             retry: self.retry.unwrap_or(Retry::never()).pause(self.retry_sleep),
             key: self.algorithm.key()?,
         };

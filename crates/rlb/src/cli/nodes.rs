@@ -44,8 +44,9 @@ impl Nodes {
         }
 
         require_peer(&self.client.node.peers)?;
-        let node = self.client.start(None).await?;
-        let found = self.find(&node).await;
+        let deadline = self.client.deadline();
+        let node = self.client.start(None, deadline).await?;
+        let found = self.find(&node, deadline).await;
         stop(node).await;
         let found = found?;
         if printer.is_json() {
@@ -66,8 +67,11 @@ impl Nodes {
     }
 
     /// Asks every peer for its nodes.
-    async fn find(&self, node: &Node) -> Result<BTreeMap<NodeName, Kind>, Failure> {
-        let deadline = Instant::now() + self.client.timeout;
+    async fn find(
+        &self,
+        node: &Node,
+        deadline: Instant,
+    ) -> Result<BTreeMap<NodeName, Kind>, Failure> {
         let peers = connect(node, &self.client.node.peers, deadline).await?;
         let mut found = BTreeMap::new();
         for (kind, which) in [(Kind::Visible, "visible"), (Kind::Hidden, "hidden")] {

@@ -4,7 +4,7 @@ use beam_node::NodeName;
 use serde::Serialize;
 
 use super::{
-    cluster::{ClientOptions, stop},
+    cluster::{ClientOptions, left, stop},
     name::node_name,
 };
 use crate::{exit, failure::Failure, format::Short, printer::Printer};
@@ -28,8 +28,9 @@ impl Ping {
             round_trip_us: u128,
         }
 
-        let node = self.client.start(Some(&self.node)).await?;
-        let answered = node.peer(&self.node)?.ping(self.client.timeout).await;
+        let deadline = self.client.deadline();
+        let node = self.client.start(Some(&self.node), deadline).await?;
+        let answered = node.peer(&self.node)?.ping(left(deadline)).await;
         stop(node).await;
         let took = answered?;
         printer.result(
