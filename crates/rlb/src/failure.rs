@@ -209,7 +209,6 @@ fn exit_of(error: &Error) -> Exit {
                     TlsError::PeerIsPlain
                     | TlsError::UnknownAuthority
                     | TlsError::WrongHost { .. }
-                    | TlsError::OwnHost { .. }
                     | TlsError::OldCertificate
                     | TlsError::Refused { .. },
                 ..
@@ -257,6 +256,9 @@ fn advice_on(error: &Error) -> Option<String> {
         })) => {
             "see the log of that node: its `--allow-network` may leave out the address of this machine, \
              or it has too many connections"
+        }
+        Cause::NotConnected(ConnectError::NotAllowed { .. }) => {
+            "give this command a --name on a host that its --tls-cert is for, or a certificate for this host"
         }
         Cause::NotConnected(ConnectError::PeerNotAllowed(_)) => {
             "the list is --allow-peer, else RLB_ALLOW_PEERS, else `allow_peers` in the file of --config"

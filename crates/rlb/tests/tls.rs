@@ -98,6 +98,47 @@ fn commands_and_nodes_speak_tls_with_each_other_and_with_nobody_else() {
 }
 
 #[test]
+fn the_error_itself_says_what_is_wrong_with_a_certificate() {
+    let (cluster, authority) = (Cluster::new(), Authority::new("tls-elsewhere"));
+    let own = authority.options("node", "127.0.0.1");
+    let elsewhere = authority.options("elsewhere", "elsewhere");
+    let lenient = ["--join", "pool", "--tls-check-client-host", "false"];
+    let _w1 = cluster.node(W1, &words(&lenient, &own));
+    let strict = "w2@127.0.0.1";
+    let _w2 = cluster.node(strict, &words(&[], &own));
+    let hidden = "w3@127.0.0.1";
+    let join = ["--join", "hidden", "--peer", W1];
+    let _w3 = cluster.node(hidden, &words(&join, &elsewhere));
+    let last_line = |arguments: &[&str], options: &[String]| {
+        let ended = cluster.run(&words(arguments, options));
+        assert_eq!(ended.code, 3, "{ended:?}");
+        let error = ended.stderr.split("rlb: ").last().unwrap();
+        error.to_owned()
+    };
+
+    // The own certificate, which the other node does not take.
+    for command in [
+        &["ping", strict][..],
+        &["members", "pool", "--peer", strict],
+    ] {
+        let error = last_line(command, &elsewhere);
+        assert!(
+            error.contains("is not for 127.0.0.1 but for elsewhere"),
+            "{error}"
+        );
+        assert!(error.contains("--name"), "{error}");
+    }
+    // That of a node that was found, which this one does not take.
+    let members = ["members", "hidden", "--peer", W1, "--timeout", "4s"];
+    let error = last_line(&members, &own);
+    assert!(error.contains("no connection to w3@127.0.0.1: "), "{error}");
+    assert!(
+        error.contains("its certificate is not for 127.0.0.1"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_node_without_tls_is_not_called_by_a_command_with_it() {
     let (cluster, authority) = (Cluster::new(), Authority::new("tls-plain"));
     let _node = cluster.node(W1, &[]);

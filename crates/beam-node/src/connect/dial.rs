@@ -2,10 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use beam_dist::{
-    NodeName,
-    handshake::{Challenge, HandshakeError, Initiator, InitiatorEvent},
-};
+use beam_dist::handshake::{Challenge, HandshakeError, Initiator, InitiatorEvent};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{ConnectError, Handshaken, Side, Socket, Stream, WaitingFor, exchange::Exchange};
@@ -147,20 +144,22 @@ async fn attempt(
     };
     let handshake = timeout_at(deadline, handshake(node, wanted, stream));
     let done = handshake.await.map_err(timed_out)?;
-    if let Err(ConnectError::Handshake(HandshakeError::NotAllowed { .. })) = &done {
-        hint(node, peer);
-    }
-    done
+    done.map_err(|error| with_hint(node, error))
 }
 
 /// Says what a peer may have against this node. It says no more than that it does not allow it, for
 /// whatever reason.
-fn hint(node: &NodeState, peer: &NodeName) {
-    if let Some(error) = node.transport.own_host(node.name())
-        && let Some(left_out) = node.warnings.own_host.now()
-    {
-        tracing::warn!(%peer, %error, left_out, "a peer does not allow this node to connect");
+fn with_hint(node: &NodeState, error: ConnectError) -> ConnectError {
+    let ConnectError::Handshake(HandshakeError::NotAllowed { peer }) = error else {
+        return error;
+    };
+    let Some(certificate) = node.transport.own_host(node.name()) else {
+        return HandshakeError::NotAllowed { peer }.into();
+    };
+    if let Some(left_out) = node.warnings.own_host.now() {
+        tracing::warn!(%peer, error = %certificate, left_out, "a peer does not allow this node to connect");
     }
+    ConnectError::NotAllowed { peer, certificate }
 }
 
 async fn handshake(

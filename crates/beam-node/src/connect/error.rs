@@ -104,6 +104,16 @@ pub enum ConnectError {
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
 
+    /// The peer does not allow this node, as [`HandshakeError::NotAllowed`] says, and this node shows a
+    /// certificate that is not for the host of its name, which may be why.
+    #[error("{peer} does not allow this node to connect; {certificate}")]
+    NotAllowed {
+        /// The node that was dialled.
+        peer: NodeName,
+        /// What is wrong with the certificate of this node, which is [`TlsError::OwnHost`].
+        certificate: TlsError,
+    },
+
     /// The peer speaks TLS, and this node does not.
     #[error(
         "{with} speaks TLS, and this node does not: \

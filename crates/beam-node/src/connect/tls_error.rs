@@ -44,8 +44,8 @@ pub enum TlsError {
     },
 
     /// The certificate of this node is for other hosts than that of its name. A peer that does not allow
-    /// this node does not say why, so that this is a hint in the log; the error of the connection is
-    /// [`HandshakeError::NotAllowed`](beam_dist::handshake::HandshakeError::NotAllowed).
+    /// this node does not say why, so that this is a hint, in the log and in the error of the connection,
+    /// [`ConnectError::NotAllowed`](super::ConnectError::NotAllowed).
     #[error(
         "the certificate of this node is not for {host}{}, which may be why: if that node checks hosts, \
          give this node one that has its host among its alternative names (SAN), or see the log there",

@@ -1,11 +1,13 @@
 //! Balancers, as commands use them: from outside, once all members are known.
 
-use beam_node::{Error, Node, NodeName, Peer};
+use std::{collections::BTreeMap, time::Duration};
+
+use beam_node::{Error, Event, Events, Node, NodeName, Peer};
 use beam_term::{Atom, Term};
 use rpc_load_balancer::{Balancer, config::AlgorithmConfig};
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{cluster::ClientOptions, function::term, name::alias};
@@ -62,10 +64,11 @@ impl Found {
     ) -> Result<Self, Failure> {
         let (name, group) = group(name)?;
         let deadline = client.deadline();
-        let node = discover(client, deadline).await?;
+        let (node, mut events) = discover_and_listen(client, deadline).await?;
         let left = deadline.saturating_duration_since(Instant::now());
         if node.wait_for_members(group, 1, left).await.is_err() {
-            return Err(no_members(&name, client));
+            let failures = failures(&mut events).await;
+            return Err(no_members(&name, client, &failures));
         }
         // Started only now, it has all the members from its first selection on.
         let mut builder = Balancer::builder(name).join(false);
@@ -95,8 +98,18 @@ fn group(name: &str) -> Result<(String, Atom), Failure> {
 
 /// Starts a node that has connected to all that its peers know.
 pub(super) async fn discover(client: &ClientOptions, deadline: Instant) -> Result<Node, Failure> {
+    let (node, _events) = discover_and_listen(client, deadline).await?;
+    Ok(node)
+}
+
+/// Does so, and gives what happened meanwhile.
+async fn discover_and_listen(
+    client: &ClientOptions,
+    deadline: Instant,
+) -> Result<(Node, Events), Failure> {
     require_peer(&client.node.peers)?;
     let node = client.start_discovering(deadline).await?;
+    let events = node.events();
     connect(&node, &client.node.peers, deadline).await?;
     // One that does not answer leaves time for the others.
     let left = deadline.saturating_duration_since(Instant::now());
@@ -106,7 +119,24 @@ pub(super) async fn discover(client: &ClientOptions, deadline: Instant) -> Resul
             error.message
         );
     }
-    Ok(node)
+    Ok((node, events))
+}
+
+/// Why nodes that were found are not connected, as far as that is told by now.
+async fn failures(events: &mut Events) -> BTreeMap<NodeName, String> {
+    let mut failures = BTreeMap::new();
+    while let Ok(Some(event)) = timeout(Duration::ZERO, events.next()).await {
+        match event {
+            Event::ConnectFailed { peer, reason } => {
+                failures.insert(peer, reason.to_string());
+            }
+            Event::Up { peer, .. } => {
+                failures.remove(&peer);
+            }
+            _ => {}
+        }
+    }
+    failures
 }
 
 /// A command that is to find others has to be told of one.
@@ -166,13 +196,26 @@ pub(super) fn peers(client: &ClientOptions) -> Vec<&str> {
     client.node.peers.iter().map(NodeName::as_str).collect()
 }
 
-fn no_members(name: &str, client: &ClientOptions) -> Failure {
-    Failure::no_route(format!(
+fn no_members(
+    name: &str,
+    client: &ClientOptions,
+    failures: &BTreeMap<NodeName, String>,
+) -> Failure {
+    /// How many nodes are told of.
+    const SHOWN: usize = 3;
+
+    let mut message = format!(
         "the balancer {name} had no members within {:?} as seen from {}",
         client.timeout,
         peers(client).join(", ")
-    ))
-    .advise(format!(
+    );
+    for (node, reason) in failures.iter().take(SHOWN) {
+        message.push_str(&format!("; no connection to {node}: {reason}"));
+    }
+    if failures.len() > SHOWN {
+        message.push_str(&format!("; nor to {} more", failures.len() - SHOWN));
+    }
+    Failure::no_route(message).advise(format!(
         "check its name, and that a node has joined it, as `rlb node --join {name}` does"
     ))
 }
