@@ -217,9 +217,14 @@ fn text_is_a_binary_and_charlists_are_taken_for_it() {
     reads(Term::charlist("h\u{e9}"), "h\u{e9}".to_owned());
     reads(Term::charlist("a\u{3a9}"), "a\u{3a9}".to_owned());
     reads(Term::nil(), String::new());
+    // With the type that takes it.
     refuses::<String>(
         atom("resize"),
-        "expected text as a binary at byte 0, found an atom",
+        "expected text as a binary (an atom is read as `Atom`) at byte 0, found an atom",
+    );
+    refuses::<String>(
+        Term::from(1),
+        "expected text as a binary at byte 0, found an integer",
     );
     refuses::<String>(Term::binary(vec![0xFF]), "text that is not UTF-8 at byte 0");
     refuses::<String>(integers([97, -1]), "the integer at byte 7 is out of range");

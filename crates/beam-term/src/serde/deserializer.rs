@@ -336,6 +336,9 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_> {
             }
             Kind::Atom if self.key => visitor.visit_str(&self.reader.atom()?),
             Kind::List => visitor.visit_string(charlist(self.reader)?),
+            Kind::Atom => Err(self
+                .reader
+                .unexpected("text as a binary (an atom is read as `Atom`)", offset)),
             _ => Err(self.reader.unexpected("text as a binary", offset)),
         }
     }

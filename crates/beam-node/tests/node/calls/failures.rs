@@ -162,6 +162,14 @@ async fn a_result_of_another_type_than_was_asked_for_is_told_as_such() {
     assert!(matches!(error.cause(), Cause::Decode(_)), "{error:?}");
     assert_eq!(error.code, Code::InternalServerError);
     assert!(error.may_have_run());
+    // Erlang's functions return atoms where others return text.
+    let error = within(a.call::<String, _>(b.name(), ("erlang", "node"), ()))
+        .await
+        .unwrap_err();
+    assert!(
+        error.message.contains("an atom is read as `Atom`"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
