@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -110,6 +110,11 @@ impl SeldomBySource {
         let others = std::mem::take(&mut sources.forgotten);
         Some(LeftOut { same, others })
     }
+
+    /// The same where the source is a peer, wherever it is.
+    pub(crate) fn now_of(&self, peer: &NodeName) -> Option<LeftOut> {
+        self.now(Ipv4Addr::UNSPECIFIED.into(), Some(peer))
+    }
 }
 
 impl Sources {
@@ -185,6 +190,8 @@ pub(crate) struct Warnings {
     pub(crate) connections: Refusals,
     /// Peers that may refuse this node for its certificate.
     pub(crate) own_host: Seldom,
+    /// Peers that give no sign of life, which may be all at once, or one again and again.
+    pub(crate) suspects: SeldomBySource,
     /// Callers that are on no list of those that may call.
     pub(crate) callers: Seldom,
     /// Calls beyond what is served.

@@ -203,7 +203,9 @@ impl NodeState {
         });
         drop(turn);
         drop(waiting);
-        tracing::warn!(peer = %link.peer, ?silent_for, "suspect: the peer gives no sign of life");
+        if let Some(left_out) = self.warnings.suspects.now_of(&link.peer) {
+            tracing::warn!(peer = %link.peer, ?silent_for, %left_out, "suspect: the peer gives no sign of life");
+        }
     }
 
     /// Something came from a peer that was suspect.

@@ -570,3 +570,36 @@ async fn those_who_wait_for_an_answer_are_woken_when_the_turn_is_over() {
         state.withdraw(&slot, &link);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_suspicion_is_an_event_and_few_are_warnings() {
+    const FLAPS: usize = 5;
+
+    let (node, state) = node().await;
+    let mut events = node.events();
+    let peers: Vec<NodeName> = (0..50)
+        .map(|number| format!("p{number}@127.0.0.1").parse().unwrap())
+        .collect();
+    for peer in &peers {
+        let slot = state.slot(peer);
+        let link = establish(&state, &slot, &handshake(&state, peer));
+        for _ in 0..FLAPS {
+            suspect(&state, &slot, &link);
+            state.recover(&slot, &link);
+        }
+    }
+    let mut suspicions = 0;
+    while suspicions < peers.len() * FLAPS {
+        if let Some(Event::Suspect { .. }) = events.next().await {
+            suspicions += 1;
+        }
+    }
+
+    let warnings = &state.warnings.suspects;
+    // The first one of a peer was told, and the others were not; peers beyond the first few share one warning.
+    assert!(warnings.now_of(&peers[0]).is_none());
+    assert!(warnings.now_of(&peers[49]).is_none());
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let left_out = warnings.now_of(&peers[0]).unwrap();
+    assert_eq!(left_out.to_string(), FLAPS.to_string());
+}
