@@ -31,7 +31,8 @@ pub(super) struct Members {
     /// makes no calls, so it ejects nobody for calls that fail, as balancers that do may.
     ///
     /// With --json, a line has "event", which is "listed" for those at first and "changed" for a change, and
-    /// "before", the state before a change, which is null for a member that is new.
+    /// "before", the state before a change, which is null for a member that is new. Weight and metadata are
+    /// those of then, the last ones of a member that has left.
     #[arg(long)]
     watch: bool,
 
@@ -105,8 +106,6 @@ async fn watch(found: &Found, client: &ClientOptions, printer: Printer) -> Resul
         printer.result(line(&listed.member), listed)?;
     }
     while let Some(event) = events.next().await {
-        let members = found.balancer.member_statuses();
-        let status = members.iter().find(|status| status.node == event.node);
         let changed = Watched {
             event: "changed",
             before: event.before.map(MemberState::as_str),
@@ -117,7 +116,7 @@ async fn watch(found: &Found, client: &ClientOptions, printer: Printer) -> Resul
                 reason: event.reason.to_string(),
                 since: time(event.since),
                 since_ms: in_millis(event.since.elapsed()),
-                metadata: status.and_then(|status| status.metadata.as_ref()).map(Json),
+                metadata: event.metadata.as_ref().map(Json),
             },
         };
         printer.result(line(&changed.member), changed)?;

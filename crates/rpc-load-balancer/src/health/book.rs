@@ -231,7 +231,6 @@ impl Book {
                 Some(reason) => (MemberState::Down, StateReason::Disconnected(reason)),
             };
             let mut status = entry.status(false);
-            status.metadata = None;
             status.slow_start = None;
             events.push(status.turn(state, reason, now));
             self.former.push(status);

@@ -225,6 +225,7 @@ impl Entry {
             reason: self.reason.clone(),
             since: self.since,
             weight: self.known.weight,
+            metadata: self.known.metadata.clone(),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Changes of members, as a stream.
 
 use beam_dist::NodeName;
+use beam_term::Term;
 use tokio::{sync::broadcast, time::Instant};
 
 use super::{MemberState, StateReason};
@@ -20,8 +21,11 @@ pub struct MemberEvent {
     pub reason: StateReason,
     /// Since when.
     pub since: Instant,
-    /// Its weight, as in [`MemberStatus`](super::MemberStatus); the last one of a member that has left.
+    /// Its weight then, as in [`MemberStatus`](super::MemberStatus); the last one of a member that has left.
     pub weight: u32,
+    /// What it published of itself then besides; the last of a member that has left. That it publishes
+    /// something else is no event of its own.
+    pub metadata: Option<Term>,
 }
 
 /// The changes of the members of a balancer since they were asked for.

@@ -83,6 +83,7 @@ impl MemberStatus {
             reason,
             since: now,
             weight: self.weight,
+            metadata: self.metadata.clone(),
         }
     }
 }

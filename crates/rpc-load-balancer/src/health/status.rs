@@ -17,7 +17,7 @@ pub struct MemberStatus {
     /// Its weight for this balancer: the one that is set here, else the one that the member
     /// publishes, else 1. With 0 it gets no new calls.
     pub weight: u32,
-    /// What the member publishes of itself besides.
+    /// What the member publishes of itself besides; the last of one that has left.
     pub metadata: Option<Term>,
     /// How it is.
     pub state: MemberState,

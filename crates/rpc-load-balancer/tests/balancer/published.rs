@@ -10,7 +10,7 @@ use rpc_load_balancer::{
     Snapshot, Term, algorithm::NodeChange,
 };
 
-use crate::support::{Cluster, GROUP, until};
+use crate::support::{Cluster, GROUP, until, within};
 
 fn balancer() -> BalancerBuilder {
     Balancer::builder(GROUP).algorithm(RoundRobin::new())
@@ -125,6 +125,31 @@ async fn what_a_member_publishes_goes_with_it() {
         }
         becomes(&client, &[]).await;
         until(|| published(&app) == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn each_change_is_told_with_what_the_member_published_then() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let node = cluster.node("w1", &[&app]).await;
+    let client = balancer().join(false).start(&app).await.unwrap();
+    let mut events = client.member_events();
+    let member = balancer().own_weight(1).metadata(Term::from(1));
+    let member = member.start(&node).await.unwrap();
+    becomes(&client, &[(&node, 1, Some(Term::from(1)))]).await;
+    for n in 2..=3 {
+        member.publish_metadata(Some(Term::from(n))).unwrap();
+        member.publish_weight(Some(n)).unwrap();
+        becomes(&client, &[(&node, n, Some(Term::from(n)))]).await;
+    }
+    member.leave();
+    becomes(&client, &[]).await;
+    // All has happened before any of it is read.
+    for (state, n) in [("up", 1), ("up", 2), ("up", 3), ("draining", 3)] {
+        let event = within(events.next()).await.unwrap();
+        let told = (event.state.as_str(), event.weight, event.metadata);
+        assert_eq!(told, (state, n, Some(Term::from(n))));
     }
 }
 

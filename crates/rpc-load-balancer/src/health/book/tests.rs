@@ -369,9 +369,11 @@ fn of_those_who_left_no_more_than_a_few_are_remembered() {
 }
 
 #[test]
-fn who_has_left_is_told_of_with_the_last_weight() {
+fn who_has_left_is_told_of_with_what_it_published_last() {
     let mut scene = Scene::new(2, Health::new());
+    let metadata = Some(Term::atom("eu"));
     scene.members[1].weight = 3;
+    scene.members[1].metadata = metadata.clone();
     scene.look();
     scene.observed.clear();
     let left = scene.members.remove(1);
@@ -381,10 +383,11 @@ fn who_has_left_is_told_of_with_the_last_weight() {
     let told = scene
         .observed
         .iter()
-        .map(|event| (event.state, event.weight));
+        .map(|event| (event.state, event.weight, event.metadata.clone()));
+    let states = [MemberState::Draining, MemberState::Down];
     assert_eq!(
         told.collect::<Vec<_>>(),
-        [(MemberState::Draining, 3), (MemberState::Down, 3)]
+        states.map(|state| (state, 3, metadata.clone()))
     );
 }
 
