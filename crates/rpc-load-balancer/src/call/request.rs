@@ -19,6 +19,7 @@ use crate::{
     algorithm::Selection,
     overload::Permit,
     retry::{Retry, is_no_route},
+    retry_budget::Withdrawal,
 };
 
 /// What to ask of some node.
@@ -231,18 +232,21 @@ impl<A: Arguments> Request<A> {
     ) -> Option<Result<Route, Error>> {
         let mut resend = Resend {
             is_certain: goes_elsewhere(error),
-            is_paid: false,
+            payment: None,
         };
-        let other = self
+        let mut next = self
             .other(selection, asked, &mut resend, clock, permit)
             .await;
         // A suspect that nobody can stand in for is asked again, and waited for; but once, as it may be
         // given up at once.
-        if other.is_some() || *asks_again || !matches!(error.cause(), Cause::Silent(_)) {
-            return other;
+        if next.is_none() && !*asks_again && matches!(error.cause(), Cause::Silent(_)) {
+            *asks_again = true;
+            next = self.other(selection, &[], &mut resend, clock, permit).await;
         }
-        *asks_again = true;
-        self.other(selection, &[], &mut resend, clock, permit).await
+        if let Some(Ok(_)) = next {
+            resend.pay();
+        }
+        next
     }
 
     /// Another node, once there is room for the call at one that was not asked; `None` where there is no
@@ -256,7 +260,7 @@ impl<A: Arguments> Request<A> {
         &'a self,
         selection: &Selection<'_>,
         asked: &[NodeName],
-        resend: &mut Resend,
+        resend: &mut Resend<'a>,
         clock: &Clock,
         permit: &mut Option<Permit<'a>>,
     ) -> Option<Result<Route, Error>> {
@@ -364,11 +368,12 @@ impl<A: Arguments> Request<A> {
         }
         asked.push(node.clone());
         let other = self.alternative(selection, asked);
-        let Some(other) = other.filter(|_| self.target.withdraw()) else {
+        let (Some(other), Some(payment)) = (other, self.target.withdraw()) else {
             let result = first.await;
             record();
             return (node, result);
         };
+        payment.spend();
         let other_node = other.node().clone();
         let second = self.attempt::<D>(other, function, terms, Instant::now());
         tokio::pin!(second);
@@ -460,18 +465,27 @@ pub(super) fn status<T>(result: &Result<T, Error>) -> &'static str {
 }
 
 /// Whether a call may be sent once more.
-struct Resend {
+struct Resend<'a> {
     /// It certainly did not run.
     is_certain: bool,
-    /// It was paid for from the budget.
-    is_paid: bool,
+    /// What it costs else, which is given back unless it is sent.
+    payment: Option<Withdrawal<'a>>,
 }
 
-impl Resend {
-    /// Pays for it where that is necessary.
-    fn is_allowed(&mut self, target: &Target) -> bool {
-        self.is_paid = self.is_paid || !self.is_certain && target.withdraw();
-        self.is_certain || self.is_paid
+impl<'a> Resend<'a> {
+    /// Withdraws what it costs, where that is necessary and not done yet.
+    fn is_allowed(&mut self, target: &'a Target) -> bool {
+        if !self.is_certain && self.payment.is_none() {
+            self.payment = target.withdraw();
+        }
+        self.is_certain || self.payment.is_some()
+    }
+
+    /// It is sent.
+    fn pay(self) {
+        if let Some(payment) = self.payment {
+            payment.spend();
+        }
     }
 }
 

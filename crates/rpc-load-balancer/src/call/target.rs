@@ -15,6 +15,7 @@ use crate::{
     balancer::{Balancer, Changes},
     overload::Gate,
     random_node::RandomNode,
+    retry_budget::Withdrawal,
     telemetry::Telemetry,
 };
 
@@ -147,11 +148,11 @@ impl Target {
         }
     }
 
-    /// Whether a call may be sent again. Where no balancer keeps count, none is.
-    pub(super) fn withdraw(&self) -> bool {
+    /// What it costs to send a call again, if that may be. Where no balancer keeps count, none is.
+    pub(super) fn withdraw(&self) -> Option<Withdrawal<'_>> {
         match self {
             Self::Members(balancer) => balancer.budget().withdraw(),
-            Self::RandomNode(_) => false,
+            Self::RandomNode(_) => None,
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rpc_load_balancer::{Balancer, CallLimits, Cause, Code, Error, Lease, Node, NodeName};
+use rpc_load_balancer::{
+    Balancer, CallLimits, Cause, Code, Error, Lease, Node, NodeName, RetryBudget,
+};
 use tokio::{
     sync::Semaphore,
     task::{JoinHandle, JoinSet},
@@ -29,10 +31,22 @@ struct Scene {
 
 impl Scene {
     async fn new(cluster: &Cluster, limits: CallLimits) -> Self {
+        Self::with_budget(cluster, limits, RetryBudget::default()).await
+    }
+
+    async fn with_budget(cluster: &Cluster, limits: CallLimits, budget: RetryBudget) -> Self {
         let (app, [w1, w2], members) = cluster.with_two_members().await;
         let turn = export_work(&[&w1, &w2]);
         let limits = limits.in_flight(1).per_member(1);
-        let balancer = limited_by(First::default(), &app, &[&w1, &w2], limits).await;
+        let balancer = Balancer::builder(GROUP).algorithm(First::default());
+        let balancer = balancer
+            .join(false)
+            .call_limits(limits)
+            .retry_budget(budget);
+        // Longer than the call that is sent again.
+        let balancer = balancer.timeout(Duration::from_secs(600));
+        let balancer = balancer.start(&app).await.unwrap();
+        members_become(&balancer, &[&w1, &w2]).await;
         let mut held = balancer.select_nodes(2).unwrap();
         held.retain(|lease| lease.node() == w2.name());
         let call = balancer.call::<String, _>(("work", "run"), ()).idempotent();
@@ -112,6 +126,35 @@ async fn an_error_says_that_a_call_may_have_run_though_it_could_not_wait_to_be_s
     assert!(error.may_have_run());
     assert_eq!(node.as_ref(), Some(scene.w1.name()));
     assert_eq!(error.details.balancer.as_deref(), Some(GROUP));
+}
+
+#[tokio::test]
+async fn a_call_that_could_not_wait_to_be_sent_again_costs_the_budget_nothing() {
+    let cluster = Cluster::new();
+    let (limits, half) = (CallLimits::new().waiting(0), RetryBudget::new(0.5, 0));
+    let mut scene = Scene::with_budget(&cluster, limits, half).await;
+    // Two calls allow for one to be sent again.
+    let call = || {
+        let call = scene.balancer.call::<String, _>(("work", "run"), ());
+        call.idempotent().timeout(Duration::from_secs(300)).send()
+    };
+    let error = within(call()).await.unwrap_err();
+    assert!(matches!(error.cause(), Cause::Limit(_)), "{error:?}");
+    let second = call();
+    scene.lose_w1().await;
+    let (_, answer) = within(&mut scene.call).await.unwrap();
+    let error = answer.unwrap_err();
+    assert!(matches!(error.cause(), Cause::ConnectionLost), "{error:?}");
+
+    scene.members[0] = Some(member(&scene.w1).await);
+    members_become(&scene.balancer, &[&scene.w1, &scene.w2]).await;
+    let second = tokio::spawn(second);
+    until(|| scene.w1.serving() == 2).await;
+    scene.held.clear();
+    assert!(scene.app.disconnect(scene.w1.name()));
+    scene.turn.add_permits(3);
+    let answer = within(second).await.unwrap();
+    assert_eq!(answer.unwrap(), scene.w2.name().as_str());
 }
 
 #[tokio::test]
