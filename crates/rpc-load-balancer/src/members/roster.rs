@@ -44,7 +44,7 @@ impl<A: Algorithm> Roster<A> {
         let (staying, leaving): (Vec<_>, Vec<_>) =
             current.members().iter().cloned().partition(&mut stays);
         let weights: Box<[u32]> = candidates.iter().map(Candidate::weight).collect();
-        let slow_starts = SlowStarts::of::<A>(candidates);
+        let slow_starts = SlowStarts::of(candidates, current);
         if leaving.is_empty()
             && staying.len() == candidates.len()
             && *weights == *current.weights()

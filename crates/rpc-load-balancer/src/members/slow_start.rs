@@ -62,8 +62,16 @@ const LOTS: usize = 16;
 const MOST_WON: u32 = 8;
 
 impl SlowStarts {
-    /// The slow starts of these candidates; `None` where the algorithm does without, or nobody is in one.
-    pub(super) fn of<A: Algorithm>(candidates: &[Candidate]) -> Option<Self> {
+    /// The slow starts of these candidates, who follow the members of `current`; `None` where the algorithm
+    /// does without, or nobody is in one.
+    ///
+    /// Who stays keeps the lots that it has won. Most are won some selections before their winner is chosen;
+    /// where the members change as often, it would get next to nothing. Of what is won and taken on `current`
+    /// at this moment a lot or two may be missed.
+    pub(super) fn of<A: Algorithm>(
+        candidates: &[Candidate],
+        current: &Snapshot<A>,
+    ) -> Option<Self> {
         if !A::SLOW_START || candidates.iter().all(|it| it.slow_start.is_none()) {
             return None;
         }
@@ -72,9 +80,18 @@ impl SlowStarts {
             false => 1,
         };
         let weights: Vec<u32> = candidates.iter().map(weight).collect();
+        let won_before = |candidate: &Candidate| {
+            let members = current.members();
+            let place = members.binary_search_by(|member| member.node().cmp(&candidate.node));
+            let won = &current.slow_starts()?.won[place.ok()?];
+            candidate.slow_start.map(|_| won.load(Ordering::Relaxed))
+        };
         Some(Self {
             starts: candidates.iter().map(|it| it.slow_start).collect(),
-            won: candidates.iter().map(|_| AtomicU32::new(0)).collect(),
+            won: candidates
+                .iter()
+                .map(|candidate| AtomicU32::new(won_before(candidate).unwrap_or(0)))
+                .collect(),
             by_weight: AliasTable::new(&weights),
         })
     }
@@ -314,6 +331,46 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn shares_are_as_allowed_where_members_take_turns() {
         assert_shares(RoundRobin::new).await;
+    }
+
+    /// The part of what it may take that a member in the middle of its slow start gets among twenty, where
+    /// the members change after each so many selections.
+    async fn part_among_changes<A: Algorithm>(algorithm: A, selections_each: usize) -> f64 {
+        fastrand::seed(7);
+        let start = SlowStart::new(Instant::now(), Duration::from_secs(600));
+        let pool = Pool::new(algorithm);
+        let change =
+            |n: usize| {
+                // One of two others is away.
+                let nodes = numbered(0..21).into_iter().enumerate();
+                let present = nodes.filter(|(at, _)| *at != 19 + n % 2);
+                pool.update(present.map(|(at, node)| {
+                    Candidate::new(node, 1).slow_start(start.filter(|_| at == 0))
+                }));
+            };
+        change(0);
+        tokio::time::advance(Duration::from_secs(300)).await;
+        let changes = 20_000 / selections_each;
+        let selected = (0..changes).map(|n| {
+            change(n);
+            to_first(&pool, 1, selections_each, 1)
+        });
+        let allowed = 0.5 / (19.0 + 0.5);
+        selected.sum::<usize>() as f64 / (changes * selections_each) as f64 / allowed
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shares_are_as_allowed_however_often_the_members_change() {
+        for selections_each in [3, 10, 50] {
+            for part in [
+                part_among_changes(RoundRobin::new(), selections_each).await,
+                part_among_changes(Random::new(), selections_each).await,
+                part_among_changes(LeastConnections::new(), selections_each).await,
+                part_among_changes(PowerOfTwo::new(), selections_each).await,
+            ] {
+                assert!((0.7..1.3).contains(&part), "{selections_each}: {part}");
+            }
+        }
     }
 
     /// How many of 10,000 selections go to the first of four members in the middle of its slow start, which
