@@ -186,8 +186,7 @@ impl<A: Arguments> Request<A> {
                 // It is not in flight any more. When there is somebody to call, it needs room as others
                 // do, also at that member.
                 permit = None;
-                if Box::pin(self.waits(&mut waiting, node.is_none(), &clock)).await {
-                    asked.clear();
+                if Box::pin(self.waits(&mut waiting, &mut asked, node.is_none(), &clock)).await {
                     picked = self.first(&selection, &clock, &mut permit).await;
                     begun = Instant::now();
                     continue;
@@ -199,7 +198,10 @@ impl<A: Arguments> Request<A> {
                     let (node, error) = *doubtful;
                     (Some(node), Err(self.target.complete(error)))
                 }
-                _ => (node.or_else(|| asked.pop()), Err(error)),
+                _ => {
+                    let before = || waiting.and_then(|waiting| waiting.asked_last);
+                    (node.or_else(|| asked.pop()).or_else(before), Err(error))
+                }
             };
         }
     }
@@ -429,11 +431,12 @@ impl<A: Arguments> Request<A> {
         }
     }
 
-    /// Waits until it is time to look again for somebody to ask; `false` if it is not to be tried
-    /// again.
+    /// Waits until it is time to look again for somebody to ask, also among those who were asked; `false`
+    /// if it is not to be tried again.
     async fn waits(
         &self,
         waiting: &mut Option<Box<Waiting>>,
+        asked: &mut Vec<NodeName>,
         found_nobody: bool,
         clock: &Clock,
     ) -> bool {
@@ -448,12 +451,17 @@ impl<A: Arguments> Request<A> {
                 let waiting = waiting.insert(Box::new(begun));
                 // Somebody may have come before changes were noticed.
                 if found_nobody && self.target.has_candidates() {
+                    waiting.forget(asked);
                     return true;
                 }
                 waiting
             }
         };
-        waiting.next(clock).await
+        let is_time = waiting.next(clock).await;
+        if is_time {
+            waiting.forget(asked);
+        }
+        is_time
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use beam_dist::NodeName;
 use tokio::time::Instant;
 
 use super::target::TargetChanges;
@@ -44,6 +45,8 @@ pub(super) struct Waiting {
     changes: TargetChanges,
     /// The end of the pause that goes on, however often it is interrupted in vain.
     due: Option<Instant>,
+    /// Who was asked last, before it waited.
+    pub(super) asked_last: Option<NodeName>,
 }
 
 impl Waiting {
@@ -53,7 +56,14 @@ impl Waiting {
             tries,
             changes,
             due: None,
+            asked_last: None,
         }
+    }
+
+    /// Those who were asked may be asked again.
+    pub(super) fn forget(&mut self, asked: &mut Vec<NodeName>) {
+        self.asked_last = asked.pop().or(self.asked_last.take());
+        asked.clear();
     }
 
     /// Waits for a change of who may be called, or for the end of the pause, which costs a try;

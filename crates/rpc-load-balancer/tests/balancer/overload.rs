@@ -10,7 +10,7 @@ use std::{
 };
 
 use rpc_load_balancer::{
-    Algorithm, Balancer, CallLimits, Cause, Code, Hedge, Member, Node, Outcome, RoundRobin,
+    Algorithm, Balancer, CallLimits, Cause, Code, Hedge, Member, Node, Outcome, Retry, RoundRobin,
     Selection, Snapshot,
 };
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -173,6 +173,39 @@ async fn a_call_that_is_tried_again_waits_for_room_at_a_member_as_others_do() {
     turn.add_permits(1);
     let answer = within(calls.join_next()).await.unwrap().unwrap();
     assert_eq!(answer.unwrap(), w2.name().as_str());
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_members_in_vain_leaves_nothing_behind_and_tells_whom_it_asked() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let w1 = cluster.node("w1", &[&app]).await;
+    let (name, first) = (w1.name().clone(), member(&w1).await);
+    let algorithm = Scripted::default();
+    let script = Arc::clone(&algorithm.0);
+    let limits = CallLimits::new().in_flight(1).per_member(1);
+    let balancer = limited_by(algorithm, &app, &[&w1], limits).await;
+    // The member is gone before it is called.
+    let cut = {
+        let (app, name) = (app.clone(), name.clone());
+        move || {
+            drop((first, w1));
+            app.disconnect(name);
+        }
+    };
+    script.lock().unwrap().push_back(Box::new(cut));
+    let retry = Retry::times(1).pause(Duration::from_millis(10));
+    let call = || balancer.call::<String, _>(("work", "run"), ()).retry(retry);
+    let (node, answer) = within(call().send_and_tell()).await;
+    let error = answer.unwrap_err();
+    assert!(!error.may_have_run(), "{error:?}");
+    assert_eq!(node, Some(name));
+    // It counts nowhere, and has its room no longer.
+    assert_eq!(balancer.in_flight(), 0);
+    let (node, answer) = within(call().send_and_tell()).await;
+    let error = answer.unwrap_err();
+    assert!(matches!(error.cause(), Cause::NoMembers), "{error:?}");
+    assert_eq!(node, None);
 }
 
 /// Chooses the first member, and counts how often it is asked for others.
