@@ -82,8 +82,8 @@ pub trait Algorithm: Sized + Send + Sync + 'static {
     ///
     /// A call for which nobody is fit is tried again as one without members is
     /// ([`Retry`](crate::Retry)): when members or their weights change, or after the pause; not when
-    /// a lease ends. Where calls are limited ([`CallLimits`](crate::CallLimits)) that is taken for want of
-    /// room: the call waits for its turn until its deadline.
+    /// a lease ends. Where calls are limited ([`CallLimits`](crate::CallLimits)) it has no place meanwhile among
+    /// those who wait for room.
     fn choose(&self, snapshot: &Snapshot<Self>, selection: &Selection<'_>) -> Option<usize>;
 
     /// Chooses up to `count` different members by their indices, the best first. Indices that

@@ -24,7 +24,7 @@ use crate::{
     algorithm::Selection,
     call::{Call, Cast, Latencies, Multicall, Options, Route, Target},
     health::{EventSource, MemberEvents, MemberStatus},
-    members::{Lease, Tracked, Tracker},
+    members::{Lease, Tracked, Tracker, Unselected},
     overload::Gate,
     retry_budget::Budget,
     telemetry::Telemetry,
@@ -432,12 +432,17 @@ impl Balancer {
         self.shared.pool.select_where(selection, most, may_be)
     }
 
-    /// Whether there is a member that `may_be` holds for, with room for a call or without.
-    pub(crate) fn may_select(&self, may_be: &dyn Fn(&NodeName) -> bool) -> bool {
-        self.shared.pool.has(may_be)
+    /// Whether there is a member that `may_be` holds for among those that may be selected, with room for a
+    /// call or without.
+    pub(crate) fn may_select(
+        &self,
+        selection: &Selection<'_>,
+        may_be: &dyn Fn(&NodeName) -> bool,
+    ) -> bool {
+        self.shared.pool.has(selection, may_be)
     }
 
-    /// A member that has room for a call; `None` where there are members, and none has.
+    /// A member that has room for a call; `None` where none of those that are fit has.
     pub(crate) fn pick_with_room(
         &self,
         selection: &Selection<'_>,
@@ -445,11 +450,13 @@ impl Balancer {
     ) -> Result<Option<Lease>, Error> {
         let pool = &self.shared.pool;
         match pool.select_within(selection, gate.per_member()) {
-            None if !pool.has(&|_| true) => {
+            Ok(lease) => Ok(Some(lease)),
+            Err(Unselected::NoRoom) => Ok(None),
+            // It is not to wait for room, where it would hold up those for whom somebody is fit.
+            Err(Unselected::NobodyFit) => {
                 self.shared.telemetry.selected_nobody();
                 Err(self.no_member())
             }
-            found => Ok(found),
         }
     }
 

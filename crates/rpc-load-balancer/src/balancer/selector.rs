@@ -8,7 +8,7 @@ use beam_node::Node;
 use crate::{
     algorithm::{Algorithm, Background, BackgroundTask, Selection},
     health::Records,
-    members::{Candidate, Lease, Pool},
+    members::{Candidate, Lease, Pool, Unselected},
 };
 
 /// What a balancer needs of its pool.
@@ -20,7 +20,7 @@ pub(crate) trait Selector: Records + Send + Sync {
     fn select_nodes(&self, count: usize, selection: &Selection<'_>) -> Vec<Lease>;
 
     /// A member with no more than so many calls in flight.
-    fn select_within(&self, selection: &Selection<'_>, most: u32) -> Option<Lease>;
+    fn select_within(&self, selection: &Selection<'_>, most: u32) -> Result<Lease, Unselected>;
 
     /// The best of the members that `may_be` holds for, with no more than so many calls in flight.
     fn select_where(
@@ -32,8 +32,8 @@ pub(crate) trait Selector: Records + Send + Sync {
 
     fn update(&self, candidates: Vec<Candidate>);
 
-    /// Whether there is a member that `may_be` holds for, however busy.
-    fn has(&self, may_be: &dyn Fn(&NodeName) -> bool) -> bool;
+    /// Whether there is a member that `may_be` holds for among those that may be selected, however busy.
+    fn has(&self, selection: &Selection<'_>, may_be: &dyn Fn(&NodeName) -> bool) -> bool;
 
     fn in_flight(&self) -> usize;
 
@@ -55,7 +55,7 @@ impl<A: Algorithm> Selector for Pool<A> {
         self.select_nodes(count, selection)
     }
 
-    fn select_within(&self, selection: &Selection<'_>, most: u32) -> Option<Lease> {
+    fn select_within(&self, selection: &Selection<'_>, most: u32) -> Result<Lease, Unselected> {
         self.select_within(selection, most)
     }
 
@@ -72,10 +72,8 @@ impl<A: Algorithm> Selector for Pool<A> {
         self.update(candidates);
     }
 
-    fn has(&self, may_be: &dyn Fn(&NodeName) -> bool) -> bool {
-        let snapshot = self.snapshot();
-        let mut members = snapshot.members().iter();
-        members.any(|member| may_be(member.node()))
+    fn has(&self, selection: &Selection<'_>, may_be: &dyn Fn(&NodeName) -> bool) -> bool {
+        self.has(selection, may_be)
     }
 
     fn in_flight(&self) -> usize {

@@ -274,7 +274,10 @@ impl<A: Arguments> Request<A> {
             return resend.is_allowed(&self.target).then_some(Ok(other));
         }
         let gate = gate?;
-        let has_others = || self.target.has_alternative(|name| !asked.contains(name));
+        let has_others = || {
+            let may_be = |name: &NodeName| !asked.contains(name);
+            self.target.has_alternative(selection, may_be)
+        };
         if !has_others() || !resend.is_allowed(&self.target) {
             return None;
         }

@@ -93,9 +93,13 @@ impl Target {
     }
 
     /// Whether there is anybody that may be called instead, with room for the call or without.
-    pub(super) fn has_alternative(&self, may_be: impl Fn(&NodeName) -> bool) -> bool {
+    pub(super) fn has_alternative(
+        &self,
+        selection: &Selection<'_>,
+        may_be: impl Fn(&NodeName) -> bool,
+    ) -> bool {
         match self {
-            Self::Members(balancer) => balancer.may_select(&may_be),
+            Self::Members(balancer) => balancer.may_select(selection, &may_be),
             Self::RandomNode(random) => random.alternative(may_be).is_some(),
         }
     }

@@ -23,6 +23,7 @@ pub use member::Member;
 #[cfg(all(test, rlb_loom))]
 pub(crate) use member::models::{members_of, take_and_release};
 pub use pool::Pool;
+pub(crate) use pool::Unselected;
 #[cfg(test)]
 pub(crate) use pool::numbered;
 pub use slow_start::SlowStart;

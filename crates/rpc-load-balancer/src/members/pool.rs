@@ -38,6 +38,15 @@ pub struct Pool<A: Algorithm> {
     reports: Arc<Reports>,
 }
 
+/// Why no member was selected for a call that needs room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unselected {
+    /// There is nobody, or the algorithm finds nobody fit, whatever room there is.
+    NobodyFit,
+    /// None of them has room.
+    NoRoom,
+}
+
 impl<A: Algorithm> Pool<A> {
     /// A pool without members.
     pub fn new(algorithm: A) -> Self {
@@ -73,16 +82,25 @@ impl<A: Algorithm> Pool<A> {
 
     /// Selects a member that has no more than so many calls in flight, this one included: the one
     /// that is chosen, else the best of the others.
-    pub(crate) fn select_within(&self, selection: &Selection<'_>, most: u32) -> Option<Lease> {
+    pub(crate) fn select_within(
+        &self,
+        selection: &Selection<'_>,
+        most: u32,
+    ) -> Result<Lease, Unselected> {
         {
             let snapshot = self.current.load();
-            let chosen = self.algorithm.choose(&snapshot, selection)?;
+            let chosen = self.algorithm.choose(&snapshot, selection);
+            let chosen = chosen.ok_or(Unselected::NobodyFit)?;
             let drawn = self.drawn(&snapshot, chosen, selection);
             if let Some(lease) = snapshot.lease_within(drawn, most) {
-                return Some(lease);
+                return Ok(lease);
+            }
+            if chosen >= snapshot.members().len() {
+                return Err(Unselected::NobodyFit);
             }
         }
         self.select_where(selection, most, &|_| true)
+            .ok_or(Unselected::NoRoom)
     }
 
     /// Selects the best of the members that `may_be` holds for, and that have no more than so many
@@ -105,6 +123,24 @@ impl<A: Algorithm> Pool<A> {
                     .is_some_and(|member| may_be(member.node()))
             })
             .find_map(|index| snapshot.lease_within(index, most))
+    }
+
+    /// Whether there is a member that `may_be` holds for among those that the algorithm may select, with room
+    /// for a call or without.
+    pub(crate) fn has(
+        &self,
+        selection: &Selection<'_>,
+        may_be: &dyn Fn(&NodeName) -> bool,
+    ) -> bool {
+        let snapshot = self.current.load_full();
+        let members = snapshot.members();
+        let nodes = self
+            .algorithm
+            .choose_nodes(&snapshot, members.len(), selection);
+        nodes
+            .into_iter()
+            .filter_map(|index| members.get(index))
+            .any(|member| may_be(member.node()))
     }
 
     /// Selects up to `count` different members, the best first.

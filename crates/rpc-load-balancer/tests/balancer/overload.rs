@@ -208,6 +208,46 @@ async fn a_call_that_waits_for_members_in_vain_leaves_nothing_behind_and_tells_w
     assert_eq!(node, None);
 }
 
+/// Chooses the first member, and nobody for a call with a key.
+struct Keyless;
+
+impl Algorithm for Keyless {
+    type Table = ();
+    type State = ();
+
+    fn choose(&self, snapshot: &Snapshot<Self>, selection: &Selection<'_>) -> Option<usize> {
+        (selection.key().is_none() && !snapshot.members().is_empty()).then_some(0)
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_is_fit_for_holds_up_none_of_those_who_wait_for_room() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let w1 = cluster.node("w1", &[&app]).await;
+    let _member = member(&w1).await;
+    let turn = export_work(&[&w1]);
+    let limits = CallLimits::new().in_flight(1);
+    let balancer = limited_by(Keyless, &app, &[&w1], limits).await;
+    let mut calls = JoinSet::new();
+    call(&mut calls, &balancer);
+    until(|| w1.serving() == 1).await;
+    // It has less time than the next one, so that it is first to look.
+    let unfit = balancer.call::<String, _>(("work", "run"), ()).key(7);
+    let unfit = tokio::spawn(unfit.timeout(LONG / 2).retry(Retry::never()).send());
+    tokio::task::yield_now().await;
+    call(&mut calls, &balancer);
+    tokio::task::yield_now().await;
+    turn.add_permits(2);
+    while let Some(answer) = within(calls.join_next()).await {
+        answer.unwrap().unwrap();
+    }
+    let error = within(unfit).await.unwrap().unwrap_err();
+    assert!(matches!(error.cause(), Cause::NoMembers), "{error:?}");
+    assert!(error.message.contains("no fit member among 1"), "{error}");
+    assert_eq!(balancer.in_flight(), 0);
+}
+
 /// Chooses the first member, and counts how often it is asked for others.
 #[derive(Default)]
 pub(crate) struct First(Arc<AtomicUsize>);
