@@ -114,7 +114,8 @@ impl Entry {
     }
 
     /// Its process died, and another incarnation is there: it starts slowly, or after a while where that
-    /// happens again and again.
+    /// happens again and again. What was stopped in order and started anew between two looks is taken for
+    /// the same, see [the module](super).
     fn be_started_anew(&mut self, now: Instant, health: &Health) {
         let losses = self.lapses.losses;
         let most = health.ejection.as_ref().map_or(0, Ejection::most_lapses);

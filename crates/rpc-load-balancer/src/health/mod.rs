@@ -14,6 +14,10 @@
 //!   happens again before it was well for a while, it is ejected as well when it comes back: a crash that
 //!   repeats itself costs fewer calls each time. The same incarnation is back because the network healed,
 //!   and is not ejected, however often. How calls went before a loss says nothing of what is back.
+//!   One that left before its connection ended was stopped in order. That is seen by a look in between,
+//!   which there is within a few milliseconds; a node of this library stays connected for a second after its
+//!   leave. Where leave and loss are faster, or this program stood still meanwhile, it cannot be
+//!   told from a crash, as connections end alike, and counts as one. The first one only means a slow start.
 //! * **Refused calls**: a member that serves too many for its own limits is used less for a second.
 //!
 //! A member that is back gets its share of the calls little by little ([`Health::slow_start`]), so
