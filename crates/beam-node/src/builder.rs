@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Limits, Node, Output,
-    allow::{AllowedPeers, Names, Networks},
+    allow::{self, AllowedPeers, NamePattern, Names, Network, Networks},
     builtin,
     connect::{self, ConnectError, Progress, Transport},
     cookie::CookieSource,
@@ -39,8 +39,8 @@ pub struct NodeBuilder {
     cookie: Result<CookieSource, InvalidCookie>,
     peers: Vec<String>,
     hosts: Vec<String>,
-    allowed_peers: Option<Vec<String>>,
-    allowed_networks: Option<Vec<String>>,
+    allowed_peers: Option<allow::List<NamePattern>>,
+    allowed_networks: Option<allow::List<Network>>,
     visible: bool,
     listen: Listen,
     epmd: Epmd,
@@ -139,7 +139,7 @@ impl NodeBuilder {
     /// Limits by name which nodes may connect to this one, and which it connects to. Default: all that
     /// know the cookie.
     ///
-    /// A pattern, which may be a [`NamePattern`](crate::NamePattern), is a whole name, in which each `*`
+    /// A pattern, a text or a [`NamePattern`], is a whole name, in which each `*`
     /// stands for any characters, as in `*@10.0.0.7`; or a regular expression between slashes, as in
     /// `/^app[0-9]+@/`, which matches anywhere in a name unless it is anchored. One that matches is
     /// enough. Patterns of several calls add up, and with none at all nobody is allowed.
@@ -151,15 +151,17 @@ impl NodeBuilder {
     ///
     /// A name is what a node says of itself: whoever knows the cookie can take any, also that
     /// of a node that is connected, whose connection then ends.
-    pub fn allow_peers(mut self, patterns: impl IntoIterator<Item: Into<String>>) -> Self {
-        let patterns = patterns.into_iter().map(Into::into);
-        self.allowed_peers.get_or_insert_default().extend(patterns);
+    pub fn allow_peers(
+        mut self,
+        patterns: impl IntoIterator<Item: TryInto<NamePattern, Error: Into<Error>>>,
+    ) -> Self {
+        allow::add(&mut self.allowed_peers, patterns);
         self
     }
 
     /// Limits by address which nodes may connect to this one, and which it connects to. Default: all.
     ///
-    /// A network, which may be a [`Network`](crate::Network), is an address, as `10.0.0.7` or `::1`, or
+    /// A network, a text or a [`Network`], is an address, as `10.0.0.7` or `::1`, or
     /// one with the length of its prefix, as `10.0.0.0/8` or `fd00::/8`. Networks of several calls add up,
     /// and with none at all nobody is allowed. Nodes of the same machine are not exempt: `127.0.0.0/8` and `::1` allow those that
     /// connect by loopback.
@@ -170,11 +172,11 @@ impl NodeBuilder {
     /// host is resolved, and before anything there is connected to, an EPMD included.
     ///
     /// An EPMD that this node serves still answers look-ups from everywhere.
-    pub fn allow_networks(mut self, networks: impl IntoIterator<Item: Into<String>>) -> Self {
-        let networks = networks.into_iter().map(Into::into);
-        self.allowed_networks
-            .get_or_insert_default()
-            .extend(networks);
+    pub fn allow_networks(
+        mut self,
+        networks: impl IntoIterator<Item: TryInto<Network, Error: Into<Error>>>,
+    ) -> Self {
+        allow::add(&mut self.allowed_networks, networks);
         self
     }
 
@@ -338,10 +340,7 @@ impl NodeBuilder {
             .iter()
             .map(|(peer, address)| Ok((parse_name(peer)?, *address)))
             .collect::<Result<HashMap<_, _>, Error>>()?;
-        let allowed = allowed(
-            self.allowed_peers.as_deref(),
-            self.allowed_networks.as_deref(),
-        )?;
+        let allowed = allowed(self.allowed_peers, self.allowed_networks)?;
         if let Some(peer) = peers.iter().find(|peer| !allowed.allows_name(peer)) {
             let error = ConnectError::PeerNotAllowed(peer.clone());
             return Err(Error::new(Code::BadRequest, error.to_string(), error));
@@ -490,21 +489,21 @@ fn parse_name(name: &str) -> Result<NodeName, Error> {
 }
 
 fn allowed(
-    patterns: Option<&[String]>,
-    networks: Option<&[String]>,
+    patterns: Option<allow::List<NamePattern>>,
+    networks: Option<allow::List<Network>>,
 ) -> Result<AllowedPeers, Error> {
     let wrong = |setting, error: Error| {
         Error::bad_request(format!("wrong setting `{setting}`: {}", error.message))
     };
+    let patterns = patterns.transpose();
+    let networks = networks.transpose();
     Ok(AllowedPeers {
         names: patterns
-            .map(|patterns| Names::read(patterns.iter().map(String::as_str)))
-            .transpose()
-            .map_err(|error| wrong("allow_peers", error))?,
+            .map_err(|error| wrong("allow_peers", error))?
+            .map(Names::new),
         networks: networks
-            .map(|networks| Networks::read(networks.iter().map(String::as_str)))
-            .transpose()
-            .map_err(|error| wrong("allow_networks", error))?,
+            .map_err(|error| wrong("allow_networks", error))?
+            .map(Networks::new),
     })
 }
 

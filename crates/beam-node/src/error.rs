@@ -1,6 +1,6 @@
 //! The one error of this crate: a code, a message for people, and details for programs.
 
-use std::{fmt, time::Duration};
+use std::{convert::Infallible, fmt, time::Duration};
 
 use beam_dist::{NodeName, frame::FrameEncodeError};
 use beam_term::{Atom, DecodeError, EncodeError, Term};
@@ -307,6 +307,13 @@ impl fmt::Debug for Error {
             .field("message", &self.message)
             .field("details", &self.details)
             .finish()
+    }
+}
+
+/// There is none: what is given as what it is wanted as needs no reading.
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

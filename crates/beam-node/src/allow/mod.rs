@@ -10,7 +10,7 @@ pub use networks::Network;
 pub(crate) use networks::Networks;
 pub(crate) use peers::AllowedPeers;
 
-use std::str::FromStr;
+use std::{mem, str::FromStr};
 
 use serde::{Deserialize as _, Deserializer, de};
 
@@ -34,9 +34,57 @@ fn from_text<'de, T: FromStr<Err = Error>, D: Deserializer<'de>>(
     })
 }
 
-/// Reads the parts of a list; the error is that of the first one that is wrong.
-fn read_all<'a, T: FromStr<Err = Error>>(
-    texts: impl IntoIterator<Item = &'a str>,
-) -> Result<Vec<T>, Error> {
-    texts.into_iter().map(str::parse).collect()
+/// A list that is added to bit by bit; once a part of it is wrong, the error of that one.
+pub(crate) type List<T> = Result<Vec<T>, Error>;
+
+/// Adds to a list.
+pub(crate) fn add<T>(
+    list: &mut Option<List<T>>,
+    more: impl IntoIterator<Item: TryInto<T, Error: Into<Error>>>,
+) {
+    let more = more
+        .into_iter()
+        .map(|part| part.try_into().map_err(Into::into));
+    let list = list.get_or_insert_with(|| Ok(Vec::new()));
+    *list = match mem::replace(list, Ok(Vec::new())) {
+        Ok(parts) => parts.into_iter().map(Ok).chain(more).collect(),
+        wrong => wrong,
+    };
 }
+
+/// Makes a type that is read from text one that an argument may be, as text or as itself.
+macro_rules! given_as_text {
+    ($type:ty) => {
+        impl TryFrom<&str> for $type {
+            type Error = Error;
+
+            fn try_from(text: &str) -> Result<Self, Error> {
+                text.parse()
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = Error;
+
+            fn try_from(text: String) -> Result<Self, Error> {
+                text.parse()
+            }
+        }
+
+        impl TryFrom<&String> for $type {
+            type Error = Error;
+
+            fn try_from(text: &String) -> Result<Self, Error> {
+                text.parse()
+            }
+        }
+
+        impl From<&Self> for $type {
+            fn from(given: &Self) -> Self {
+                given.clone()
+            }
+        }
+    };
+}
+
+use given_as_text;

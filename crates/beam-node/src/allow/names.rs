@@ -6,7 +6,7 @@ use beam_dist::NodeName;
 use regex::Regex;
 use serde::{Deserialize, Deserializer};
 
-use super::{from_text, read_all};
+use super::{from_text, given_as_text};
 use crate::Error;
 
 /// The names of some nodes: a whole name, in which each `*` stands for any characters, as in
@@ -71,11 +71,7 @@ impl PartialEq for NamePattern {
 
 impl Eq for NamePattern {}
 
-impl From<&NamePattern> for String {
-    fn from(pattern: &NamePattern) -> Self {
-        pattern.text.clone()
-    }
-}
+given_as_text!(NamePattern);
 
 impl<'de> Deserialize<'de> for NamePattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -124,9 +120,9 @@ impl Meaning {
 pub(crate) struct Names(Vec<NamePattern>);
 
 impl Names {
-    /// Reads patterns; `bad_request` with the one that is none. Without patterns, nobody is meant.
-    pub(crate) fn read<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
-        read_all(patterns).map(Self)
+    /// Those that any of these patterns stands for; without patterns, nobody.
+    pub(crate) fn new(patterns: Vec<NamePattern>) -> Self {
+        Self(patterns)
     }
 
     /// Whether a node is meant.
@@ -140,9 +136,8 @@ mod tests {
     use super::*;
 
     fn contains(pattern: &str, name: &str) -> bool {
-        Names::read([pattern])
-            .unwrap()
-            .contain(&name.parse().unwrap())
+        let names = Names::new(vec![pattern.parse().unwrap()]);
+        names.contain(&name.parse().unwrap())
     }
 
     #[test]
@@ -172,7 +167,7 @@ mod tests {
 
     #[test]
     fn no_patterns_stand_for_nobody() {
-        assert!(!Names::read([]).unwrap().contain(&"a@b".parse().unwrap()));
+        assert!(!Names::new(Vec::new()).contain(&"a@b".parse().unwrap()));
     }
 
     #[test]
@@ -183,7 +178,7 @@ mod tests {
             ("/app(/", "unclosed group"),
             ("/", "no host"),
         ] {
-            let error = Names::read([pattern]).unwrap_err();
+            let error = pattern.parse::<NamePattern>().unwrap_err();
             assert!(error.message.contains(said), "{pattern}: {error}");
         }
     }

@@ -8,7 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     CallContext, Error, Exception, Function, Handler,
-    allow::Names,
+    allow::{self, NamePattern, Names},
     export::{
         entry::{Entry, Runner, Typed, encode},
         handling::{Handling, Report},
@@ -45,7 +45,7 @@ pub struct Export {
     runner: Arc<dyn Runner>,
     is_work: bool,
     ends_when_abandoned: bool,
-    allowed_callers: Option<Vec<String>>,
+    allowed_callers: Option<allow::List<NamePattern>>,
 }
 
 impl Export {
@@ -216,19 +216,16 @@ impl Export {
     pub(super) fn into_entry(self) -> Result<Entry, Error> {
         let function = Function::try_from((&self.module, &self.name))
             .map_err(|error| Error::bad_request(format!("{self} cannot be exported: {error}")))?;
-        let callers = self.allowed_callers.as_ref().map(|patterns| {
-            Names::read(patterns.iter().map(String::as_str)).map_err(|error| {
-                Error::bad_request(format!("{self} cannot be exported: {}", error.message))
-            })
-        });
-        let callers = callers.transpose()?;
+        let callers = self.allowed_callers.clone().transpose().map_err(|error| {
+            Error::bad_request(format!("{self} cannot be exported: {}", error.message))
+        })?;
         Ok(Entry {
             function,
             arity: self.arity,
             runner: self.runner,
             is_work: self.is_work,
             ends_when_abandoned: self.ends_when_abandoned,
-            callers,
+            callers: callers.map(Names::new),
         })
     }
 
@@ -252,11 +249,11 @@ impl Export {
     /// # assert_eq!(export.arity(), 1);
     /// ```
     #[must_use]
-    pub fn allow_callers(mut self, patterns: impl IntoIterator<Item: Into<String>>) -> Self {
-        let patterns = patterns.into_iter().map(Into::into);
-        self.allowed_callers
-            .get_or_insert_default()
-            .extend(patterns);
+    pub fn allow_callers(
+        mut self,
+        patterns: impl IntoIterator<Item: TryInto<NamePattern, Error: Into<Error>>>,
+    ) -> Self {
+        allow::add(&mut self.allowed_callers, patterns);
         self
     }
 

@@ -202,7 +202,7 @@ mod tests {
         let resolver = resolver(Ports::Fixed(address.port()));
         let allowed = AllowedPeers {
             names: None,
-            networks: Some(Networks::read(["10.0.0.0/8"]).unwrap()),
+            networks: Some(Networks::new(vec!["10.0.0.0/8".parse().unwrap()])),
         };
 
         let node: NodeName = "app@127.0.0.1".parse().unwrap();
