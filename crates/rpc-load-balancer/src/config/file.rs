@@ -286,6 +286,54 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_of_the_node_is_not_looked_at_where_it_is_said_already() {
+        let text = r#"
+            [node]
+            allow_peers = ["*"]
+            allow_networks = ["10.0.0.0/8"]
+            suspect_after = "2s"
+            suspect_call_grace = "1s"
+        "#;
+        let all = Config::from_toml(text).unwrap().node;
+        let wrong = |_: &str| Some("/(/".to_owned());
+        assert_eq!(all.clone().or_variables(wrong).unwrap(), all);
+        let without = [
+            (
+                "RLB_ALLOW_PEERS",
+                NodeConfig {
+                    allow_peers: None,
+                    ..all.clone()
+                },
+            ),
+            (
+                "RLB_ALLOW_NETWORKS",
+                NodeConfig {
+                    allow_networks: None,
+                    ..all.clone()
+                },
+            ),
+            (
+                "RLB_SUSPECT_AFTER",
+                NodeConfig {
+                    suspect_after: None,
+                    ..all.clone()
+                },
+            ),
+            (
+                "RLB_SUSPECT_CALL_GRACE",
+                NodeConfig {
+                    suspect_call_grace: None,
+                    ..all.clone()
+                },
+            ),
+        ];
+        for (variable, settings) in without {
+            let error = settings.or_variables(wrong).unwrap_err();
+            assert!(error.message.starts_with(variable), "{error}");
+        }
+    }
+
+    #[test]
     fn a_mistake_is_named_with_its_key_and_the_reason() {
         for (text, said) in [
             (

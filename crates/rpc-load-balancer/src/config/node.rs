@@ -88,15 +88,31 @@ impl NodeConfig {
         self,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
-        let is_set = |name: &str| match name {
-            "RLB_ALLOW_PEERS" => self.allow_peers.is_some(),
-            "RLB_ALLOW_NETWORKS" => self.allow_networks.is_some(),
-            "RLB_SUSPECT_AFTER" => self.suspect_after.is_some(),
-            "RLB_SUSPECT_CALL_GRACE" => self.suspect_call_grace.is_some(),
-            _ => false,
-        };
+        let set: Vec<String> = self.set_keys().map(variables::name::<Self>).collect();
+        let is_set = |name: &str| set.iter().any(|set| set == name);
         let wanted = |name: &str| (!is_set(name)).then(|| variable(name))?;
         variables::read(wanted).map(|settings| self.or(settings))
+    }
+
+    /// The keys that are set.
+    fn set_keys(&self) -> impl Iterator<Item = &'static str> {
+        /// Each field once, by its name, which is its key; none can be left out.
+        macro_rules! fields {
+            ($($key:ident),*) => {{
+                let Self { $($key),* } = self;
+                [$((stringify!($key), $key.is_some())),*]
+            }};
+        }
+        let fields = fields!(
+            allow_peers,
+            allow_networks,
+            suspect_after,
+            suspect_call_grace
+        );
+        fields
+            .into_iter()
+            .filter(|(_, is_set)| *is_set)
+            .map(|(key, _)| key)
     }
 
     /// These settings, and those of `other` where these say nothing.

@@ -39,11 +39,16 @@ pub(super) fn of_process(name: &str) -> Option<String> {
     Some(value.to_string_lossy().into_owned())
 }
 
+/// The name of the variable for a key.
+pub(super) fn name<T: Variables>(key: &str) -> String {
+    format!("{}{}", T::PREFIX, key.to_uppercase())
+}
+
 /// The settings of these variables.
 pub(super) fn read<T: Variables>(variable: impl Fn(&str) -> Option<String>) -> Result<T, Error> {
     let mut table = Table::new();
     for key in keys::<T>() {
-        let name = format!("{}{}", T::PREFIX, key.to_uppercase());
+        let name = name::<T>(key);
         let Some(text) = variable(&name) else {
             continue;
         };
