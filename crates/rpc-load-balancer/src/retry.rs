@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use crate::deadline;
 
 /// How often, and how patiently, to try again when there is no route: no member, or none that can be
-/// reached. A call that may have reached anybody is never sent again.
+/// reached. A call that may have reached anybody is not sent again for that; one that may run more than
+/// once is, see [`RetryBudget`](crate::RetryBudget).
 ///
 /// Default: five times, with pauses of 5 s. A balanced call does not sit a pause out: it goes on the
 /// moment that a member joins, which costs none of the tries. Its timeout bounds all of it.

@@ -191,13 +191,12 @@ impl Entry {
         if let Some(silent_since) = before
             && self.silent_since.is_none()
         {
-            // Calls that failed since then did so because of that, and it is over.
-            if let Some(ejected) = self.ejected.take_if(|it| it.since >= silent_since) {
-                let count = match ejected.reason {
-                    StateReason::Unsteady => &mut self.lapses.losses,
-                    _ => &mut self.lapses.ejections,
-                };
-                *count = count.saturating_sub(1);
+            // Calls that failed since then did so because of that, and it is over. That its process died
+            // is not.
+            let explained =
+                |it: &mut Ejected| it.since >= silent_since && it.reason != StateReason::Unsteady;
+            if self.ejected.take_if(explained).is_some() {
+                self.lapses.ejections = self.lapses.ejections.saturating_sub(1);
             }
             self.start_slowly(sight.now, health);
         }

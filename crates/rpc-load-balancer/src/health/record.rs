@@ -133,10 +133,9 @@ impl Record {
     }
 
     /// What it means that a call is given up after this time; nothing where it was begun before the member
-    /// was away. Else that the member did not answer in time,
-    /// once it has answered nothing for as long as such a call may take. Calls may be given up long
-    /// before that, because another member was faster, for example; a member that hangs must not be
-    /// spared for it.
+    /// was away. Else that the member did not answer in time, once it has answered nothing for as long as
+    /// such a call may take. Calls may be given up long before that, because another member was faster, for
+    /// example; a member that hangs must not be spared for it.
     pub(crate) fn abandon(&self, elapsed: Duration, patience: Duration) -> Option<OutcomeKind> {
         if self.is_of_before(elapsed) {
             return None;
@@ -206,8 +205,8 @@ impl Record {
         since != 0 && self.made.elapsed() < Duration::from_micros(since).saturating_add(elapsed)
     }
 
-    /// Forgets all: the member is another incarnation since `now`, and calls to the one before, which
-    /// may still fail, say nothing of it.
+    /// Forgets all: the member is another incarnation since `now`, or was away until then, and calls that
+    /// were begun before, which may still fail, say nothing of it.
     pub(crate) fn begin_anew(&self, now: Instant) {
         let since = now.saturating_duration_since(self.made).as_micros();
         let since = u64::try_from(since).unwrap_or(u64::MAX);

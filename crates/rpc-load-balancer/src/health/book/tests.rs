@@ -536,6 +536,21 @@ fn a_member_that_a_bad_network_cuts_off_again_and_again_only_starts_slowly_each_
 }
 
 #[test]
+fn that_a_member_is_heard_of_again_does_not_undo_that_its_process_died_again() {
+    let mut scene = Scene::new(3, Health::new());
+    scene.lose(1);
+    assert_eq!(scene.join(1, 2), [0, 1, 2]);
+    // Its host was reset, and nobody looked between the end of the silence and the next incarnation.
+    assert_eq!(scene.silence(1), [0, 2]);
+    scene.suspects.clear();
+    scene.ended.insert(name(1), DownReason::Replaced);
+    assert_eq!(scene.join(1, 3), [0, 2]);
+    assert_eq!(scene.told().last(), Some(&(1, "ejected")));
+    assert_eq!(scene.pass(29 * SECOND), [0, 2]);
+    assert_eq!(scene.pass(SECOND), [0, 1, 2]);
+}
+
+#[test]
 fn a_member_that_was_ejected_and_is_started_anew_is_back_at_once() {
     let mut scene = Scene::new(3, Health::new());
     scene.call(1, OutcomeKind::TimedOut, 5);
