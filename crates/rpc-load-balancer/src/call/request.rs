@@ -198,10 +198,7 @@ impl<A: Arguments> Request<A> {
                     let (node, error) = *doubtful;
                     (Some(node), Err(self.target.complete(error)))
                 }
-                _ => {
-                    let before = || waiting.and_then(|waiting| waiting.asked_last);
-                    (node.or_else(|| asked.pop()).or_else(before), Err(error))
-                }
+                _ => (node.or_else(|| last(&mut asked, &mut waiting)), Err(error)),
             };
         }
     }
@@ -373,7 +370,8 @@ impl<A: Arguments> Request<A> {
         }
         asked.push(node.clone());
         let other = self.alternative(selection, asked);
-        let (Some(other), Some(payment)) = (other, self.target.withdraw()) else {
+        let paid = other.and_then(|other| Some((other, self.target.withdraw()?)));
+        let Some((other, payment)) = paid else {
             let result = first.await;
             record();
             return (node, result);
@@ -466,6 +464,14 @@ impl<A: Arguments> Request<A> {
         }
         is_time
     }
+}
+
+/// Who was asked last, before a wait if nobody was since.
+#[cold]
+#[inline(never)]
+fn last(asked: &mut Vec<NodeName>, waiting: &mut Option<Box<Waiting>>) -> Option<NodeName> {
+    let before = || waiting.as_mut()?.asked_last.take();
+    asked.pop().or_else(before)
 }
 
 pub(super) fn status<T>(result: &Result<T, Error>) -> &'static str {

@@ -38,7 +38,9 @@ impl Health {
     /// with its connection; one that left in order is a newcomer when it joins again. Default: 10 s. Zero:
     /// all of it at once.
     ///
-    /// Algorithms that hash keys do without, as keys would wander.
+    /// Algorithms that hash keys do without, as keys would wander. A call that finds no room at the others
+    /// ([`CallLimits::per_member`](crate::CallLimits::per_member)) goes to it all the same, as does one that
+    /// is sent again.
     pub fn slow_start(mut self, duration: Duration) -> Self {
         self.slow_start = duration;
         self
