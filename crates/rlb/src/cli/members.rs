@@ -86,8 +86,7 @@ impl Members {
 /// Shows the members of now, and each change, until a signal or the reader ends it.
 async fn watch(found: &Found, client: &ClientOptions, printer: Printer) -> Result<(), Failure> {
     let mut events = found.balancer.member_events();
-    let members = found.balancer.member_statuses();
-    if members.is_empty() {
+    if events.members().is_empty() {
         let (name, peers) = (found.balancer.name(), peers(client));
         let seen_from = peers.join(", ");
         printer.remark(
@@ -97,7 +96,7 @@ async fn watch(found: &Found, client: &ClientOptions, printer: Printer) -> Resul
             json!({ "waiting": "no members yet", "balancer": name, "peers": peers }),
         );
     }
-    for status in members.iter() {
+    for status in events.members() {
         let listed = Watched {
             event: "listed",
             before: None,

@@ -36,6 +36,8 @@ pub(super) type Followed = watch::Receiver<View>;
 /// The members of a balancer at one moment.
 #[derive(Clone, Debug)]
 pub(super) struct View {
+    /// Which look has shown them; they are numbered from 0.
+    pub(super) look: u64,
     /// The members of the group, whatever their weights and states, sorted by name.
     pub(super) members: Arc<[MemberStatus]>,
     /// Those who left of late.
@@ -73,6 +75,8 @@ struct Sources {
     ends: Ends,
     reports: Arc<Reports>,
     book: Book,
+    /// How many looks there were.
+    looks: u64,
     /// When to look again, whatever happens.
     next: Option<Instant>,
     pace: Pace,
@@ -101,6 +105,7 @@ pub(super) fn follow(
         ends: Ends::of(node),
         reports: Arc::clone(pool.reports()),
         book: Book::new(health, Instant::now()),
+        looks: 0,
         next: None,
         pace: Pace::default(),
         telemetry,
@@ -114,10 +119,11 @@ pub(super) fn follow(
     let task = async move {
         while sources.changed().await {
             let (view, events) = sources.take(&*pool);
+            let look = view.look;
             followed.send_replace(view);
             // Whoever is told of a change sees it, in the pool as well.
             for event in events {
-                listeners.emit(event);
+                listeners.emit(look, event);
             }
         }
     };
@@ -208,6 +214,12 @@ impl Sources {
             tracing::error!("the algorithm of a balancer panicked when members changed");
         }
         self.reports.made_room();
-        (View { members, former }, events)
+        let view = View {
+            look: self.looks,
+            members,
+            former,
+        };
+        self.looks += 1;
+        (view, events)
     }
 }

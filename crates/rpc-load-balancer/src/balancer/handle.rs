@@ -300,19 +300,25 @@ impl Balancer {
         Arc::clone(&self.shared.members.borrow().former)
     }
 
-    /// The changes of the members' states and weights from now on.
+    /// The changes of the members' states and weights from now on, and the members of now.
     ///
     /// ```no_run
     /// # use rpc_load_balancer::Balancer;
     /// # async fn example(balancer: Balancer) {
     /// let mut events = balancer.member_events();
+    /// for member in events.members() {
+    ///     println!("{} is {}: {}", member.node, member.state, member.reason);
+    /// }
     /// while let Some(event) = events.next().await {
     ///     println!("{} is {}: {}", event.node, event.state, event.reason);
     /// }
     /// # }
     /// ```
     pub fn member_events(&self) -> MemberEvents {
-        self.shared.listeners.subscribe()
+        self.shared.listeners.subscribe(|| {
+            let view = self.shared.members.borrow();
+            (view.look, Arc::clone(&view.members))
+        })
     }
 
     /// Publishes the weight of this node in place of the one before; `None` withdraws it. See
