@@ -5,6 +5,7 @@ mod delivery;
 mod hedge;
 mod multicall;
 mod request;
+mod resend;
 mod route;
 mod target;
 mod verdict;

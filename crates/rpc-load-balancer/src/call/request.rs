@@ -11,6 +11,7 @@ use tracing::Instrument;
 use super::{
     Hedge, Route, Target,
     delivery::{Delivery, Terms},
+    resend::Resend,
     route::Asked,
     verdict::{goes_elsewhere, is_well, may_be_better_elsewhere},
     waiting::{Clock, Waiting},
@@ -19,7 +20,6 @@ use crate::{
     algorithm::Selection,
     overload::Permit,
     retry::{Retry, is_no_route},
-    retry_budget::Withdrawal,
 };
 
 /// What to ask of some node.
@@ -229,10 +229,7 @@ impl<A: Arguments> Request<A> {
         clock: &Clock,
         permit: &mut Option<Permit<'a>>,
     ) -> Option<Result<Route, Error>> {
-        let mut resend = Resend {
-            is_certain: goes_elsewhere(error),
-            payment: None,
-        };
+        let mut resend = Resend::after(error);
         let mut next = self
             .other(selection, asked, &mut resend, clock, permit)
             .await;
@@ -278,7 +275,7 @@ impl<A: Arguments> Request<A> {
         if !has_others() || !resend.is_allowed(&self.target) {
             return None;
         }
-        let is_certain = resend.is_certain;
+        let is_certain = resend.is_certain();
         *permit = None;
         let find = || {
             let other = self.alternative(selection, asked);
@@ -478,31 +475,6 @@ pub(super) fn status<T>(result: &Result<T, Error>) -> &'static str {
     match result {
         Ok(_) => "ok",
         Err(error) => error.code.as_str(),
-    }
-}
-
-/// Whether a call may be sent once more.
-struct Resend<'a> {
-    /// It certainly did not run.
-    is_certain: bool,
-    /// What it costs else, which is given back unless it is sent.
-    payment: Option<Withdrawal<'a>>,
-}
-
-impl<'a> Resend<'a> {
-    /// Withdraws what it costs, where that is necessary and not done yet.
-    fn is_allowed(&mut self, target: &'a Target) -> bool {
-        if !self.is_certain && self.payment.is_none() {
-            self.payment = target.withdraw();
-        }
-        self.is_certain || self.payment.is_some()
-    }
-
-    /// It is sent.
-    fn pay(self) {
-        if let Some(payment) = self.payment {
-            payment.spend();
-        }
     }
 }
 
