@@ -107,13 +107,17 @@ impl Book {
         mem::replace(&mut self.most_at_work, self.at_work)
     }
 
-    /// When a call must have ended: a caller that hangs finds out when it goes on.
+    /// When a call must have ended: a caller that hangs finds out when it goes on, unless it hangs
+    /// again before it can.
     fn latest_end(&self, call: &Call) -> Millis {
         let hung = self.hung.get(&call.caller.host).into_iter().flatten();
-        let resumed = hung
-            .filter(|(from, to)| call.begun <= *to && *from <= call.deadline + GRANULARITY)
-            .map(|(_, to)| *to);
-        resumed.fold(call.deadline, Millis::max) + GRANULARITY
+        let end = hung.fold(call.deadline, |end, (from, to)| {
+            match call.begun <= *to && *from <= end + GRANULARITY {
+                true => end.max(*to),
+                false => end,
+            }
+        });
+        end + GRANULARITY
     }
 }
 

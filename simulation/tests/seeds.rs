@@ -55,3 +55,9 @@ fn a_hedged_call_may_have_run_where_either_attempt_may() {
 fn a_peer_that_answers_early_is_no_suspect_when_it_is_silent_later() {
     passes(41740);
 }
+
+/// A caller went on for a millisecond and hung again, which is too short to find out that it is too late.
+#[test]
+fn a_caller_that_hangs_again_at_once_ends_its_calls_later() {
+    passes(67841);
+}
