@@ -236,7 +236,8 @@ impl NodeBuilder {
     /// if that is less, is connected to anew as soon as it answers a handshake, as it does after a cut. It
     /// keeps the connection that it has if something comes over that within another half second, or if
     /// anything is under way there: calls that run, or monitors of processes of this node. TCP has three
-    /// quarters of the net tick time to bring those through.
+    /// quarters of the net tick time to bring those through. Messages, casts and calls that were sent into a
+    /// cut and have not begun are lost with the connection, such calls with an error.
     pub fn net_ticktime(mut self, net_ticktime: Duration) -> Self {
         self.net_ticktime = net_ticktime;
         self
