@@ -235,9 +235,10 @@ impl NodeBuilder {
     /// A [suspect](Self::suspect_after) that has answered nothing for 8 s, or for half of the net tick time
     /// if that is less, is connected to anew as soon as it answers a handshake, as it does after a cut. It
     /// keeps the connection that it has if something comes over that within another half second, or if
-    /// anything is under way there: calls that run, or monitors of processes of this node. TCP has three
-    /// quarters of the net tick time to bring those through. Messages, casts and calls that were sent into a
-    /// cut and have not begun are lost with the connection, such calls with an error.
+    /// anything is under way there: calls that were sent before it was suspect, or that run, at either end;
+    /// answers that may not have arrived and that somebody waits for; monitors and links. TCP has nine tenths
+    /// of the net tick time to bring those through. What was sent to a suspect besides, as casts and
+    /// messages, is lost with the connection, and calls end with an error.
     pub fn net_ticktime(mut self, net_ticktime: Duration) -> Self {
         self.net_ticktime = net_ticktime;
         self

@@ -1,6 +1,7 @@
 //! Calls that peers make of this node's exports.
 
 mod admission;
+mod answers;
 mod loads;
 mod report;
 mod server;
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub(crate) use admission::{Admitted, Caller, Held, Load};
+pub(crate) use answers::Wanted;
 pub(crate) use loads::Loads;
 pub(crate) use server::Server;
 pub(crate) use serving::Serving;

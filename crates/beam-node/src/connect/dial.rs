@@ -11,10 +11,6 @@ use crate::{deadline, link::Link, peer::Slot, state::NodeState};
 /// How long to wait for the attempt of a peer that has precedence, before the own one is made anew.
 const PRECEDENCE: Duration = Duration::from_millis(500);
 
-/// How long a peer that runs may take to say something on its link, of what it was sent there. It has
-/// answered a handshake, as one does at once that was stopped for a while.
-const SPEAKING_PATIENCE: Duration = Duration::from_millis(500);
-
 /// Connects to a peer and starts the link: where there is none, or in the place of one on which nothing
 /// comes.
 ///
@@ -51,17 +47,12 @@ impl Wanted<'_> {
         self.slot.live().filter(|live| !is_none(live))
     }
 
-    /// Whether the link is to be made though the peer, which has answered, knows of another one. If that
-    /// is one on which nothing came, it has a moment to be heard: if the peer was stopped, it goes on, and
-    /// nothing is lost; if the network was cut, TCP is silent for longer.
-    async fn is_to_replace(self, node: &NodeState) -> bool {
-        let Some(silent) = self.instead_of else {
-            return self.live().is_none();
-        };
-        let mut suspects = node.suspects.watch();
-        let is_heard = suspects.wait_for(|_| self.live().is_some());
-        let _ = timeout(SPEAKING_PATIENCE, is_heard).await;
-        self.live().is_none() && node.is_replaceable(silent)
+    /// Whether the link is to be made though the peer, which has answered, knows of another one.
+    async fn is_to_be_made(self, node: &NodeState) -> bool {
+        match self.instead_of {
+            Some(silent) => node.gives_way(self.slot, silent).await,
+            None => self.live().is_none(),
+        }
     }
 
     /// Does a part of an attempt, or gives the attempt up for a link that the peer makes meanwhile.
@@ -194,7 +185,7 @@ async fn handshake(
             Ok(InitiatorEvent::Continue) => Ok(()),
             // A link that the peer still has to this name is one that this node knows nothing of,
             // from before a restart or a cut, or one on which nothing comes.
-            Ok(InitiatorEvent::Alive) => initiator.confirm(wanted.is_to_replace(node).await),
+            Ok(InitiatorEvent::Alive) => initiator.confirm(wanted.is_to_be_made(node).await),
             Ok(InitiatorEvent::Established(established)) => {
                 let handshaken = Handshaken {
                     established,

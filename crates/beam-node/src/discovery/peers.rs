@@ -36,7 +36,7 @@ pub(super) fn ask_some(node: &Arc<NodeState>, learned: &Arc<Learned>) {
 ///
 /// One that knows nobody may have been started a moment ago, as this node may know nobody else for
 /// the same reason: those who know it connect to it in the next seconds, so that it is asked some times
-/// more.
+/// more. That ends with its link: over the next one it is a newcomer again.
 pub(super) fn ask_newcomer(
     node: &Arc<NodeState>,
     slot: Arc<Slot>,
@@ -44,6 +44,7 @@ pub(super) fn ask_newcomer(
     question: Question,
 ) {
     let (asker, learned) = (Arc::clone(node), Arc::clone(learned));
+    let newcomer = slot.live().map(|link| link.id);
     spawn(node, async move {
         let mut question = Some(question);
         for _ in 0..QUESTIONS_TO_A_NEWCOMER {
@@ -52,7 +53,8 @@ pub(super) fn ask_newcomer(
                 return;
             }
             sleep(LEARNING_TIME).await;
-            if !slot.is_live() {
+            let live = slot.live().map(|link| link.id);
+            if live.is_none() || live != newcomer {
                 return;
             }
         }

@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use beam_dist::tick::TickPolicy;
 use tokio::time::sleep;
 
-use crate::state::NodeState;
+use crate::{link::Link, state::NodeState};
 
 /// How often silent peers are looked through.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -16,12 +17,21 @@ const SILENCE: Duration = Duration::from_secs(8);
 /// Connects anew to suspects that have answered nothing for a while, as soon as they can be reached again.
 ///
 /// After a cut, TCP sends what was lost only when its timer fires, which takes up to as long as the cut
-/// did; and by then the peer may have given the link up, of which this node learns no earlier. A new
-/// connection proves by its handshake that the network is whole and the peer runs, so that the old one
-/// waits for its timer only, and [may be replaced](NodeState::is_replaceable) if that costs nothing. A
-/// peer that is stopped or hung does not answer a handshake, and keeps its link for as long as ever.
+/// did. A new connection proves by its handshake that the network is whole and the peer runs, so that the
+/// old one waits for its timer only, and [gives way](NodeState::gives_way) if that costs nothing. A peer that
+/// is stopped or hung does not answer a handshake, and keeps its link for as long as ever.
+///
+/// Where it would cost something, no peer is bothered before three quarters of the net tick time: that is
+/// when nodes of OTP give up a link at the earliest. One that has done so says in the handshake that it
+/// knows of no link, of which this node would learn no sooner.
 pub(crate) async fn renew_silent_links(node: Arc<NodeState>) {
-    let silence = SILENCE.min(node.net_ticktime / 2);
+    let net_ticktime = node.net_ticktime.min(TickPolicy::MAX_NET_TICKTIME);
+    let (silence, given_up) = (SILENCE.min(net_ticktime / 2), net_ticktime * 3 / 4);
+    let is_due = |link: &Link| {
+        let is_silent = |time: Option<Duration>, least| time.is_some_and(|time| time >= least);
+        is_silent(link.silent_for(), given_up)
+            || is_silent(link.unanswered_for(), silence) && !node.is_in_use(link)
+    };
     let mut suspects = node.suspects.watch();
     let renew = async {
         while suspects
@@ -32,9 +42,7 @@ pub(crate) async fn renew_silent_links(node: Arc<NodeState>) {
             sleep(PAUSE.min(silence / 4)).await;
             for name in node.suspects.all().keys() {
                 let slot = node.slot(name);
-                if let Some(link) = slot.live()
-                    && link.unanswered_for().is_some_and(|time| time >= silence)
-                {
+                if let Some(link) = slot.live().filter(|link| is_due(link)) {
                     slot.renew(&node, &link);
                 }
             }

@@ -4,9 +4,13 @@
 //! slot. So there is never more than one link of a peer to be seen, all parts of the node see the
 //! same one, and what they are told of one link is over before they are told of the next.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use beam_dist::tick::TickPolicy;
+use tokio::time::timeout;
 
 use super::{Link, requests::Waiting, silence::Silent};
 use crate::{
@@ -25,6 +29,9 @@ pub(crate) enum Unpublished {
     /// There are `connected_peers` already.
     NoRoom,
 }
+
+/// How long a peer that runs may take to say something on its link.
+const SPEAKING_PATIENCE: Duration = Duration::from_millis(500);
 
 impl NodeState {
     /// Publishes a link after its handshake, in the place of the one that there may be.
@@ -122,26 +129,43 @@ impl NodeState {
             && !made_by.has_precedence(self.name(), &live.peer)
     }
 
-    /// Whether a link on which nothing comes may be replaced, now that its peer has answered a handshake.
+    /// Whether a link on which nothing comes gives way to a new one, now that its peer has answered a
+    /// handshake.
     ///
-    /// After a cut, TCP sends what was lost when its timer fires, which takes up to as long again as the
-    /// cut did. What is under way on the link waits for that, but no longer than three quarters of the net
-    /// tick time: that is when nodes of OTP give up a link at the earliest, so that the peer may have done
-    /// so, of which this node learns no sooner.
-    pub(crate) fn is_replaceable(&self, silent: &Link) -> bool {
-        let patience = self.net_ticktime.min(TickPolicy::MAX_NET_TICKTIME) * 3 / 4;
-        silent
-            .unanswered_for()
-            .is_some_and(|time| time >= patience || !self.is_in_use(silent))
+    /// If the peer was stopped, it goes on now, and what it was sent meanwhile lies in its socket. So it has
+    /// a moment to speak on the link that there is, and nothing is lost. If the network was cut, TCP is
+    /// silent for longer.
+    ///
+    /// Dropping the future does no harm.
+    pub(crate) async fn gives_way(&self, slot: &Slot, silent: &Link) -> bool {
+        let mut suspects = self.suspects.watch();
+        let is_silent = |live: Arc<Link>| live.id == silent.id && live.is_suspect();
+        let is_over = suspects.wait_for(|_| !slot.live().is_some_and(is_silent));
+        let _ = timeout(SPEAKING_PATIENCE, is_over).await;
+        match slot.live() {
+            Some(live) => live.id == silent.id && self.is_replaceable(silent),
+            None => true,
+        }
     }
 
-    /// Whether anything is under way on a link that its end would end: calls that run, at either end,
-    /// answers of this node, and monitors. Those between scopes of process groups are made anew with every
-    /// link.
-    fn is_in_use(&self, link: &Link) -> bool {
+    /// Whether a link on which nothing comes may be replaced.
+    ///
+    /// After a cut, TCP sends what was lost when its timer fires, which takes up to as long again as the
+    /// cut did. What is under way on the link waits for that, but not to the end of the net tick time:
+    /// with the default one TCP has tried for the last time by then, 51 s after it sent first.
+    fn is_replaceable(&self, silent: &Link) -> bool {
+        let patience = self.net_ticktime.min(TickPolicy::MAX_NET_TICKTIME) * 9 / 10;
+        let silent_for = silent.silent_for();
+        silent_for.is_some_and(|time| time >= patience || !self.is_in_use(silent))
+    }
+
+    /// Whether anything is under way on a link that its end would end: calls that were sent before the peer
+    /// was suspect, or that run, at either end; answers of this node; and monitors. Those between scopes of
+    /// process groups are made anew with every link.
+    pub(crate) fn is_in_use(&self, link: &Link) -> bool {
         link.serving() > 0
-            || link.has_answers_wanted()
-            || link.requests().has_running()
+            || link.serving.has_answers_wanted()
+            || link.requests().has_under_way()
             || self.processes.all().iter().any(|process| {
                 !matches!(process.role, Role::Scope) && process.is_watched_over(link.id)
             })
@@ -171,6 +195,7 @@ impl NodeState {
             self.suspects.remove(&link.peer);
         }
         let waiting = link.fail_requests();
+        link.serving.forget_answers();
         self.release_processes(link);
         let reason = link.reason();
         self.emit(Event::Down {
@@ -187,12 +212,9 @@ impl NodeState {
         if !turn.is_published(link) {
             return;
         }
-        let Silent {
-            since,
-            unanswered_since,
-        } = silent;
+        let since = silent.since;
         let silent_for = since.elapsed();
-        *link.unanswered_since() = Some(unanswered_since);
+        *link.silent() = Some(silent);
         link.is_suspect.store(true, Ordering::Relaxed);
         self.suspects.insert(&link.peer, since);
         // Those who look for somebody else must not find the peer again.
@@ -212,7 +234,7 @@ impl NodeState {
     pub(super) fn recover(&self, slot: &Slot, link: &Link) {
         let turn = slot.turn();
         link.is_suspect.store(false, Ordering::Relaxed);
-        *link.unanswered_since() = None;
+        *link.silent() = None;
         link.wait_again();
         if !turn.is_published(link) {
             return;

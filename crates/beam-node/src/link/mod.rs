@@ -24,7 +24,6 @@ use beam_dist::{
 };
 use beam_term::{Atom, EncodeError, Pid, Writer};
 use bytes::{Bytes, BytesMut};
-use tokio::time::Instant;
 
 use crate::{
     connect::{Handshaken, Side},
@@ -40,6 +39,7 @@ pub(crate) use outbox::{Lane, Outbox, Rejected};
 use requests::{Lost, Requests};
 pub(crate) use requests::{OnSilence, Unsent};
 pub(crate) use silence::SilencePolicy;
+use silence::Silent;
 pub(crate) use task::run;
 
 /// The live connection to a peer.
@@ -69,10 +69,8 @@ pub(crate) struct Link {
     /// Monitors and links that the peer holds on our processes.
     watched: Gauge,
     is_suspect: AtomicBool,
-    /// Whether anything was answered, to who may wait for it for ever, since the peer was heard.
-    has_answered: AtomicBool,
-    /// Since when a probe has had no answer, where the peer is suspect.
-    unanswered_since: Mutex<Option<Instant>>,
+    /// For how long the peer has been silent, where it is suspect.
+    silent: Mutex<Option<Silent>>,
     reason: OnceLock<DownReason>,
 }
 
@@ -152,8 +150,7 @@ impl Link {
             serving,
             watched: Gauge::default(),
             is_suspect: AtomicBool::new(false),
-            has_answered: AtomicBool::new(false),
-            unanswered_since: Mutex::default(),
+            silent: Mutex::default(),
             reason: OnceLock::new(),
             own: Own::new(&identity),
             identity,
@@ -351,30 +348,18 @@ impl Link {
         self.is_suspect.load(Ordering::Relaxed)
     }
 
-    /// The answer to a call was queued, whose caller may wait for it for ever.
-    pub(crate) fn has_answered(&self) {
-        self.has_answered.store(true, Ordering::Relaxed);
-    }
-
-    /// Something came from the peer. What was answered before is taken to have arrived.
-    fn heard(&self) {
-        self.has_answered.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether there may be answers of this node on their way that somebody waits for.
-    fn has_answers_wanted(&self) -> bool {
-        self.has_answered.load(Ordering::Relaxed) || self.serving.has_answers_wanted()
-    }
-
     /// For how long a probe has had no answer; `None` where the peer is no suspect.
     pub(crate) fn unanswered_for(&self) -> Option<Duration> {
-        self.unanswered_since().map(|since| since.elapsed())
+        self.silent().map(|it| it.unanswered_since.elapsed())
     }
 
-    fn unanswered_since(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.unanswered_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// For how long nothing at all has come from the peer; `None` where it is no suspect.
+    pub(crate) fn silent_for(&self) -> Option<Duration> {
+        self.silent().map(|it| it.since.elapsed())
+    }
+
+    fn silent(&self) -> MutexGuard<'_, Option<Silent>> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many calls of this node wait for an answer over this link.

@@ -264,6 +264,12 @@ impl Outbox {
         self.lanes().owed > self.owed_limit
     }
 
+    /// Whether all was written to the socket.
+    pub(crate) fn is_empty(&self) -> bool {
+        let lanes = self.lanes();
+        lanes.queued == 0 && lanes.owed == 0
+    }
+
     /// How many bytes there are that were not written to the socket.
     #[cfg(rlb_simulation)]
     pub(crate) fn bytes(&self) -> usize {

@@ -142,6 +142,8 @@ struct Probe {
     request: RequestId,
     /// The number of the batch that it is in, until that is written.
     unwritten: Option<u64>,
+    /// Whether all that was sent before it was written by then, so that its answer proves that it has arrived.
+    confirms_answers: bool,
 }
 
 impl<'a> Wire<'a> {
@@ -326,6 +328,9 @@ impl<'a> Wire<'a> {
         if let Some(probe) = &self.probe
             && !self.link.is_waiting(probe.request)
         {
+            if probe.confirms_answers {
+                self.link.serving.confirm_answers();
+            }
             // The rest of its batch may still have to be written.
             self.probe = None;
             self.silence.answered(Instant::now());
@@ -334,7 +339,6 @@ impl<'a> Wire<'a> {
     }
 
     fn note_life(&mut self, now: Instant) {
-        self.link.heard();
         if self.silence.heard(now) {
             self.node.recover(self.slot, self.link);
         }
@@ -397,8 +401,11 @@ impl<'a> Wire<'a> {
         match self.silence.poll(now) {
             Step::Wait => false,
             Step::Probe => {
+                self.link.serving.probe_answers();
+                let confirms_answers = self.link.outbox.is_empty();
                 self.probe = Some(Probe {
                     request: self.link.ask_for_life(),
+                    confirms_answers,
                     unwritten: Some(self.queue.begun + 1),
                 });
                 self.silence.asked(now);

@@ -5,7 +5,7 @@ mod table;
 mod watcher;
 mod watchers;
 
-pub(crate) use served::{Awaited, Ended, Served};
+pub(crate) use served::{Ended, Served};
 pub(crate) use table::{Pids, Process, Processes, Role};
 pub(crate) use watcher::Watcher;
 pub(crate) use watchers::{Key, Told};

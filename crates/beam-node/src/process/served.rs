@@ -17,7 +17,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{export::Entry, serve::Admitted};
+use crate::{
+    export::Entry,
+    serve::{Admitted, Wanted},
+};
 
 /// What there is to know of a call being served: what its handler is told, and what ends it.
 #[derive(Debug)]
@@ -47,16 +50,6 @@ pub(crate) enum Ended {
     Abandoned,
     /// With the node.
     Stopped,
-}
-
-/// Who waits for the end of a call that is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Awaited {
-    ByNobody,
-    /// A caller that may wait for ever.
-    ByPeer,
-    /// A caller that does until then.
-    Until(Instant),
 }
 
 impl Served {
@@ -115,13 +108,11 @@ impl Served {
         self.deadline.is_some() && self.was_cancelled()
     }
 
-    /// Who waits for its end.
-    pub(crate) fn awaited(&self) -> Awaited {
-        match self.deadline {
-            _ if !self.is_awaited => Awaited::ByNobody,
-            None => Awaited::ByPeer,
-            Some(deadline) => Awaited::Until(deadline),
-        }
+    /// Until when somebody waits for its end, if anybody does. Nodes ask each other things that are of
+    /// no use any more when a connection is lost, by functions that every node has.
+    pub(crate) fn wanted(&self) -> Option<Wanted> {
+        let is_wanted = self.is_awaited && self.called.is_work;
+        is_wanted.then(|| self.deadline.map_or(Wanted::ForEver, Wanted::Until))
     }
 
     fn is_of_peer(&self) -> bool {

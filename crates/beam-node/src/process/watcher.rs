@@ -6,7 +6,10 @@ use beam_dist::control::{Control, Exit, MonitorExit, Target};
 use beam_term::{Atom, EncodeError, Pid, Reference, Term, Writer};
 
 use super::Key;
-use crate::link::{Lane, Link, Payload, SendError, Written};
+use crate::{
+    link::{Lane, Link, Payload, SendError, Written},
+    serve::Wanted,
+};
 
 /// A peer's process that wants to know when one of ours ends.
 #[derive(Clone, Debug)]
@@ -48,8 +51,9 @@ impl Watcher {
     /// The same for a watcher that was never counted, as it was refused.
     pub(crate) fn tell_uncounted(&self, process: &Pid, reason: &Term) {
         let mut payload = |writer: &mut Writer<'_>| writer.term(reason);
-        self.link()
-            .answer(&self.exit(process), Payload::Written(&mut payload));
+        let link = self.link();
+        link.answer(&self.exit(process), Payload::Written(&mut payload));
+        link.serving.answered(Wanted::ForEver);
     }
 
     /// Tells that `process` ended with a reason of any size, if the link has room for it.

@@ -6,12 +6,12 @@ use std::sync::{
 };
 
 use beam_dist::NodeName;
-use tokio::time::Instant;
 
+use super::{Wanted, answers::Answers};
 use crate::{
     identity::Identity,
     link::Link,
-    process::{Awaited, Process, Served},
+    process::{Process, Served},
     quota::Share,
 };
 
@@ -25,8 +25,8 @@ struct Shares {
     bytes: Share,
     /// How many calls there were that the node was not told of.
     untold: u64,
-    /// The latest deadline of those that are over.
-    wanted_until: Option<Instant>,
+    /// Those that may not have arrived, over the link that there is.
+    answers: Answers,
 }
 
 /// How many calls a link keeps to itself, at the most, until it tells how many it has served.
@@ -90,24 +90,18 @@ impl Admitted {
     }
 
     /// Whoever held it does so no more; the last one has queued the answer.
-    fn release(&self, awaited: Awaited) {
+    fn release(&self, wanted: Option<Wanted>) {
         if self.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.leave(awaited);
+            self.leave(wanted);
         }
     }
 
-    fn leave(&self, awaited: Awaited) {
+    fn leave(&self, wanted: Option<Wanted>) {
         let bytes = self.bytes.load(Ordering::Relaxed);
-        let wanted_until = match (awaited, self.link()) {
-            (Awaited::Until(deadline), Some(_)) => Some(deadline),
-            (Awaited::ByPeer, Some(link)) => {
-                link.has_answered();
-                None
-            }
-            _ => None,
-        };
         let load = self.caller.load();
-        load.leave(self.caller.node(), bytes, wanted_until);
+        // Over a link that has ended no answer goes.
+        let wanted = wanted.filter(|_| self.link().is_some_and(|link| !link.is_closing()));
+        load.leave(self.caller.node(), bytes, wanted);
     }
 }
 
@@ -115,7 +109,7 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         // Nobody came to hold it.
         if *self.holders.get_mut() > 0 {
-            self.leave(Awaited::ByNobody);
+            self.leave(None);
         }
     }
 }
@@ -178,7 +172,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(served) = self.0.served() {
-            served.admitted.release(served.awaited());
+            served.admitted.release(served.wanted());
         }
     }
 }
@@ -194,10 +188,29 @@ impl Load {
         self.shares().calls.used()
     }
 
-    /// Whether a caller may still wait for the answer to a call that is over.
+    /// The end of something was told that is no call.
+    pub(crate) fn answered(&self, wanted: Wanted) {
+        self.shares().answers.give(wanted);
+    }
+
+    /// The peer is about to be probed.
+    pub(crate) fn probe_answers(&self) {
+        self.shares().answers.probe();
+    }
+
+    /// What was answered before the last probe has arrived.
+    pub(crate) fn confirm_answers(&self) {
+        self.shares().answers.confirm();
+    }
+
+    /// The link has ended, and what was on its way over it is lost.
+    pub(crate) fn forget_answers(&self) {
+        self.shares().answers = Answers::default();
+    }
+
+    /// Whether somebody may wait for an answer that has not arrived.
     pub(crate) fn has_answers_wanted(&self) -> bool {
-        let wanted_until = self.shares().wanted_until;
-        wanted_until.is_some_and(|until| until > Instant::now())
+        self.shares().answers.are_wanted()
     }
 
     fn enter(
@@ -222,9 +235,11 @@ impl Load {
         Ok(())
     }
 
-    fn leave(&self, node: &Identity, bytes: usize, wanted_until: Option<Instant>) {
+    fn leave(&self, node: &Identity, bytes: usize, wanted: Option<Wanted>) {
         let mut shares = self.shares();
-        shares.wanted_until = shares.wanted_until.max(wanted_until);
+        if let Some(wanted) = wanted {
+            shares.answers.give(wanted);
+        }
         shares.bytes.put_back(bytes, &node.serving.bytes);
         // Whoever finds no calls any more is to know of all that there were.
         if shares.untold > 0 && (shares.calls.used() == 1 || shares.untold >= MOST_UNTOLD) {

@@ -496,3 +496,20 @@ async fn those_who_wait_for_an_answer_are_woken_when_the_turn_is_over() {
         state.withdraw(&slot, &link);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_that_comes_again_and_again_is_asked_over_its_last_link_alone() {
+    let (_node, state) = started(builder(Limits::default()).discovery(true)).await;
+    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
+    let established = handshake(&state, &peer);
+    let slot = state.slot(&peer);
+    for _ in 0..10 {
+        let link = establish(&state, &slot, &established);
+        while link.calling() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    // It answers none of them, and each is repeated after a second.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(slot.live().unwrap().calling(), 1);
+}

@@ -79,8 +79,7 @@ fn identity(name: &NodeName) -> Identity {
     }
 }
 
-/// The next packet of a handshake.
-pub(super) async fn packet(stream: &mut TcpStream) -> Bytes {
+async fn packet(stream: &mut TcpStream) -> Bytes {
     let mut received = BytesMut::new();
     loop {
         if let Some(packet) = take_packet(&mut received).unwrap() {

@@ -1,15 +1,19 @@
 //! Links on which nothing comes.
 
-use tokio::time::Instant;
+use tokio::{net::TcpListener, time::Instant};
 
 use super::*;
 
-/// The peer of a link answers nothing from now on.
+/// The peer of a link says nothing from now on.
 pub(super) fn suspect(state: &NodeState, slot: &Slot, link: &Link) {
-    let now = Instant::now();
+    suspect_again(state, slot, link, Instant::now());
+}
+
+/// The peer of a link says nothing from now on, and has answered nothing since then.
+fn suspect_again(state: &NodeState, slot: &Slot, link: &Link, unanswered_since: Instant) {
     let silent = Silent {
-        since: now,
-        unanswered_since: now,
+        since: Instant::now(),
+        unanswered_since,
     };
     state.suspect(slot, link, silent);
 }
@@ -24,7 +28,7 @@ async fn a_link_on_which_nothing_comes_is_kept_for_what_is_under_way_there() {
     })
     .unwrap();
     let slot = state.slot(&peer);
-    let three_quarters = Duration::from_secs(45);
+    let patience = Duration::from_secs(54);
     for under_way in [None, Some(monitor(&peer)), Some(call(&peer))] {
         let link = establish(&state, &slot, &established);
         assert!(!state.is_replaceable(&link));
@@ -39,7 +43,7 @@ async fn a_link_on_which_nothing_comes_is_kept_for_what_is_under_way_there() {
         }
         suspect(&state, &slot, &link);
         assert_eq!(state.is_replaceable(&link), is_idle);
-        tokio::time::advance(three_quarters - Duration::from_millis(1)).await;
+        tokio::time::advance(patience - Duration::from_millis(1)).await;
         assert_eq!(state.is_replaceable(&link), is_idle);
         tokio::time::advance(Duration::from_millis(1)).await;
         assert!(state.is_replaceable(&link));
@@ -69,10 +73,12 @@ async fn a_link_on_which_nothing_comes_is_kept_for_answers_that_somebody_waits_f
         let waits_for_ever = deadline_ms.is_none();
         assert_eq!(state.is_replaceable(&link), !waits_for_ever);
 
-        // It is heard of, and falls silent again.
+        // That it speaks does not say that they have arrived; that it answers a probe does.
         state.recover(&slot, &link);
-        link.heard();
         suspect(&state, &slot, &link);
+        assert_eq!(state.is_replaceable(&link), !waits_for_ever);
+        link.serving.probe_answers();
+        link.serving.confirm_answers();
         assert!(state.is_replaceable(&link));
         link.close(DownReason::Closed);
         state.withdraw(&slot, &link);
@@ -110,4 +116,137 @@ async fn each_suspicion_is_an_event_and_few_are_warnings() {
     tokio::time::advance(Duration::from_secs(10)).await;
     let left_out = warnings.now_of(&peers[0]).unwrap();
     assert_eq!(left_out.to_string(), FLAPS.to_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_speaks_now_and_then_keeps_what_is_under_way_though_it_answers_no_probe() {
+    let (_node, state) = node().await;
+    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
+    let slot = state.slot(&peer);
+    let link = establish(&state, &slot, &handshake(&state, &peer));
+    dispatch(&Server::new(Arc::clone(&state)), &link, monitor(&peer));
+    let asked = Instant::now();
+    suspect(&state, &slot, &link);
+    for _ in 0..10 {
+        // As long as OTP lets pass between two ticks.
+        tokio::time::advance(Duration::from_secs(15)).await;
+        assert!(!state.is_replaceable(&link));
+        state.recover(&slot, &link);
+        suspect_again(&state, &slot, &link, asked);
+        assert!(!state.is_replaceable(&link));
+        assert_eq!(link.unanswered_for(), Some(asked.elapsed()));
+    }
+    tokio::time::advance(Duration::from_secs(54)).await;
+    assert!(state.is_replaceable(&link));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_is_connected_to_anew_sooner_where_nothing_is_under_way() {
+    for (is_in_use, least) in [(false, 8), (true, 45)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer: NodeName = "p@127.0.0.1".parse().unwrap();
+        let address = listener.local_addr().unwrap();
+        let builder = builder(Limits::default()).address(peer.as_str(), address);
+        let (_node, state) = started(builder).await;
+        let slot = state.slot(&peer);
+        let link = establish(&state, &slot, &handshake(&state, &peer));
+        if is_in_use {
+            dispatch(&Server::new(Arc::clone(&state)), &link, monitor(&peer));
+        }
+        let begun = Instant::now();
+        suspect(&state, &slot, &link);
+
+        let connected = tokio::time::timeout(Duration::from_secs(60), listener.accept());
+
+        connected.await.unwrap().unwrap();
+        let waited = begun.elapsed().as_secs();
+        assert!((least..least + 5).contains(&waited), "{waited} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_answers_over_a_link_that_has_ended() {
+    let (node, state) = node().await;
+    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
+    let established = handshake(&state, &peer);
+    node.export("m", "done", async || {}).unwrap();
+    let slot = state.slot(&peer);
+    let server = Server::new(Arc::clone(&state));
+    let hour_ms = Some(60 * 60 * 1000);
+    for ends_first in [false, true] {
+        let link = establish(&state, &slot, &established);
+        dispatch(&server, &link, call_within(&peer, "done", hour_ms));
+        if ends_first {
+            link.close(DownReason::Closed);
+            state.withdraw(&slot, &link);
+        }
+        while link.serving() > 0 {
+            tokio::task::yield_now().await;
+        }
+
+        let next = establish(&state, &slot, &established);
+        suspect(&state, &slot, &next);
+        assert!(state.is_replaceable(&next), "{ends_first}");
+        next.close(DownReason::Closed);
+        state.withdraw(&slot, &next);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_was_stopped_has_a_moment_to_speak_on_the_link_that_there_is() {
+    let (_node, state) = node().await;
+    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
+    let established = handshake(&state, &peer);
+    let slot = state.slot(&peer);
+    let moment = SPEAKING_PATIENCE - Duration::from_millis(1);
+    for (speaks, ends, is_to_give_way) in [
+        (false, false, true),
+        (true, false, false),
+        (false, true, true),
+    ] {
+        let link = establish(&state, &slot, &established);
+        suspect(&state, &slot, &link);
+        let begun = Instant::now();
+        let gives_way = tokio::spawn({
+            let (state, slot, link) = (Arc::clone(&state), Arc::clone(&slot), Arc::clone(&link));
+            async move { state.gives_way(&slot, &link).await }
+        });
+        tokio::time::sleep(moment).await;
+        assert!(!gives_way.is_finished());
+        if speaks {
+            state.recover(&slot, &link);
+        }
+        if ends {
+            link.close(DownReason::Closed);
+            state.withdraw(&slot, &link);
+        }
+        assert_eq!(gives_way.await.unwrap(), is_to_give_way);
+        let waits_on = !speaks && !ends;
+        assert_eq!(begun.elapsed() > moment, waits_on);
+        link.close(DownReason::Closed);
+        state.withdraw(&slot, &link);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_is_kept_for_whoever_watched_what_has_ended() {
+    let (node, state) = node().await;
+    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
+    let slot = state.slot(&peer);
+    let link = establish(&state, &slot, &handshake(&state, &peer));
+    let mailbox = node.mailbox(Some("watched")).unwrap();
+    let message = Message {
+        control: Control::Monitor(Monitor {
+            from: pid(&peer, 1),
+            to: Target::Name(Atom::from_static("watched")),
+            reference: reference(&peer, 1),
+        }),
+        payload: None,
+    };
+    dispatch(&Server::new(Arc::clone(&state)), &link, message);
+
+    drop(mailbox);
+    suspect(&state, &slot, &link);
+
+    assert!(!state.is_replaceable(&link));
 }
