@@ -25,7 +25,7 @@ pub struct RetryBudget {
 }
 
 impl RetryBudget {
-    /// A part of the calls, from 0 to 10, and a number in each second that are allowed in any case.
+    /// A part of the calls, from 0 to 10, and a number for each second besides, both for the last ten.
     pub const fn new(ratio: f32, least_per_second: u32) -> Self {
         Self {
             ratio,

@@ -273,13 +273,18 @@ impl<'de> Deserialize<'de> for Number {
             }
 
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<Number, E> {
-                Ok(Number(number))
+                match number.is_finite() {
+                    true => Ok(Number(number)),
+                    false => Err(E::invalid_value(de::Unexpected::Float(number), &self)),
+                }
             }
 
             // From the environment all comes as text.
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
-                let number = text.parse().map(Number);
-                number.map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+                match text.parse::<f64>() {
+                    Ok(number) if number.is_finite() => Ok(Number(number)),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
             }
         }
 

@@ -171,6 +171,14 @@ fn other(message: &str) -> String {
     }
 }
 
+/// How the parser begins where a text that is not in quotes is taken for something else by its first letters.
+const NO_VALUE: [&str; 4] = [
+    "invalid boolean",
+    "invalid float",
+    "invalid integer",
+    "invalid date-time",
+];
+
 /// What is wrong with the syntax, with how it is meant to be.
 fn of_syntax(message: &str) -> &str {
     match message {
@@ -183,6 +191,9 @@ fn of_syntax(message: &str) -> &str {
         }
         "string values must be quoted, expected literal string" => "a text is written in quotes",
         "duplicate key" => "the key is there already, above this line",
+        _ if NO_VALUE.iter().any(|start| message.starts_with(start)) => {
+            "neither a number nor true or false: a text is written in quotes"
+        }
         other => other,
     }
 }
