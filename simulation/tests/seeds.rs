@@ -61,3 +61,10 @@ fn a_peer_that_answers_early_is_no_suspect_when_it_is_silent_later() {
 fn a_caller_that_hangs_again_at_once_ends_its_calls_later() {
     passes(67841);
 }
+
+/// Who asked for a connection a moment before the power came back was not heard for as long as it could wait:
+/// here a system asks again.
+#[test]
+fn a_host_that_is_on_again_is_connected_to_by_who_asked_before() {
+    passes(84603);
+}

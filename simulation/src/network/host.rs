@@ -21,6 +21,8 @@ pub(super) struct Host {
     pub(super) arrivals: BTreeMap<(Millis, u64), Packet>,
     /// What a partition keeps from it, by the number of the packet.
     pub(super) kept: BTreeMap<u64, Packet>,
+    /// Connections that were asked for while it was off.
+    pub(super) asked: BTreeSet<ConnectionId>,
     /// Ends that were sent something while it was off.
     pub(super) missed: BTreeSet<(ConnectionId, u8)>,
     next_port: u16,
@@ -43,6 +45,7 @@ impl Host {
             listeners: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             kept: BTreeMap::new(),
+            asked: BTreeSet::new(),
             missed: BTreeSet::new(),
             next_port: FIRST_PORT,
         }

@@ -111,8 +111,11 @@ impl State {
             self.hosts[host].kept.insert(number, packet);
         } else if !self.hosts[host].is_on {
             match packet.body {
-                // It comes to nothing: whoever asked waits as long as it likes.
-                Body::Syn => connection.end(packet.to).is_dropped = true,
+                // Whoever asks waits as long as it likes, and its system asks again.
+                Body::Syn => {
+                    connection.end(packet.to).is_dropped = true;
+                    self.hosts[host].asked.insert(packet.connection);
+                }
                 Body::Rst => {}
                 _ => {
                     let missed = key(packet.connection, packet.to);
@@ -305,6 +308,13 @@ impl State {
 
     pub(super) fn power_on(&mut self, host: HostId) {
         self.hosts[host].is_on = true;
+        for id in mem::take(&mut self.hosts[host].asked) {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.end(Side::Server).is_dropped = false;
+                let after = self.rng.u64(0..=RETRANSMISSION);
+                self.send_after(after, id, Side::Server, Body::Syn);
+            }
+        }
         for (id, side) in mem::take(&mut self.hosts[host].missed) {
             let to = if side == 0 {
                 Side::Server
