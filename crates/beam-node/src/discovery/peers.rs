@@ -18,9 +18,10 @@ const QUESTIONS_TO_A_NEWCOMER: u32 = 4;
 /// to connect to it.
 const LEARNING_TIME: Duration = Duration::from_secs(1);
 
-/// Asks some of those that are connected.
+/// Asks some of those that are connected, and answer.
 pub(super) fn ask_some(node: &Arc<NodeState>, learned: &Arc<Learned>) {
     let mut links = node.links.all();
+    links.retain(|link| !link.is_suspect());
     fastrand::shuffle(&mut links);
     links.truncate(ASKED_AT_A_TIME);
     for link in links {

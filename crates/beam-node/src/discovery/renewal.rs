@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use beam_dist::tick::TickPolicy;
 use tokio::time::sleep;
 
-use crate::{link::Link, state::NodeState};
+use crate::state::NodeState;
 
 /// How often silent peers are looked through.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -27,11 +27,7 @@ const SILENCE: Duration = Duration::from_secs(8);
 pub(crate) async fn renew_silent_links(node: Arc<NodeState>) {
     let net_ticktime = node.net_ticktime.min(TickPolicy::MAX_NET_TICKTIME);
     let (silence, given_up) = (SILENCE.min(net_ticktime / 2), net_ticktime * 3 / 4);
-    let is_due = |link: &Link| {
-        let is_silent = |time: Option<Duration>, least| time.is_some_and(|time| time >= least);
-        is_silent(link.silent_for(), given_up)
-            || is_silent(link.unanswered_for(), silence) && !node.is_in_use(link)
-    };
+    let is_silent = |time: Option<Duration>, least| time.is_some_and(|time| time >= least);
     let mut suspects = node.suspects.watch();
     let renew = async {
         while suspects
@@ -40,9 +36,18 @@ pub(crate) async fn renew_silent_links(node: Arc<NodeState>) {
             .is_ok()
         {
             sleep(PAUSE.min(silence / 4)).await;
-            for name in node.suspects.all().keys() {
-                let slot = node.slot(name);
-                if let Some(link) = slot.live().filter(|link| is_due(link)) {
+            let suspects = node.suspects.all();
+            let slots = suspects.keys().map(|name| node.slot(name));
+            let silent: Vec<_> = slots
+                .filter_map(|slot| Some((slot.live()?, slot)))
+                .filter(|(link, _)| is_silent(link.unanswered_for(), silence))
+                .collect();
+            if silent.is_empty() {
+                continue;
+            }
+            let processes = node.processes.all();
+            for (link, slot) in silent {
+                if is_silent(link.silent_for(), given_up) || node.is_idle(&link, &processes) {
                     slot.renew(&node, &link);
                 }
             }

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use beam_dist::tick::TickPolicy;
 use tokio::time::timeout;
 
 use super::{Link, requests::Waiting, silence::Silent};
@@ -17,7 +16,7 @@ use crate::{
     connect::{Handshaken, Side},
     event::{DownReason, Event},
     peer::{Slot, Turn},
-    process::Role,
+    process::{Process, Role},
     state::NodeState,
 };
 
@@ -130,11 +129,12 @@ impl NodeState {
     }
 
     /// Whether a link on which nothing comes gives way to a new one, now that its peer has answered a
-    /// handshake.
+    /// handshake, and says that it has that link too.
     ///
     /// If the peer was stopped, it goes on now, and what it was sent meanwhile lies in its socket. So it has
     /// a moment to speak on the link that there is, and nothing is lost. If the network was cut, TCP is
-    /// silent for longer.
+    /// silent for longer: what was lost is sent again when its timer fires, which takes up to as long again
+    /// as the cut did. What is under way on the link waits for that.
     ///
     /// Dropping the future does no harm.
     pub(crate) async fn gives_way(&self, slot: &Slot, silent: &Link) -> bool {
@@ -143,32 +143,29 @@ impl NodeState {
         let is_over = suspects.wait_for(|_| !slot.live().is_some_and(is_silent));
         let _ = timeout(SPEAKING_PATIENCE, is_over).await;
         match slot.live() {
-            Some(live) => live.id == silent.id && self.is_replaceable(silent),
+            Some(live) => live.id == silent.id && self.is_idle(silent, &self.processes.all()),
             None => true,
         }
     }
 
-    /// Whether a link on which nothing comes may be replaced.
+    /// Whether nothing comes over a link, and nothing is under way on it that its end would end: calls that
+    /// run, at either end, answers of this node, and monitors. Those between scopes of process groups are
+    /// made anew with every link.
     ///
-    /// After a cut, TCP sends what was lost when its timer fires, which takes up to as long again as the
-    /// cut did. What is under way on the link waits for that, but not to the end of the net tick time:
-    /// with the default one TCP has tried for the last time by then, 51 s after it sent first.
-    fn is_replaceable(&self, silent: &Link) -> bool {
-        let patience = self.net_ticktime.min(TickPolicy::MAX_NET_TICKTIME) * 9 / 10;
-        let silent_for = silent.silent_for();
-        silent_for.is_some_and(|time| time >= patience || !self.is_in_use(silent))
-    }
-
-    /// Whether anything is under way on a link that its end would end: calls that were sent before the peer
-    /// was suspect, or that run, at either end; answers of this node; and monitors. Those between scopes of
-    /// process groups are made anew with every link.
-    pub(crate) fn is_in_use(&self, link: &Link) -> bool {
-        link.serving() > 0
-            || link.serving.has_answers_wanted()
-            || link.requests().has_under_way()
-            || self.processes.all().iter().any(|process| {
-                !matches!(process.role, Role::Scope) && process.is_watched_over(link.id)
-            })
+    /// Whether the peer has begun a call that was sent in vain is not known. It counts for nothing, or a link
+    /// to which calls are sent all the time would be kept for all that time.
+    pub(crate) fn is_idle(&self, silent: &Link, processes: &[Arc<Process>]) -> bool {
+        let Some(silent_for) = silent.silent_for() else {
+            return false;
+        };
+        let is_held = |process: &Process| match &process.role {
+            Role::Scope => false,
+            Role::Served(served) => served.came_over(silent.id) && served.has_caller(),
+            _ => process.is_watched_over(silent.id),
+        };
+        !silent.serving.has_answers_wanted(silent_for)
+            && !silent.requests().has_running()
+            && !processes.iter().any(|process| is_held(process))
     }
 
     /// Withdraws a link that was closed: from here on nobody finds it, and those who wait for an

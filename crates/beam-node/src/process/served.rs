@@ -115,6 +115,11 @@ impl Served {
         is_wanted.then(|| self.deadline.map_or(Wanted::ForEver, Wanted::Until))
     }
 
+    /// Whether anybody still waits for its end.
+    pub(crate) fn has_caller(&self) -> bool {
+        self.wanted().is_some() && !self.is_cancelled()
+    }
+
     fn is_of_peer(&self) -> bool {
         self.admitted.link().is_some()
     }

@@ -1,8 +1,11 @@
 //! Room for the calls that are served, in number and in bytes.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use beam_dist::NodeName;
@@ -208,9 +211,10 @@ impl Load {
         self.shares().answers = Answers::default();
     }
 
-    /// Whether somebody may wait for an answer that has not arrived.
-    pub(crate) fn has_answers_wanted(&self) -> bool {
-        self.shares().answers.are_wanted()
+    /// Whether somebody is taken to wait for an answer that may not have arrived, where the peer has been
+    /// silent for so long.
+    pub(crate) fn has_answers_wanted(&self, silent_for: Duration) -> bool {
+        self.shares().answers.are_wanted(silent_for)
     }
 
     fn enter(

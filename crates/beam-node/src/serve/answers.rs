@@ -1,5 +1,7 @@
 //! Answers of this node that may not have arrived.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 /// Until when the caller of a call waits for its answer.
@@ -10,6 +12,10 @@ pub(crate) enum Wanted {
     /// It came with none.
     ForEver,
 }
+
+/// How long callers that say no deadline are taken to wait for an answer from who is silent. TCP tries
+/// within it what it has sent in vain before, some 13 s after the first time, and not soon again.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Until when somebody waits for an answer that was given to a peer and may not have arrived.
 ///
@@ -38,11 +44,11 @@ impl Answers {
         self.before_probe = None;
     }
 
-    /// Whether somebody waits for any of them.
-    pub(super) fn are_wanted(&self) -> bool {
+    /// Whether somebody is taken to wait for any of them, where the peer has been silent for so long.
+    pub(super) fn are_wanted(&self, silent_for: Duration) -> bool {
         match self.before_probe.max(self.since_probe) {
             Some(Wanted::Until(deadline)) => deadline > Instant::now(),
-            Some(Wanted::ForEver) => true,
+            Some(Wanted::ForEver) => silent_for < PATIENCE,
             None => false,
         }
     }
@@ -50,30 +56,32 @@ impl Answers {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    const SILENT: Duration = Duration::from_secs(14);
 
     #[test]
     fn an_answer_is_wanted_until_its_deadline_or_a_probe_after_it_is_answered() {
         let mut answers = Answers::default();
-        assert!(!answers.are_wanted());
+        assert!(!answers.are_wanted(SILENT));
         answers.give(Wanted::Until(Instant::now()));
-        assert!(!answers.are_wanted());
+        assert!(!answers.are_wanted(SILENT));
         for wanted in [
             Wanted::Until(Instant::now() + Duration::from_secs(600)),
             Wanted::ForEver,
         ] {
             answers.give(wanted);
             answers.give(Wanted::Until(Instant::now()));
-            assert!(answers.are_wanted());
+            assert!(answers.are_wanted(SILENT));
+            let is_dated = wanted != Wanted::ForEver;
+            assert_eq!(answers.are_wanted(PATIENCE), is_dated);
             // The answer to a probe before it says nothing of it.
             answers.confirm();
-            assert!(answers.are_wanted());
+            assert!(answers.are_wanted(SILENT));
             answers.probe();
-            assert!(answers.are_wanted());
+            assert!(answers.are_wanted(SILENT));
             answers.confirm();
-            assert!(!answers.are_wanted());
+            assert!(!answers.are_wanted(SILENT));
         }
     }
 }

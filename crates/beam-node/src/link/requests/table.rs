@@ -43,8 +43,6 @@ pub(super) struct Call {
     caller: Option<Waker>,
     /// The process that runs it, once the peer told us.
     runner: Option<Pid>,
-    /// Whether it was sent before the peer became suspect, as it is.
-    preceded_silence: bool,
 }
 
 /// All requests of a link.
@@ -141,7 +139,6 @@ impl Requests {
             answer: None,
             caller: None,
             runner: None,
-            preceded_silence: false,
         };
         let is_next = self.is_next(call.due());
         let id = self.pending.insert(Request::Call(call));
@@ -172,7 +169,6 @@ impl Requests {
             if call.answer.is_some() {
                 continue;
             }
-            call.preceded_silence = true;
             if call.on_silence == OnSilence::GiveUp {
                 callers.extend(call.fulfil(Answer::Silent { since }));
             } else {
@@ -194,18 +190,14 @@ impl Requests {
         for request in self.pending.iter_mut() {
             if let Request::Call(call) = request {
                 call.grace_end = None;
-                call.preceded_silence = false;
             }
         }
     }
 
-    /// Whether the peer may be at work on a call that has no answer: it was sent before the peer was
-    /// suspect, or is known to run.
-    pub(in crate::link) fn has_under_way(&mut self) -> bool {
+    /// Whether the peer is known to run a call that has no answer.
+    pub(in crate::link) fn has_running(&mut self) -> bool {
         self.pending.iter_mut().any(|request| match request {
-            Request::Call(call) => {
-                call.answer.is_none() && (call.preceded_silence || call.runner.is_some())
-            }
+            Request::Call(call) => call.answer.is_none() && call.runner.is_some(),
             _ => false,
         })
     }
@@ -418,11 +410,11 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_under_way_where_it_runs_or_was_sent_before_the_peer_fell_silent() {
+    fn a_call_runs_from_when_the_peer_has_started_it_until_it_is_answered() {
         let mut requests = requests();
         let deadline = Instant::now() + Duration::from_secs(1);
         let (id, _) = insert(&mut requests, deadline, OnSilence::Wait);
-        assert!(!requests.has_under_way());
+        assert!(!requests.has_running());
 
         let runner = Pid {
             node: Atom::from_static("a@b"),
@@ -431,16 +423,9 @@ mod tests {
             creation: 1,
         };
         requests.waiting_call(id).unwrap().started(runner);
-        assert!(requests.has_under_way());
+        assert!(requests.has_running());
         requests.fulfil(id, refused());
-        assert!(!requests.has_under_way());
-
-        insert(&mut requests, deadline, OnSilence::Wait);
-        assert!(!requests.has_under_way());
-        requests.suspect(Instant::now(), None);
-        assert!(requests.has_under_way());
-        requests.recover();
-        assert!(!requests.has_under_way());
+        assert!(!requests.has_running());
     }
 
     #[test]
