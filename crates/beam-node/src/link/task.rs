@@ -328,7 +328,8 @@ impl<'a> Wire<'a> {
         if let Some(probe) = &self.probe
             && !self.link.is_waiting(probe.request)
         {
-            if probe.confirms_answers {
+            // What a link that is lost had to wait for is over too, and says nothing.
+            if probe.confirms_answers && !self.link.is_closing() {
                 self.link.serving.confirm_answers();
             }
             // The rest of its batch may still have to be written.

@@ -53,7 +53,9 @@ impl Watcher {
         let mut payload = |writer: &mut Writer<'_>| writer.term(reason);
         let link = self.link();
         link.answer(&self.exit(process), Payload::Written(&mut payload));
-        link.serving.answered(Wanted::ForEver);
+        if !link.is_closing() {
+            link.serving.answered(Wanted::ForEver);
+        }
     }
 
     /// Tells that `process` ended with a reason of any size, if the link has room for it.

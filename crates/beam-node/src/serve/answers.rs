@@ -7,10 +7,11 @@ use tokio::time::Instant;
 /// Until when the caller of a call waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wanted {
+    /// It came with no deadline. Nodes of OTP say none; those of this library may say none at first, and what
+    /// they say later counts for more.
+    ForEver,
     /// The deadline that came with it.
     Until(Instant),
-    /// It came with none.
-    ForEver,
 }
 
 /// How long callers that say no deadline are taken to wait for an answer from who is silent. TCP tries
@@ -71,8 +72,6 @@ mod tests {
             Wanted::ForEver,
         ] {
             answers.give(wanted);
-            answers.give(Wanted::Until(Instant::now()));
-            assert!(answers.are_wanted(SILENT));
             let is_dated = wanted != Wanted::ForEver;
             assert_eq!(answers.are_wanted(PATIENCE), is_dated);
             // The answer to a probe before it says nothing of it.
@@ -83,5 +82,15 @@ mod tests {
             answers.confirm();
             assert!(!answers.are_wanted(SILENT));
         }
+    }
+
+    #[test]
+    fn an_answer_without_a_deadline_hides_none_that_has_one() {
+        let mut answers = Answers::default();
+        answers.give(Wanted::Until(Instant::now() + Duration::from_secs(600)));
+        answers.give(Wanted::ForEver);
+        assert!(answers.are_wanted(PATIENCE));
+        answers.probe();
+        assert!(answers.are_wanted(PATIENCE));
     }
 }
