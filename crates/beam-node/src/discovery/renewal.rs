@@ -10,8 +10,8 @@ use crate::state::NodeState;
 /// How often silent peers are looked through.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a suspect answers nothing before it is connected to anew: longer than the first pauses of TCP, which
-/// doubles them from 200 ms, and shorter than the one that follows, of 6 s.
+/// How long a suspect answers nothing before it is connected to anew. TCP, which doubles its pauses from some
+/// 200 ms, has tried again after 6 s by then, and does so next after 13 s.
 const SILENCE: Duration = Duration::from_secs(8);
 
 /// Connects anew to suspects that have answered nothing for a while, as soon as they can be reached again.

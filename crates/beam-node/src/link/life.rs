@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use beam_dist::tick::TickPolicy;
 use tokio::time::timeout;
 
 use super::{Link, requests::Waiting, silence::Silent};
@@ -150,22 +151,25 @@ impl NodeState {
 
     /// Whether nothing comes over a link, and nothing is under way on it that its end would end: calls that
     /// run, at either end, answers of this node, and monitors. Those between scopes of process groups are
-    /// made anew with every link.
+    /// made anew with every link. After the net tick time nothing is taken to be under way any more: the
+    /// [tick](beam_dist::tick) is about to end the link, and the next try of TCP is later.
     ///
-    /// Whether the peer has begun a call that was sent in vain is not known. It counts for nothing, or a link
-    /// to which calls are sent all the time would be kept for all that time.
+    /// Whether the peer has begun a call is known once it has said so. One of which it has said nothing counts
+    /// for nothing, or a link to which calls are sent all the time would be kept for all that time.
     pub(crate) fn is_idle(&self, silent: &Link, processes: &[Arc<Process>]) -> bool {
         let Some(silent_for) = silent.silent_for() else {
             return false;
         };
         let is_held = |process: &Process| match &process.role {
             Role::Scope => false,
-            Role::Served(served) => served.came_over(silent.id) && served.has_caller(),
+            // Whoever waits for a call watches it.
+            Role::Served(served) if !served.called.is_work || served.is_late() => false,
             _ => process.is_watched_over(silent.id),
         };
-        !silent.serving.has_answers_wanted(silent_for)
-            && !silent.requests().has_running()
-            && !processes.iter().any(|process| is_held(process))
+        silent_for >= self.net_ticktime.min(TickPolicy::MAX_NET_TICKTIME)
+            || !silent.serving.has_answers_wanted(silent_for)
+                && !silent.requests().has_running()
+                && !processes.iter().any(|process| is_held(process))
     }
 
     /// Withdraws a link that was closed: from here on nobody finds it, and those who wait for an

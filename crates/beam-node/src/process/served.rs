@@ -108,16 +108,11 @@ impl Served {
         self.deadline.is_some() && self.was_cancelled()
     }
 
-    /// Until when somebody waits for its end, if anybody does. Nodes ask each other things that are of
-    /// no use any more when a connection is lost, by functions that every node has.
+    /// Until when somebody waits for its end, if anybody does. What nodes ask each other by
+    /// [housekeeping](crate::Export::housekeeping) functions is of no use any more when a connection is lost.
     pub(crate) fn wanted(&self) -> Option<Wanted> {
-        let is_wanted = self.is_awaited && self.called.is_work;
+        let is_wanted = self.is_awaited && self.called.is_work && !self.was_cancelled();
         is_wanted.then(|| self.deadline.map_or(Wanted::ForEver, Wanted::Until))
-    }
-
-    /// Whether anybody still waits for its end.
-    pub(crate) fn has_caller(&self) -> bool {
-        self.wanted().is_some() && !self.is_cancelled()
     }
 
     fn is_of_peer(&self) -> bool {

@@ -28,7 +28,7 @@ struct Shares {
     bytes: Share,
     /// How many calls there were that the node was not told of.
     untold: u64,
-    /// Those that may not have arrived, over the link that there is.
+    /// The answers that may not have arrived, over the link that there is.
     answers: Answers,
 }
 
@@ -191,7 +191,7 @@ impl Load {
         self.shares().calls.used()
     }
 
-    /// The end of something was told that is no call.
+    /// The end of a process was told to who watched it, or that there is none.
     pub(crate) fn answered(&self, wanted: Wanted) {
         self.shares().answers.give(wanted);
     }

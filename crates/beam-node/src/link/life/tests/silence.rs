@@ -46,8 +46,10 @@ async fn a_link_on_which_nothing_comes_is_kept_for_what_is_under_way_there() {
         }
         suspect(&state, &slot, &link);
         assert_eq!(is_idle(&state, &link), nothing_is);
-        tokio::time::advance(Duration::from_secs(3600)).await;
+        tokio::time::advance(Duration::from_secs(59)).await;
         assert_eq!(is_idle(&state, &link), nothing_is);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(is_idle(&state, &link));
         link.close(DownReason::Closed);
         state.withdraw(&slot, &link);
     }
