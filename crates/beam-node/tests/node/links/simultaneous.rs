@@ -79,7 +79,8 @@ fn identity(name: &NodeName) -> Identity {
     }
 }
 
-async fn packet(stream: &mut TcpStream) -> Bytes {
+/// The next packet of a handshake.
+pub(super) async fn packet(stream: &mut TcpStream) -> Bytes {
     let mut received = BytesMut::new();
     loop {
         if let Some(packet) = take_packet(&mut received).unwrap() {
