@@ -259,7 +259,8 @@ impl Export {
 
     /// Says that calls of this function are no work of anybody's, but questions that nodes ask each
     /// other by themselves: they do not count as [served](crate::Node::served), so that a node that
-    /// stops does not wait for more of them.
+    /// stops does not wait for more of them, and keep no silent connection, see
+    /// [`net_ticktime`](crate::NodeBuilder::net_ticktime).
     #[must_use]
     pub fn housekeeping(mut self) -> Self {
         self.is_work = false;

@@ -61,7 +61,7 @@ pub(crate) struct Node {
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
 
-    /// Where to listen: a port, a range as 9100-9109, an address, or both as 10.0.0.7:9100
+    /// Where to listen: a port, a range as 9100-9109, an address, both as 10.0.0.7:9100, or off
     /// [default: any port of the address that the host of its name has]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<Listen>,
