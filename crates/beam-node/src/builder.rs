@@ -420,7 +420,7 @@ impl NodeBuilder {
             allowed,
             visible: self.visible,
             listening,
-            net_ticktime: self.net_ticktime,
+            net_ticktime: self.net_ticktime.min(TickPolicy::MAX_NET_TICKTIME),
             silence: self.silence,
             drain: self.drain,
             resolver,

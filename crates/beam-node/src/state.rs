@@ -55,6 +55,7 @@ pub(crate) struct NodeState {
     pub(crate) allowed: AllowedPeers,
     pub(crate) visible: bool,
     pub(crate) listening: Option<SocketAddr>,
+    /// Between the shortest and the longest one that there is.
     pub(crate) net_ticktime: Duration,
     pub(crate) silence: SilencePolicy,
     pub(crate) drain: Drain,

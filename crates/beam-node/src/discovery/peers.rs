@@ -54,8 +54,7 @@ pub(super) fn ask_newcomer(
                 return;
             }
             sleep(LEARNING_TIME).await;
-            let live = slot.live().map(|link| link.id);
-            if live.is_none() || live != newcomer {
+            if slot.live().is_none_or(|live| Some(live.id) != newcomer) {
                 return;
             }
         }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use beam_dist::tick::TickPolicy;
 use tokio::time::sleep;
 
 use crate::state::NodeState;
@@ -25,8 +24,8 @@ const SILENCE: Duration = Duration::from_secs(8);
 /// when nodes of OTP give up a link at the earliest. One that has done so says in the handshake that it
 /// knows of no link, of which this node would learn no sooner.
 pub(crate) async fn renew_silent_links(node: Arc<NodeState>) {
-    let net_ticktime = node.net_ticktime.min(TickPolicy::MAX_NET_TICKTIME);
-    let (silence, given_up) = (SILENCE.min(net_ticktime / 2), net_ticktime * 3 / 4);
+    let silence = SILENCE.min(node.net_ticktime / 2);
+    let given_up = node.net_ticktime * 3 / 4;
     let is_silent = |time: Option<Duration>, least| time.is_some_and(|time| time >= least);
     let mut suspects = node.suspects.watch();
     let renew = async {

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use beam_dist::tick::TickPolicy;
 use tokio::time::timeout;
 
 use super::{Link, requests::Waiting, silence::Silent};
@@ -166,7 +165,7 @@ impl NodeState {
             Role::Served(served) if !served.called.is_work || served.is_late() => false,
             _ => process.is_watched_over(silent.id),
         };
-        silent_for >= self.net_ticktime.min(TickPolicy::MAX_NET_TICKTIME)
+        silent_for >= self.net_ticktime
             || !silent.serving.has_answers_wanted(silent_for)
                 && !silent.requests().has_running()
                 && !processes.iter().any(|process| is_held(process))
