@@ -10,7 +10,7 @@ pub use networks::Network;
 pub(crate) use networks::Networks;
 pub(crate) use peers::AllowedPeers;
 
-use std::{mem, str::FromStr};
+use std::str::FromStr;
 
 use serde::{Deserialize as _, Deserializer, de};
 
@@ -42,14 +42,13 @@ pub(crate) fn add<T>(
     list: &mut Option<List<T>>,
     more: impl IntoIterator<Item: TryInto<T, Error: Into<Error>>>,
 ) {
-    let more = more
-        .into_iter()
-        .map(|part| part.try_into().map_err(Into::into));
-    let list = list.get_or_insert_with(|| Ok(Vec::new()));
-    *list = match mem::replace(list, Ok(Vec::new())) {
-        Ok(parts) => parts.into_iter().map(Ok).chain(more).collect(),
-        wrong => wrong,
-    };
+    let before = list.take().unwrap_or_else(|| Ok(Vec::new()));
+    *list = Some(before.and_then(|mut parts| {
+        for part in more {
+            parts.push(part.try_into().map_err(Into::into)?);
+        }
+        Ok(parts)
+    }));
 }
 
 /// Makes a type that is read from text one that an argument may be, as text or as itself.
