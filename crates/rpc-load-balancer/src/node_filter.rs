@@ -32,7 +32,7 @@ pub struct NodeFilter {
 
 /// One pattern for the names of nodes.
 #[derive(Clone, Debug)]
-enum Pattern {
+pub(crate) enum Pattern {
     Text(String),
     Regex(Regex),
 }
@@ -49,14 +49,17 @@ impl NodeFilter {
     ///
     /// `bad_request` for a regular expression that is none.
     pub fn any(patterns: impl IntoIterator<Item: AsRef<str>>) -> Result<Self, Error> {
-        let patterns = patterns
-            .into_iter()
-            .map(|pattern| pattern.as_ref().parse())
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
+        let patterns = patterns.into_iter();
+        let patterns = patterns.map(|pattern| pattern.as_ref().parse());
+        patterns.collect::<Result<_, _>>().map(Self::of)
+    }
+
+    /// The nodes that match any of these patterns, which are read already.
+    pub(crate) fn of(patterns: Vec<Pattern>) -> Self {
+        Self {
             patterns: Some(patterns),
             ..Self::default()
-        })
+        }
     }
 
     /// Leaves out the nodes whose short name, the part before the `@`, contains this text, except

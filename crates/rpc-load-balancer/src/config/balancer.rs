@@ -14,6 +14,7 @@ use serde::{
 use super::{
     AlgorithmConfig,
     duration::Span,
+    list,
     variables::{self, Variables},
 };
 use crate::{BalancerBuilder, CallLimits, Ejection, Error, Health, NodeFilter, Retry, RetryBudget};
@@ -310,25 +311,16 @@ impl<'de> Deserialize<'de> for NodeMatch {
                 }
             }
 
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<NodeMatch, A::Error> {
-                let mut patterns = Vec::new();
-                while let Some(pattern) = seq.next_element::<String>()? {
-                    NodeFilter::any([&pattern]).map_err(|error| {
+            fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<NodeMatch, A::Error> {
+                let patterns = list::read(seq, |text| {
+                    text.parse().map_err(|error: Error| {
                         // The last line has what is wrong, and those before it the pattern.
                         let reason = error.message.rsplit_once("\nerror: ");
                         let reason = reason.map_or("it is too long", |(_, reason)| reason);
-                        de::Error::custom(format!(
-                            "number {} of the list: no regular expression is between the slashes: {reason}",
-                            patterns.len() + 1
-                        ))
-                    })?;
-                    patterns.push(pattern);
-                }
-                // Each alone is one, so that all are.
-                let filter = NodeFilter::any(patterns);
-                filter
-                    .map(NodeMatch)
-                    .map_err(|_| de::Error::custom("no patterns"))
+                        format!("no regular expression is between the slashes: {reason}")
+                    })
+                })?;
+                Ok(NodeMatch(NodeFilter::of(patterns)))
             }
         }
 

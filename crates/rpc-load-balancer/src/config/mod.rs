@@ -87,6 +87,7 @@ mod algorithm;
 mod balancer;
 mod duration;
 mod file;
+mod list;
 mod node;
 mod options;
 mod table;

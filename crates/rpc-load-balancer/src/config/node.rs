@@ -5,11 +5,12 @@ use std::{fmt, marker::PhantomData, time::Duration};
 use beam_node::{Error, NamePattern, Network, NodeBuilder};
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IntoDeserializer, SeqAccess, Visitor},
+    de::{self, IntoDeserializer, SeqAccess, Visitor, value::StringDeserializer},
 };
 
 use super::{
     duration::{Span, duration},
+    list,
     variables::{self, Variables},
 };
 
@@ -165,7 +166,7 @@ fn check_silence(silence: Duration) -> Result<Duration, Error> {
     }
 }
 
-/// Reads a list of who is allowed, which cannot be nobody. What is wrong with a part is told by its number.
+/// Reads a list of who is allowed, which cannot be nobody.
 fn somebody<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<T>>, D::Error> {
@@ -178,15 +179,11 @@ fn somebody<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
             f.write_str("a list")
         }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
-            let mut list = Vec::new();
-            while let Some(text) = seq.next_element::<String>()? {
-                let part = T::deserialize(text.into_deserializer());
-                list.push(part.map_err(|error: A::Error| {
-                    let (number, error) = (list.len() + 1, error.to_string());
-                    de::Error::custom(format!("number {number} of the list: {}", error.trim_end()))
-                })?);
-            }
+        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Vec<T>, A::Error> {
+            let list = list::read(seq, |text| {
+                let text: StringDeserializer<A::Error> = text.into_deserializer();
+                T::deserialize(text)
+            })?;
             match list.is_empty() {
                 false => Ok(list),
                 true => Err(de::Error::custom(
