@@ -95,9 +95,6 @@ pub(crate) const LONGEST_WORK: Millis = 3_000;
 /// The longest timeout of a call.
 pub(crate) const LONGEST_TIMEOUT: Millis = 6_000;
 
-/// How long it may take until nodes have asked each other which others they know.
-pub(crate) const DISCOVERY_INTERVAL: Millis = 5_000;
-
 /// All that need nothing but a name.
 const ALGORITHMS: [&str; 10] = [
     "bounded-hash",

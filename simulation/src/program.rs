@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ledger::{Ledger, Life},
     network::Net,
-    plan::{CallerPlan, DISCOVERY_INTERVAL, Finding, NodePlan, Plan},
+    plan::{CallerPlan, Finding, NodePlan, Plan},
 };
 
 use caller::Caller;
@@ -164,7 +164,7 @@ async fn try_to_start(
         .cookie("secret")
         .visible(own.visible)
         .net_ticktime(plan.net_ticktime)
-        .discovery_interval(Duration::from_millis(DISCOVERY_INTERVAL))
+        .discovery_interval(Duration::from_secs(5))
         .suspect_call_grace(own.grace.map(Duration::from_millis))
         .limits(Limits {
             outgoing_bytes_per_peer: own.outgoing,

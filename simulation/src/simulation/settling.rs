@@ -11,12 +11,12 @@ use crate::{
     program::{club, node_name, pool_group},
 };
 
+/// How soon all nodes agree on those that can be reached, once all is well.
+const AGREED: Millis = 5_000;
+
 /// How much later than everything was well the last packet of a host may come that is gone for good, if a cut
 /// kept it.
 const LATE: Millis = 2_000;
-
-/// How soon all nodes agree on those that can be reached, once all is well.
-const AGREED_WITHIN: Millis = 5_000;
 
 /// The cluster as it is, for all who are in it to see.
 struct Cluster {
@@ -44,8 +44,8 @@ impl Simulation {
                 if ending == 0 {
                     break;
                 }
-            } else if self.now > changed + AGREED_WITHIN {
-                self.tell(AGREED_WITHIN, disagreements);
+            } else if self.now > changed + AGREED {
+                self.tell(AGREED, disagreements);
                 break;
             }
             if ending > 0 && self.now > healed + SHUT_DOWN {
