@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use beam_term::Term;
-use interop::{Conditions, Network, Otp};
+use interop::{Conditions, Otp};
 
 use crate::site::{
-    Outcome, Site, call, events, lasts, member, members, members_seen_by_otp, otp_sees, outcome,
-    see,
+    MixedPair, Outcome, Pair, call, events, lasts, members, members_seen_by_otp, outcome,
 };
 
 const BAD: Conditions = Conditions {
@@ -25,18 +24,14 @@ const PATIENCE_MS: u64 = 80_000;
 
 #[tokio::test]
 async fn calls_over_a_bad_network_are_answered_and_none_runs_twice() {
-    let network = Network::create().unwrap();
-    let (near, far) = (Site::new(&network), Site::new(&network));
-    let a = member(near.rust()).await;
-    let b = member(far.rust().peer(a.name())).await;
-    let names = [a.name(), b.name()];
-    see(&[&a, &b], &names).await;
+    let pair = Pair::start().await;
+    let ([a, b], cable) = (&pair.nodes, &pair.far.cable);
 
-    far.cable.set(BAD);
+    cable.set(BAD);
     // Both ways, and all at a time.
     let mut calls = Vec::new();
     for number in 0..CALLS {
-        for (from, to) in [(&a, &b), (&b, &a)] {
+        for (from, to) in [(a, b), (b, a)] {
             let command = from.command(&call(to.name(), "run", number, PATIENCE_MS));
             calls.push(
                 command
@@ -53,19 +48,19 @@ async fn calls_over_a_bad_network_are_answered_and_none_runs_twice() {
             outcome(call.term().await.unwrap()),
             Outcome::Value(Term::from(1))
         );
-        for node in [&a, &b] {
+        for node in [a, b] {
             assert_eq!(members(node).await.len(), 2);
         }
     }
-    let passed = far.cable.passed();
+    let passed = cable.passed();
     println!("{passed:?}");
     assert!(
         passed.lost > 0 && passed.duplicated > 0 && passed.overtook > 0,
         "{passed:?}"
     );
 
-    far.cable.mend();
-    for (from, to) in [(&a, &b), (&b, &a)] {
+    cable.mend();
+    for (from, to) in [(a, b), (b, a)] {
         let ran = from
             .run(&format!("{{call, '{}', rust, ran, [], 30000}}", to.name()))
             .await;
@@ -78,13 +73,8 @@ async fn calls_over_a_bad_network_are_answered_and_none_runs_twice() {
 #[tokio::test]
 async fn calls_between_otp_and_rust_over_a_bad_network_are_answered_and_none_runs_twice() {
     let otp = Otp::release(25).unwrap();
-    let network = Network::create().unwrap();
-    let (near, far) = (Site::new(&network), Site::new(&network));
-    let (_epmd, beam) = near.otp(&otp, Duration::from_secs(60)).await;
-    let rust = member(far.rust().peer(beam.name())).await;
-    let names = [beam.name(), rust.name()];
-    see(&[&rust], &names).await;
-    otp_sees(&beam, &names).await;
+    let pair = MixedPair::start(&otp).await;
+    let (beam, rust, cable) = (&pair.beam, &pair.rust, &pair.far.cable);
     let counts =
         "ets:new(runs, [named_table, public]), register(runs, self()), timer:sleep(infinity)";
     let _counts = beam.expression(counts).start();
@@ -92,7 +82,7 @@ async fn calls_between_otp_and_rust_over_a_bad_network_are_answered_and_none_run
         run(Number) -> ets:update_counter(runs, Number, 1, {Number, 0}).\n";
     beam.define_module(module).await.unwrap();
 
-    far.cable.set(BAD);
+    cable.set(BAD);
     let mut to_otp = Vec::new();
     let mut from_otp = Vec::new();
     for number in 0..CALLS {
@@ -120,9 +110,9 @@ async fn calls_between_otp_and_rust_over_a_bad_network_are_answered_and_none_run
             Outcome::Value(Term::from(1))
         );
         assert_eq!(from.term().await.unwrap(), Term::from(1));
-        assert_eq!(members(&rust).await.len(), 2);
-        assert_eq!(members_seen_by_otp(&beam).await.len(), 2);
+        assert_eq!(members(rust).await.len(), 2);
+        assert_eq!(members_seen_by_otp(beam).await.len(), 2);
     }
-    assert!(far.cable.passed().lost > 0);
-    assert_eq!(events(&rust, "down").await, Vec::<String>::new());
+    assert!(cable.passed().lost > 0);
+    assert_eq!(events(rust, "down").await, Vec::<String>::new());
 }

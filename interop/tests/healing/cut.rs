@@ -7,8 +7,8 @@ use interop::{Beam, Conditions, Network, Otp, Rust, eventually, on_each_release}
 use tokio::time::Instant;
 
 use crate::site::{
-    DEADLINE, HEALED, HEALED_WITH_OTP, NET_TICKTIME, Outcome, Site, call, events, in_time, lasts,
-    member, members, members_seen_by_otp, otp_sees, outcome, see,
+    DEADLINE, HEALED, HEALED_WITH_OTP, MixedPair, NET_TICKTIME, Outcome, Pair, Site, at_work, call,
+    events, in_time, lasts, member, members, members_seen_by_otp, otp_sees, outcome, see,
 };
 
 on_each_release! {
@@ -45,11 +45,7 @@ async fn a_cut_of_five_seconds_loses_no_call_and_no_member() {
     let to_otp = b.command(&sleep).deadline(DEADLINE * 2).start();
     let source = format!("erpc:call('{}', rust, sleep, [1000])", b.name());
     let from_otp = beam.expression(&source).deadline(DEADLINE * 2).start();
-    let served = async || {
-        let counts: (u64, u64, u64) = b.run_as("counts").await.unwrap();
-        (counts.1, counts.2) == (2, 2)
-    };
-    eventually("all calls to run", DEADLINE, served).await;
+    at_work(&b, 2, 2).await;
     far.cable.cut();
     lasts(SHORT).await;
     assert_eq!(members(&a).await.len(), 3);
@@ -143,42 +139,6 @@ impl Trio {
 /// lost was sent.
 const LONG: Duration = Duration::from_secs(16);
 
-/// Two nodes of Rust that know each other, each on a host of its own.
-struct Pair {
-    nodes: [Rust; 2],
-    far: Site,
-    _near: Site,
-    _network: Network,
-}
-
-impl Pair {
-    async fn start() -> Self {
-        let network = Network::create().unwrap();
-        let (near, far) = (Site::new(&network), Site::new(&network));
-        let a = member(near.rust()).await;
-        let b = member(far.rust().peer(a.name())).await;
-        let pair = Self {
-            nodes: [a, b],
-            far,
-            _near: near,
-            _network: network,
-        };
-        pair.is_whole().await;
-        pair
-    }
-
-    async fn is_whole(&self) {
-        let [a, b] = &self.nodes;
-        see(&[a, b], &[a.name(), b.name()]).await;
-    }
-
-    async fn none_is_down(&self) {
-        for node in &self.nodes {
-            assert_eq!(events(node, "down").await, Vec::<String>::new());
-        }
-    }
-}
-
 #[tokio::test]
 async fn peers_that_are_not_given_up_can_be_called_soon_after_a_long_cut() {
     let pair = Pair::start().await;
@@ -206,26 +166,20 @@ async fn peers_that_are_not_given_up_can_be_called_soon_after_a_long_cut() {
 }
 
 async fn a_node_of_otp_that_is_not_given_up_can_be_called_soon_after_a_long_cut(otp: Otp) {
-    let network = Network::create().unwrap();
-    let (near, far) = (Site::new(&network), Site::new(&network));
-    let (_epmd, beam) = near.otp(&otp, Duration::from_secs(60)).await;
-    let rust = member(far.rust().peer(beam.name())).await;
-    let names = [beam.name(), rust.name()];
-    see(&[&rust], &names).await;
-    otp_sees(&beam, &names).await;
+    let pair = MixedPair::start(&otp).await;
+    let (beam, rust) = (&pair.beam, &pair.rust);
 
-    far.cable.cut();
+    pair.far.cable.cut();
     lasts(LONG).await;
-    assert_eq!(events(&rust, "down").await, Vec::<String>::new());
-    far.cable.mend();
+    assert_eq!(events(rust, "down").await, Vec::<String>::new());
+    pair.far.cable.mend();
     let healed = Instant::now();
 
     let sum = format!("{{call, '{}', erlang, '+', [1, 2], 500}}", beam.name());
     let answered = async || outcome(rust.run(&sum).await.unwrap()) == Outcome::Value(Term::from(3));
     eventually("a call to be answered", DEADLINE, answered).await;
-    call_each_other(&beam, &[&rust]).await;
-    see(&[&rust], &names).await;
-    otp_sees(&beam, &names).await;
+    call_each_other(beam, &[rust]).await;
+    pair.is_whole().await;
     in_time(healed, HEALED_WITH_OTP);
 }
 
@@ -239,11 +193,7 @@ async fn calls_that_run_during_a_long_cut_are_answered() {
             .start()
     });
     for node in [a, b] {
-        let serves = async || {
-            let counts: (u64, u64, u64) = node.run_as("counts").await.unwrap();
-            (counts.1, counts.2) == (1, 1)
-        };
-        eventually("the calls to run", DEADLINE, serves).await;
+        at_work(node, 1, 1).await;
     }
 
     pair.far.cable.cut();

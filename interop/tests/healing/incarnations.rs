@@ -8,7 +8,7 @@ use interop::{Conditions, Network, Otp, Rust, RustBuilder, eventually};
 use tokio::time::{Instant, sleep_until};
 
 use crate::site::{
-    DEADLINE, HEALED, HEALED_WITH_OTP, JOIN, Outcome, Site, call, events, in_time, member,
+    DEADLINE, HEALED, HEALED_WITH_OTP, JOIN, Outcome, Site, at_work, call, events, in_time, member,
     otp_sees, outcome, see,
 };
 
@@ -100,11 +100,7 @@ async fn told_and_called(a: &Rust, old: &Rust) -> interop::Running {
         old.command(&call(a.name(), "sleep", FOREVER, FOREVER))
             .start(),
     );
-    let running = async || {
-        let counts: (u64, u64, u64) = a.run_as("counts").await.unwrap();
-        (counts.1, counts.2) == (1, 1)
-    };
-    eventually("the calls to run", DEADLINE, running).await;
+    at_work(a, 1, 1).await;
     in_flight
 }
 
@@ -133,11 +129,7 @@ async fn takes_the_place(a: &Rust, new: &Rust, in_flight: interop::Running, heal
 
     let lost = outcome(in_flight.term().await.unwrap());
     assert_eq!(lost, Outcome::Failed("connection_lost".into(), true));
-    let idle = async || {
-        let counts: (u64, u64, u64) = a.run_as("counts").await.unwrap();
-        (counts.1, counts.2) == (0, 0)
-    };
-    eventually("what the old one had called to be over", DEADLINE, idle).await;
+    at_work(a, 0, 0).await;
     // Both go over one connection, in this order.
     a.run("{send_to_told, stale}").await.unwrap();
     let fresh = |to: &Rust| format!("{{send_to_inbox, '{}', fresh}}", to.name());

@@ -65,6 +65,95 @@ pub(crate) async fn member(node: RustBuilder) -> Rust {
     node
 }
 
+/// Two nodes of Rust that know each other, each on a host of its own.
+pub(crate) struct Pair {
+    pub(crate) nodes: [Rust; 2],
+    /// The host of the second one.
+    pub(crate) far: Site,
+    _near: Site,
+    _network: Network,
+}
+
+impl Pair {
+    pub(crate) async fn start() -> Self {
+        let network = Network::create().unwrap();
+        let (near, far) = (Site::new(&network), Site::new(&network));
+        let a = member(near.rust()).await;
+        let b = member(far.rust().peer(a.name())).await;
+        let pair = Self {
+            nodes: [a, b],
+            far,
+            _near: near,
+            _network: network,
+        };
+        pair.is_whole().await;
+        pair
+    }
+
+    /// Waits until both see each other.
+    pub(crate) async fn is_whole(&self) {
+        let [a, b] = &self.nodes;
+        see(&[a, b], &[a.name(), b.name()]).await;
+    }
+
+    /// Makes sure that no connection has ended.
+    pub(crate) async fn none_is_down(&self) {
+        for node in &self.nodes {
+            assert_eq!(events(node, "down").await, Vec::<String>::new());
+        }
+    }
+}
+
+/// A node of OTP and one of Rust that know each other, each on a host of its own.
+pub(crate) struct MixedPair {
+    pub(crate) beam: Beam,
+    pub(crate) rust: Rust,
+    /// The host of the node of Rust.
+    pub(crate) far: Site,
+    _epmd: Epmd,
+    _near: Site,
+    _network: Network,
+}
+
+impl MixedPair {
+    pub(crate) async fn start(otp: &Otp) -> Self {
+        let network = Network::create().unwrap();
+        let (near, far) = (Site::new(&network), Site::new(&network));
+        let (epmd, beam) = near.otp(otp, Duration::from_secs(60)).await;
+        let rust = member(far.rust().peer(beam.name())).await;
+        let pair = Self {
+            beam,
+            rust,
+            far,
+            _epmd: epmd,
+            _near: near,
+            _network: network,
+        };
+        pair.is_whole().await;
+        pair
+    }
+
+    /// Waits until both see each other.
+    pub(crate) async fn is_whole(&self) {
+        let names = [self.beam.name(), self.rust.name()];
+        see(&[&self.rust], &names).await;
+        otp_sees(&self.beam, &names).await;
+    }
+}
+
+/// Waits until a node waits for so many calls, and serves so many.
+pub(crate) async fn at_work(node: &Rust, calling: u64, serving: u64) {
+    let what = format!(
+        "{} to wait for {calling} calls and serve {serving}",
+        node.name()
+    );
+    let is_so = async || {
+        let counts: (u64, u64, u64) = node.run_as("counts").await.unwrap();
+        (counts.1, counts.2) == (calling, serving)
+    };
+    eventually(&what, DEADLINE, is_so).await;
+}
+
 /// Waits until each of these nodes sees just these members of `workers`.
 pub(crate) async fn see(nodes: &[&Rust], names: &[&str]) {
     let expected = sorted(names);

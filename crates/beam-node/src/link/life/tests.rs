@@ -177,10 +177,7 @@ async fn nothing_is_left_of_a_message_that_a_replaced_link_was_busy_with() {
     let (node, state) = node().await;
     let peer: NodeName = "p@127.0.0.1".parse().unwrap();
     let established = handshake(&state, &peer);
-    node.export("m", "wait", async |context: CallContext| {
-        context.cancelled().await;
-    })
-    .unwrap();
+    export_wait(&node);
     let slot = state.slot(&peer);
     let old = establish(&state, &slot, &established);
     let new = establish(&state, &slot, &established);
@@ -294,14 +291,26 @@ fn pid(peer: &NodeName, id: u32) -> Pid {
 }
 
 fn monitor(peer: &NodeName) -> Message {
+    monitor_of(peer, "net_kernel")
+}
+
+fn monitor_of(peer: &NodeName, name: &'static str) -> Message {
     Message {
         control: Control::Monitor(Monitor {
             from: pid(peer, 1),
-            to: Target::Name(Atom::from_static("net_kernel")),
+            to: Target::Name(Atom::from_static(name)),
             reference: reference(peer, 1),
         }),
         payload: None,
     }
+}
+
+/// Exports `m:wait/0`, which runs until it is cancelled.
+fn export_wait(node: &Node) {
+    node.export("m", "wait", async |context: CallContext| {
+        context.cancelled().await;
+    })
+    .unwrap();
 }
 
 /// Runs `m:wait/0`.

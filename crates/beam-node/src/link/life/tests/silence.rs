@@ -18,6 +18,17 @@ fn suspect_again(state: &NodeState, slot: &Slot, link: &Link, unanswered_since: 
     state.suspect(slot, link, silent);
 }
 
+/// A peer, and what a handshake with it comes to.
+fn known(state: &Arc<NodeState>) -> (Arc<Slot>, Established) {
+    let peer = "p@127.0.0.1".parse().unwrap();
+    (state.slot(&peer), handshake(state, &peer))
+}
+
+fn end(state: &NodeState, slot: &Slot, link: &Link) {
+    link.close(DownReason::Closed);
+    state.withdraw(slot, link);
+}
+
 fn is_idle(state: &NodeState, link: &Link) -> bool {
     state.is_idle(link, &state.processes.all())
 }
@@ -25,14 +36,10 @@ fn is_idle(state: &NodeState, link: &Link) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_link_on_which_nothing_comes_is_kept_for_what_is_under_way_there() {
     let (node, state) = node().await;
-    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
-    let established = handshake(&state, &peer);
-    node.export("m", "wait", async |context: CallContext| {
-        context.cancelled().await;
-    })
-    .unwrap();
-    let slot = state.slot(&peer);
-    for under_way in [None, Some(monitor(&peer)), Some(call(&peer))] {
+    let (slot, established) = known(&state);
+    let peer = slot.name();
+    export_wait(&node);
+    for under_way in [None, Some(monitor(peer)), Some(call(peer))] {
         let link = establish(&state, &slot, &established);
         assert!(!is_idle(&state, &link));
         suspect(&state, &slot, &link);
@@ -50,21 +57,18 @@ async fn a_link_on_which_nothing_comes_is_kept_for_what_is_under_way_there() {
         assert_eq!(is_idle(&state, &link), nothing_is);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(is_idle(&state, &link));
-        link.close(DownReason::Closed);
-        state.withdraw(&slot, &link);
+        end(&state, &slot, &link);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_link_on_which_nothing_comes_is_kept_for_answers_that_somebody_waits_for() {
     let (node, state) = node().await;
-    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
-    let established = handshake(&state, &peer);
+    let (slot, established) = known(&state);
     node.export("m", "done", async || {}).unwrap();
-    let slot = state.slot(&peer);
     for deadline_ms in [None, Some(10_000)] {
         let link = establish(&state, &slot, &established);
-        let message = call_within(&peer, "done", deadline_ms);
+        let message = call_within(slot.name(), "done", deadline_ms);
         dispatch(&Server::new(Arc::clone(&state)), &link, message);
         while link.serving() > 0 {
             tokio::task::yield_now().await;
@@ -85,8 +89,7 @@ async fn a_link_on_which_nothing_comes_is_kept_for_answers_that_somebody_waits_f
         link.serving.probe_answers();
         link.serving.confirm_answers();
         assert!(is_idle(&state, &link));
-        link.close(DownReason::Closed);
-        state.withdraw(&slot, &link);
+        end(&state, &slot, &link);
     }
 }
 
@@ -126,10 +129,13 @@ async fn each_suspicion_is_an_event_and_few_are_warnings() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_speaks_now_and_then_keeps_what_is_under_way_though_it_answers_no_probe() {
     let (_node, state) = node().await;
-    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
-    let slot = state.slot(&peer);
-    let link = establish(&state, &slot, &handshake(&state, &peer));
-    dispatch(&Server::new(Arc::clone(&state)), &link, monitor(&peer));
+    let (slot, established) = known(&state);
+    let link = establish(&state, &slot, &established);
+    dispatch(
+        &Server::new(Arc::clone(&state)),
+        &link,
+        monitor(slot.name()),
+    );
     let asked = Instant::now();
     suspect(&state, &slot, &link);
     for _ in 0..10 {
@@ -170,18 +176,15 @@ async fn a_peer_is_connected_to_anew_sooner_where_nothing_is_under_way() {
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_answers_over_a_link_that_has_ended() {
     let (node, state) = node().await;
-    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
-    let established = handshake(&state, &peer);
+    let (slot, established) = known(&state);
     node.export("m", "done", async || {}).unwrap();
-    let slot = state.slot(&peer);
     let server = Server::new(Arc::clone(&state));
     let hour_ms = Some(60 * 60 * 1000);
     for ends_first in [false, true] {
         let link = establish(&state, &slot, &established);
-        dispatch(&server, &link, call_within(&peer, "done", hour_ms));
+        dispatch(&server, &link, call_within(slot.name(), "done", hour_ms));
         if ends_first {
-            link.close(DownReason::Closed);
-            state.withdraw(&slot, &link);
+            end(&state, &slot, &link);
         }
         while link.serving() > 0 {
             tokio::task::yield_now().await;
@@ -190,17 +193,14 @@ async fn nobody_waits_for_answers_over_a_link_that_has_ended() {
         let next = establish(&state, &slot, &established);
         suspect(&state, &slot, &next);
         assert!(is_idle(&state, &next), "{ends_first}");
-        next.close(DownReason::Closed);
-        state.withdraw(&slot, &next);
+        end(&state, &slot, &next);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_was_stopped_has_a_moment_to_speak_on_the_link_that_there_is() {
     let (_node, state) = node().await;
-    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
-    let established = handshake(&state, &peer);
-    let slot = state.slot(&peer);
+    let (slot, established) = known(&state);
     let moment = SPEAKING_PATIENCE - Duration::from_millis(1);
     for (speaks, ends, is_to_give_way) in [
         (false, false, true),
@@ -220,32 +220,22 @@ async fn a_peer_that_was_stopped_has_a_moment_to_speak_on_the_link_that_there_is
             state.recover(&slot, &link);
         }
         if ends {
-            link.close(DownReason::Closed);
-            state.withdraw(&slot, &link);
+            end(&state, &slot, &link);
         }
         assert_eq!(gives_way.await.unwrap(), is_to_give_way);
         let waits_on = !speaks && !ends;
         assert_eq!(begun.elapsed() > moment, waits_on);
-        link.close(DownReason::Closed);
-        state.withdraw(&slot, &link);
+        end(&state, &slot, &link);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_link_is_kept_for_whoever_watched_what_has_ended() {
     let (node, state) = node().await;
-    let peer: NodeName = "p@127.0.0.1".parse().unwrap();
-    let slot = state.slot(&peer);
-    let link = establish(&state, &slot, &handshake(&state, &peer));
+    let (slot, established) = known(&state);
+    let link = establish(&state, &slot, &established);
     let mailbox = node.mailbox(Some("watched")).unwrap();
-    let message = Message {
-        control: Control::Monitor(Monitor {
-            from: pid(&peer, 1),
-            to: Target::Name(Atom::from_static("watched")),
-            reference: reference(&peer, 1),
-        }),
-        payload: None,
-    };
+    let message = monitor_of(slot.name(), "watched");
     dispatch(&Server::new(Arc::clone(&state)), &link, message);
 
     drop(mailbox);
