@@ -27,7 +27,7 @@ pub(super) async fn call<T: DeserializeOwned, A: Arguments>(
         Some(time.deadline),
     )
     .map_err(|error| question.complete(error))?;
-    let _wanted = Wanted(&process);
+    let _awaited = Awaited(&process);
     match tokio::time::timeout_at(time.deadline, task).await {
         // A task that gives nothing was torn down with the runtime.
         Ok(outcome) => {
@@ -39,9 +39,9 @@ pub(super) async fn call<T: DeserializeOwned, A: Arguments>(
 }
 
 /// A call whose result is waited for. Its handler is told when this is dropped.
-struct Wanted<'a>(&'a Process);
+struct Awaited<'a>(&'a Process);
 
-impl Drop for Wanted<'_> {
+impl Drop for Awaited<'_> {
     fn drop(&mut self) {
         if let Some(served) = self.0.served() {
             served.cancel();

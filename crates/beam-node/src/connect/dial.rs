@@ -22,23 +22,23 @@ pub(crate) async fn dial(
     slot: &Arc<Slot>,
     instead_of: Option<&Link>,
 ) -> Result<Arc<Link>, ConnectError> {
-    let wanted = Wanted { slot, instead_of };
+    let sought = Sought { slot, instead_of };
     tokio::select! {
         biased;
         () = node.stop.cancelled() => Err(ConnectError::ShutDown),
-        result = attempts(node, slot, wanted) => result,
+        result = attempts(node, slot, sought) => result,
     }
 }
 
 /// The link that an attempt is for.
 #[derive(Clone, Copy)]
-struct Wanted<'a> {
+struct Sought<'a> {
     slot: &'a Slot,
     /// It counts as none, for as long as nothing comes over it.
     instead_of: Option<&'a Link>,
 }
 
-impl Wanted<'_> {
+impl Sought<'_> {
     fn live(self) -> Option<Arc<Link>> {
         let is_none = |live: &Link| {
             self.instead_of
@@ -71,16 +71,16 @@ impl Wanted<'_> {
 async fn attempts(
     node: &Arc<NodeState>,
     slot: &Arc<Slot>,
-    wanted: Wanted<'_>,
+    sought: Sought<'_>,
 ) -> Result<Arc<Link>, ConnectError> {
-    let instead_of = wanted.instead_of;
+    let instead_of = sought.instead_of;
     let deadline = deadline::after(node.handshake_timeout());
     loop {
         let changes = slot.changes();
-        if let Some(link) = wanted.live() {
+        if let Some(link) = sought.live() {
             return Ok(link);
         }
-        let error = match attempt(node, wanted, deadline).await {
+        let error = match attempt(node, sought, deadline).await {
             Ok((handshaken, socket)) => match node.establish(slot, handshaken) {
                 Ok(link) => {
                     socket.run(node, slot, &link);
@@ -109,10 +109,10 @@ async fn attempts(
 
 async fn attempt(
     node: &NodeState,
-    wanted: Wanted<'_>,
+    sought: Sought<'_>,
     deadline: Instant,
 ) -> Result<(Handshaken, Socket), ConnectError> {
-    let peer = wanted.slot.name();
+    let peer = sought.slot.name();
     if peer.is_long() != node.name().is_long() {
         return Err(ConnectError::NameForm {
             own: node.name().clone(),
@@ -124,16 +124,16 @@ async fn attempt(
     }
     let connecting = node
         .resolver
-        .connect(peer, &node.allowed, deadline, wanted.slot.progress());
-    let stream = wanted.unless_made(connecting).await?;
+        .connect(peer, &node.allowed, deadline, sought.slot.progress());
+    let stream = sought.unless_made(connecting).await?;
     let secured = node.transport.connect(stream, peer, deadline);
-    let stream = wanted.unless_made(secured).await?;
+    let stream = sought.unless_made(secured).await?;
     let timed_out = |_elapsed| ConnectError::TimedOut {
         node: peer.clone(),
         after: node.handshake_timeout(),
         waiting_for: WaitingFor::Node,
     };
-    let handshake = timeout_at(deadline, handshake(node, wanted, stream));
+    let handshake = timeout_at(deadline, handshake(node, sought, stream));
     let done = handshake.await.map_err(timed_out)?;
     done.map_err(|error| with_hint(node, error))
 }
@@ -155,10 +155,10 @@ fn with_hint(node: &NodeState, error: ConnectError) -> ConnectError {
 
 async fn handshake(
     node: &NodeState,
-    wanted: Wanted<'_>,
+    sought: Sought<'_>,
     stream: Stream,
 ) -> Result<(Handshaken, Socket), ConnectError> {
-    let slot = wanted.slot;
+    let slot = sought.slot;
     let challenge =
         Challenge::random().map_err(|error| ConnectError::Entropy(error.to_string()))?;
     let mut initiator = Initiator::new(
@@ -168,7 +168,7 @@ async fn handshake(
         challenge,
     );
     let mut exchange = Exchange::new(stream, slot.name());
-    let _handshake = wanted.unless_made(async { Ok(slot.begin().await) }).await?;
+    let _handshake = sought.unless_made(async { Ok(slot.begin().await) }).await?;
     exchange.send(initiator.outgoing()).await?;
     // The peer has a link from when it sees the proof of the cookie. Up to then the attempt can be
     // given up; after that, which of two links stays is for `establish` to say, as it is there.
@@ -176,7 +176,7 @@ async fn handshake(
     loop {
         let received = match proved {
             true => exchange.receive().await?,
-            false => wanted.unless_made(exchange.receive()).await?,
+            false => sought.unless_made(exchange.receive()).await?,
         };
         let Some(packet) = received else {
             return Err(initiator.eof().into());
@@ -185,12 +185,12 @@ async fn handshake(
             Ok(InitiatorEvent::Continue) => Ok(()),
             // A link that the peer still has to this name is one that this node knows nothing of,
             // from before a restart or a cut, or one on which nothing comes.
-            Ok(InitiatorEvent::Alive) => initiator.confirm(wanted.is_to_be_made(node).await),
+            Ok(InitiatorEvent::Alive) => initiator.confirm(sought.is_to_be_made(node).await),
             Ok(InitiatorEvent::Established(established)) => {
                 let handshaken = Handshaken {
                     established,
                     made_by: Side::ThisNode,
-                    disowned: wanted.instead_of.map(|silent| silent.id),
+                    disowned: sought.instead_of.map(|silent| silent.id),
                 };
                 return Ok((handshaken, exchange.into_socket(initiator.outgoing())));
             }

@@ -53,9 +53,7 @@ impl Watcher {
         let mut payload = |writer: &mut Writer<'_>| writer.term(reason);
         let link = self.link();
         link.answer(&self.exit(process), Payload::Written(&mut payload));
-        if !link.is_closing() {
-            link.serving.answered(Wanted::ForEver);
-        }
+        link.serving.answered(link, Wanted::ForEver);
     }
 
     /// Tells that `process` ended with a reason of any size, if the link has room for it.

@@ -99,12 +99,17 @@ impl Admitted {
         }
     }
 
+    /// Its answer waits for room to be queued, and is on its way as much as one that is.
+    pub(super) fn answers_late(&self, wanted: Wanted) {
+        if let Some(link) = self.link() {
+            link.serving.answered(link, wanted);
+        }
+    }
+
     fn leave(&self, wanted: Option<Wanted>) {
         let bytes = self.bytes.load(Ordering::Relaxed);
-        let load = self.caller.load();
-        // Over a link that has ended no answer goes.
-        let wanted = wanted.filter(|_| self.link().is_some_and(|link| !link.is_closing()));
-        load.leave(self.caller.node(), bytes, wanted);
+        let answer = self.link().map(Arc::as_ref).zip(wanted);
+        self.caller.load().leave(self.caller.node(), bytes, answer);
     }
 }
 
@@ -191,9 +196,9 @@ impl Load {
         self.shares().calls.used()
     }
 
-    /// The end of a process was told to who watched it, or that there is none.
-    pub(crate) fn answered(&self, wanted: Wanted) {
-        self.shares().answers.give(wanted);
+    /// The end of a process was told to who watched it over a link, or that there is none.
+    pub(crate) fn answered(&self, link: &Link, wanted: Wanted) {
+        self.shares().give(link, wanted);
     }
 
     /// The peer is about to be probed.
@@ -239,10 +244,10 @@ impl Load {
         Ok(())
     }
 
-    fn leave(&self, node: &Identity, bytes: usize, wanted: Option<Wanted>) {
+    fn leave(&self, node: &Identity, bytes: usize, answer: Option<(&Link, Wanted)>) {
         let mut shares = self.shares();
-        if let Some(wanted) = wanted {
-            shares.answers.give(wanted);
+        if let Some((link, wanted)) = answer {
+            shares.give(link, wanted);
         }
         shares.bytes.put_back(bytes, &node.serving.bytes);
         // Whoever finds no calls any more is to know of all that there were.
@@ -260,6 +265,14 @@ impl Load {
 }
 
 impl Shares {
+    /// Notes an answer, unless its link has ended: what went over that is lost, and
+    /// [forgotten](Load::forget_answers) after its end. It says nothing of the link that there is now.
+    fn give(&mut self, link: &Link, wanted: Wanted) {
+        if !link.is_closing() {
+            self.answers.give(wanted);
+        }
+    }
+
     /// Counts bytes in the place of others. What is alone has room, however large it is.
     fn exchange_bytes(
         &mut self,

@@ -214,6 +214,15 @@ impl Serving {
         self.server.node.processes.remove(self.process())
     }
 
+    /// What it has to tell has to wait for room.
+    pub(super) fn answers_late(&self) {
+        if let Some(served) = self.held.served()
+            && let Some(wanted) = served.wanted()
+        {
+            served.admitted.answers_late(wanted);
+        }
+    }
+
     pub(super) fn shape(&self) -> &Shape {
         &self.shape
     }

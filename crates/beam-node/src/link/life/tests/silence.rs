@@ -94,6 +94,36 @@ async fn a_link_on_which_nothing_comes_is_kept_for_answers_that_somebody_waits_f
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_link_on_which_nothing_comes_is_kept_for_an_answer_that_waits_for_room() {
+    let limits = Limits {
+        outgoing_bytes_per_peer: 1,
+        ..Limits::default()
+    };
+    let (node, state) = node_with(limits).await;
+    let (slot, established) = known(&state);
+    node.export("m", "done", async || {}).unwrap();
+    let link = establish(&state, &slot, &established);
+    let server = Server::new(Arc::clone(&state));
+    let is_served = |process: &Arc<Process>| process.served().is_some();
+    // The first answer takes the room that there is.
+    for deadline_ms in [1_000, 10_000] {
+        let message = call_within(slot.name(), "done", Some(deadline_ms));
+        dispatch(&server, &link, message);
+        while state.processes.all().iter().any(is_served) {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(link.serving(), 1);
+
+    suspect(&state, &slot, &link);
+
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert!(!is_idle(&state, &link));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(is_idle(&state, &link));
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_suspicion_is_an_event_and_few_are_warnings() {
     const FLAPS: usize = 5;
 
