@@ -255,6 +255,9 @@ impl NodeBuilder {
     /// [`net_ticktime`](Self::net_ticktime) ends it. Times below
     /// [20 ms](Self::MIN_SUSPECT_AFTER) are refused.
     ///
+    /// A peer that is never quiet is probed once in a second as well while it is given answers: those that
+    /// have arrived do not [keep a connection](Self::net_ticktime) that falls silent later.
+    ///
     /// See [`Event::Suspect`](crate::Event::Suspect) and [`Node::suspects`].
     pub fn suspect_after(mut self, silence: impl Into<Option<Duration>>) -> Self {
         self.silence.suspect_after = silence.into();

@@ -49,6 +49,9 @@ const TURN_MESSAGES: usize = 64;
 /// How long an ending link may take to send what is queued, and the peer to read it.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long answers wait to be confirmed by a probe on a link that is never quiet.
+const CONFIRMATION_PAUSE: Duration = Duration::from_secs(1);
+
 /// Runs a link to its end, and cleans up after it, also where the future is dropped before it runs.
 pub(crate) fn run(
     node: Arc<NodeState>,
@@ -128,15 +131,17 @@ struct Wire<'a> {
     queue: Queue,
     clock: LinkClock,
     silence: Silence,
-    /// The last probe of a silent peer, until it is answered.
+    /// The last probe of the peer, until it is answered.
     probe: Option<Probe>,
+    /// When there was a probe last, or the link began.
+    probed: Instant,
     /// Whether all others that were ready to run have run since there was something to send.
     gathered: bool,
     /// Whether messages have come that were not handled.
     is_behind: bool,
 }
 
-/// A question to a silent peer that has no answer.
+/// A question to the peer that has no answer.
 #[derive(Debug)]
 struct Probe {
     request: RequestId,
@@ -174,6 +179,7 @@ impl<'a> Wire<'a> {
             clock: LinkClock::new(TickPolicy::new(node.net_ticktime), now.into_std()),
             silence: Silence::new(node.silence, round_trip, now),
             probe: None,
+            probed: now,
             gathered: false,
             is_behind: false,
         }
@@ -390,8 +396,8 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// Probes the peer, or suspects it, where it has been silent for so long. Tells whether there is
-    /// something to write.
+    /// Probes the peer, or suspects it, where it has been silent for so long, and probes it now and then
+    /// where it never is. Tells whether there is something to write.
     fn attend_silence(&mut self, task: &mut Context<'_>) -> bool {
         let now = Instant::now();
         let is_behind =
@@ -400,16 +406,9 @@ impl<'a> Wire<'a> {
             self.node.recover(self.slot, self.link);
         }
         match self.silence.poll(now) {
-            Step::Wait => false,
-            Step::Probe => {
-                self.link.serving.probe_answers();
-                let confirms_answers = self.link.outbox.is_empty();
-                self.probe = Some(Probe {
-                    request: self.link.ask_for_life(),
-                    confirms_answers,
-                    unwritten: Some(self.queue.begun + 1),
-                });
-                self.silence.asked(now);
+            Step::Wait if !self.is_confirmation_due(now) => false,
+            Step::Wait | Step::Probe => {
+                self.ask_for_life(now);
                 true
             }
             Step::Suspect(silent) => {
@@ -417,6 +416,28 @@ impl<'a> Wire<'a> {
                 false
             }
         }
+    }
+
+    /// Whether answers of this node have waited for a probe, though the link is not quiet: only those of
+    /// the last moment are to count as lost when it falls silent, or it would be kept for them.
+    fn is_confirmation_due(&self, now: Instant) -> bool {
+        let is_silence_watched = self.silence.deadline().is_some();
+        is_silence_watched
+            && self.probe.is_none()
+            && now >= self.probed + CONFIRMATION_PAUSE
+            && self.link.serving.has_unconfirmed_answers()
+    }
+
+    fn ask_for_life(&mut self, now: Instant) {
+        self.link.serving.probe_answers();
+        let confirms_answers = self.link.outbox.is_empty();
+        self.probe = Some(Probe {
+            request: self.link.ask_for_life(),
+            confirms_answers,
+            unwritten: Some(self.queue.begun + 1),
+        });
+        self.probed = now;
+        self.silence.asked(now);
     }
 
     /// Sends what is queued, and waits until the peer has closed its side as well.

@@ -206,6 +206,11 @@ impl Load {
         self.shares().answers.probe();
     }
 
+    /// Whether there are answers that no probe has confirmed.
+    pub(crate) fn has_unconfirmed_answers(&self) -> bool {
+        self.shares().answers.are_unconfirmed()
+    }
+
     /// What was answered before the last probe has arrived.
     pub(crate) fn confirm_answers(&self) {
         self.shares().answers.confirm();

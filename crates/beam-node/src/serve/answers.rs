@@ -59,6 +59,13 @@ impl Answers {
         self.before_probe = Given::default();
     }
 
+    /// Whether there are any.
+    pub(super) fn are_unconfirmed(&self) -> bool {
+        [self.before_probe, self.since_probe]
+            .iter()
+            .any(|given| given.until.is_some() || given.undated.is_some())
+    }
+
     /// Whether somebody is taken to wait for any of them, where the peer has been silent for so long.
     pub(super) fn are_wanted(&self, silent_for: Duration) -> bool {
         [self.before_probe, self.since_probe].iter().any(|given| {

@@ -13,6 +13,7 @@ use bytes::BytesMut;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    time::timeout,
 };
 
 use super::simultaneous::packet;
@@ -121,6 +122,27 @@ async fn a_peer_that_answers_before_it_has_all_that_was_sent_with_the_probe_is_p
         let answer = probe(&mut peer).await;
         peer.send_with(answer, &Term::atom("noproc")).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_never_quiet_is_probed_for_the_answers_that_it_was_given() {
+    let cluster = Cluster::new();
+    // It is quiet after half of this.
+    let builder = cluster.builder("a").suspect_after(Duration::from_secs(4));
+    let a = builder.start().await.unwrap();
+    a.export("m", "done", async || {}).unwrap();
+    let mut peer = cluster.raw_peer(&a, "raw").await;
+    peer.call(&peer.reference(1), ("m", "done"), []).await;
+
+    let probed = async {
+        loop {
+            peer.write_tick().await;
+            if timeout(SHORT, probe(&mut peer)).await.is_ok() {
+                return;
+            }
+        }
+    };
+    within(probed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
