@@ -232,13 +232,14 @@ impl NodeBuilder {
     /// Sets after how long a silent peer is given up, in the way of OTP's setting of this name:
     /// a tick is sent every quarter of it. Default: 60 s. Less than 40 ms is refused.
     ///
-    /// A [suspect](Self::suspect_after) that has answered nothing for 8 s, or for half of the net tick time
-    /// if that is less, is connected to anew as soon as it answers a handshake, as it does after a cut. It
-    /// keeps the connection that it has if something comes over that within another half second, or if
-    /// anything is under way there: calls of which the other end has said that they have begun; answers that may
-    /// not have arrived, until their deadline, or for 15 s of silence if the caller says none; monitors and
-    /// links. These wait for TCP until the net tick time is over. What else was sent into a cut may be lost
-    /// with the connection: casts, messages, and calls, which end with `service_unavailable` and may have run.
+    /// A [suspect](Self::suspect_after) that has left a probe without its answer for 8 s, or for half of the
+    /// net tick time if that is less, is connected to anew as soon as it answers a handshake, as it does after
+    /// a cut. It keeps the connection that it has if something comes over that within half a second of its
+    /// answer, or if anything is under way there: calls of which the other end has said that they have begun;
+    /// answers that may not have arrived, until their deadline, or for 15 s of silence if the caller says none;
+    /// monitors and links; what waits to be written, as the peer takes it slowly. These wait for TCP until the
+    /// net tick time is over. What else was sent into a cut may be lost with the connection: casts, messages,
+    /// and calls, which end with `service_unavailable` and may have run.
     pub fn net_ticktime(mut self, net_ticktime: Duration) -> Self {
         self.net_ticktime = net_ticktime;
         self

@@ -72,11 +72,11 @@ pub enum DownReason {
     /// The peer closed the connection, or died.
     #[error("the peer closed the connection")]
     Closed,
-    /// Nothing came from the peer for this long. Where an [`Event::Up`] follows at once, this node has
-    /// connected anew.
+    /// Nothing came from the peer for this long. Where an [`Event::Up`] follows at once, one of the two
+    /// nodes has connected anew.
     #[error("nothing was received for {0:?}")]
     Silent(Duration),
-    /// The peer connected anew, for example after a restart.
+    /// The peer connected anew, after a restart or as it knew nothing of this connection any more.
     #[error("the peer connected anew")]
     Replaced,
     /// The peer does not read the answers to what it asks.

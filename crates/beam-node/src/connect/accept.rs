@@ -276,9 +276,7 @@ fn decide(node: &Arc<NodeState>, peer: &NodeName) -> (Decision, Option<u64>, Opt
         return (Decision::NotAllowed, None, None);
     }
     let slot = node.slot(peer);
-    if let Some(live) = slot.live() {
-        return (Decision::Alive, Some(live.id), None);
-    }
-    let (decision, accepting) = slot.accept(node.name());
-    (decision, None, accepting)
+    let live = slot.live();
+    let (decision, accepting) = slot.accept(node.name(), live.as_deref());
+    (decision, live.map(|live| live.id), accepting)
 }

@@ -11,8 +11,7 @@ use crate::{deadline, link::Link, peer::Slot, state::NodeState};
 /// How long to wait for the attempt of a peer that has precedence, before the own one is made anew.
 const PRECEDENCE: Duration = Duration::from_millis(500);
 
-/// Connects to a peer and starts the link: where there is none, or in the place of one on which nothing
-/// comes.
+/// Connects to a peer and starts the link.
 ///
 /// The peer may connect at the same time: a link that it makes serves as well. An attempt is given
 /// up for a link that is there, and never for less, as whoever connects in the name of the peer may
@@ -20,38 +19,66 @@ const PRECEDENCE: Duration = Duration::from_millis(500);
 pub(crate) async fn dial(
     node: &Arc<NodeState>,
     slot: &Arc<Slot>,
-    instead_of: Option<&Link>,
 ) -> Result<Arc<Link>, ConnectError> {
-    let sought = Sought { slot, instead_of };
+    let aim = Aim::Link;
+    unless_stopped(node, until_made(node, slot, Sought { slot, aim })).await
+}
+
+/// Gives an attempt up when the node is stopped.
+pub(super) async fn unless_stopped(
+    node: &NodeState,
+    attempt: impl Future<Output = Result<Arc<Link>, ConnectError>>,
+) -> Result<Arc<Link>, ConnectError> {
     tokio::select! {
         biased;
         () = node.stop.cancelled() => Err(ConnectError::ShutDown),
-        result = attempts(node, slot, sought) => result,
+        result = attempt => result,
     }
 }
 
-/// The link that an attempt is for.
+/// What an attempt is to come to.
 #[derive(Clone, Copy)]
-struct Sought<'a> {
-    slot: &'a Slot,
-    /// It counts as none, for as long as nothing comes over it.
-    instead_of: Option<&'a Link>,
+pub(super) struct Sought<'a> {
+    pub(super) slot: &'a Slot,
+    pub(super) aim: Aim<'a>,
 }
 
-impl Sought<'_> {
+#[derive(Clone, Copy)]
+pub(super) enum Aim<'a> {
+    /// A link where there is none.
+    Link,
+    /// An answer of the peer of this link, on which nothing comes. It makes another one only if the peer
+    /// knows of none.
+    SignOfLife(&'a Link),
+    /// A link in the place of this one, which counts as none for as long as nothing comes over it.
+    Replacement(&'a Link),
+}
+
+impl<'a> Sought<'a> {
+    fn instead_of(self) -> Option<&'a Link> {
+        match self.aim {
+            Aim::Link => None,
+            Aim::SignOfLife(silent) | Aim::Replacement(silent) => Some(silent),
+        }
+    }
+
     fn live(self) -> Option<Arc<Link>> {
         let is_none = |live: &Link| {
-            self.instead_of
+            self.instead_of()
                 .is_some_and(|silent| silent.id == live.id && live.is_suspect())
         };
         self.slot.live().filter(|live| !is_none(live))
     }
 
     /// Whether the link is to be made though the peer, which has answered, knows of another one.
-    async fn is_to_be_made(self, node: &NodeState) -> bool {
-        match self.instead_of {
-            Some(silent) => node.gives_way(self.slot, silent).await,
-            None => self.live().is_none(),
+    fn is_to_be_made(self, node: &NodeState) -> bool {
+        match (self.aim, self.slot.live()) {
+            (Aim::SignOfLife(_), _) => false,
+            (_, None) => true,
+            (Aim::Link, Some(_)) => false,
+            (Aim::Replacement(silent), Some(live)) => {
+                live.id == silent.id && node.is_idle(&live, &node.links_in_use())
+            }
         }
     }
 
@@ -62,32 +89,26 @@ impl Sought<'_> {
     ) -> Result<T, ConnectError> {
         tokio::select! {
             biased;
-            _link = self.slot.await_link_besides(self.instead_of) => Err(linked(self.slot)),
+            _link = self.slot.await_link_besides(self.instead_of()) => Err(linked(self.slot)),
             done = part => done,
         }
     }
 }
 
-async fn attempts(
+/// Attempts it until an attempt says something of the peer, as those that meet with its own do not.
+pub(super) async fn until_made(
     node: &Arc<NodeState>,
     slot: &Arc<Slot>,
     sought: Sought<'_>,
 ) -> Result<Arc<Link>, ConnectError> {
-    let instead_of = sought.instead_of;
     let deadline = deadline::after(node.handshake_timeout());
     loop {
         let changes = slot.changes();
         if let Some(link) = sought.live() {
             return Ok(link);
         }
-        let error = match attempt(node, sought, deadline).await {
-            Ok((handshaken, socket)) => match node.establish(slot, handshaken) {
-                Ok(link) => {
-                    socket.run(node, slot, &link);
-                    return Ok(link);
-                }
-                Err(_) => linked(slot),
-            },
+        let error = match publish(node, slot, attempt(node, sought, deadline).await) {
+            Ok(link) => return Ok(link),
             Err(error) => error,
         };
         let is_lost = matches!(
@@ -97,7 +118,7 @@ async fn attempts(
         if is_lost {
             // The attempt of the peer may come to nothing, while its own node can be reached.
             let patience = PRECEDENCE.min(deadline.saturating_duration_since(Instant::now()));
-            let _ = timeout(patience, slot.await_link_besides(instead_of)).await;
+            let _ = timeout(patience, slot.await_link_besides(sought.instead_of())).await;
         }
         // An attempt that met with another link says nothing of the peer, even if that is gone.
         let is_inconclusive = is_lost || changes.happened();
@@ -105,6 +126,28 @@ async fn attempts(
             return slot.live().ok_or(error);
         }
     }
+}
+
+/// Attempts it once.
+pub(super) async fn once(
+    node: &Arc<NodeState>,
+    slot: &Arc<Slot>,
+    sought: Sought<'_>,
+) -> Result<Arc<Link>, ConnectError> {
+    let deadline = deadline::after(node.handshake_timeout());
+    publish(node, slot, attempt(node, sought, deadline).await)
+}
+
+/// Starts the link of a handshake that succeeded.
+fn publish(
+    node: &Arc<NodeState>,
+    slot: &Arc<Slot>,
+    attempted: Result<(Handshaken, Socket), ConnectError>,
+) -> Result<Arc<Link>, ConnectError> {
+    let (handshaken, socket) = attempted?;
+    let link = node.establish(slot, handshaken).map_err(|_| linked(slot))?;
+    socket.run(node, slot, &link);
+    Ok(link)
 }
 
 async fn attempt(
@@ -185,12 +228,12 @@ async fn handshake(
             Ok(InitiatorEvent::Continue) => Ok(()),
             // A link that the peer still has to this name is one that this node knows nothing of,
             // from before a restart or a cut, or one on which nothing comes.
-            Ok(InitiatorEvent::Alive) => initiator.confirm(sought.is_to_be_made(node).await),
+            Ok(InitiatorEvent::Alive) => initiator.confirm(sought.is_to_be_made(node)),
             Ok(InitiatorEvent::Established(established)) => {
                 let handshaken = Handshaken {
                     established,
                     made_by: Side::ThisNode,
-                    disowned: sought.instead_of.map(|silent| silent.id),
+                    disowned: sought.instead_of().map(|silent| silent.id),
                 };
                 return Ok((handshaken, exchange.into_socket(initiator.outgoing())));
             }

@@ -7,6 +7,7 @@ mod exchange;
 mod handshaken;
 mod io_error;
 mod progress;
+mod renew;
 mod stream;
 mod tls_error;
 mod transport;
@@ -21,6 +22,7 @@ pub(crate) use {
     exchange::Socket,
     handshaken::{Handshaken, Side},
     progress::Progress,
+    renew::renew,
     stream::{Stream, close_in_order},
     transport::Transport,
 };

@@ -5,6 +5,7 @@
 //! same one, and what they are told of one link is over before they are told of the next.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -16,7 +17,7 @@ use crate::{
     connect::{Handshaken, Side},
     event::{DownReason, Event},
     peer::{Slot, Turn},
-    process::{Process, Role},
+    process::Role,
     state::NodeState,
 };
 
@@ -65,7 +66,7 @@ impl NodeState {
         ));
         if let Some(old) = old {
             // What the old link announced must be gone before the new one announces.
-            old.close(self.replaced_because(&old, link.made_by));
+            old.close(self.replaced_because(&old, &link));
             _waiting = self.withdraw_in(&turn, &old);
         }
         // Logging runs code of users. What that does if it fails must not leave a link behind that
@@ -101,11 +102,12 @@ impl NodeState {
         }
     }
 
-    /// Why a link is replaced: the peer connected anew, or this node did as nothing came over it.
-    fn replaced_because(&self, old: &Link, made_by: Side) -> DownReason {
+    /// Why a link gives way to another one: nothing came over it, or the peer connected anew, as it knows
+    /// nothing of it or was started anew.
+    fn replaced_because(&self, old: &Link, new: &Link) -> DownReason {
         let suspects = self.suspects.all();
         match suspects.get(&old.peer) {
-            Some(since) if made_by == Side::ThisNode => DownReason::Silent(since.elapsed()),
+            Some(since) if old.creation == new.creation => DownReason::Silent(since.elapsed()),
             _ => DownReason::Replaced,
         }
     }
@@ -128,47 +130,54 @@ impl NodeState {
             && !made_by.has_precedence(self.name(), &live.peer)
     }
 
-    /// Whether a link on which nothing comes gives way to a new one, now that its peer has answered a
-    /// handshake, and says that it has that link too.
-    ///
-    /// If the peer was stopped, it goes on now, and what it was sent meanwhile lies in its socket. So it has
-    /// a moment to speak on the link that there is, and nothing is lost. If the network was cut, TCP is
-    /// silent for longer: what was lost is sent again when its timer fires, which takes up to as long again
-    /// as the cut did. What is under way on the link waits for that.
+    /// Waits a moment for a peer that runs to speak on its link, on which nothing comes, or for the link to
+    /// end. If the peer was stopped, what it was sent meanwhile lies in its socket.
     ///
     /// Dropping the future does no harm.
-    pub(crate) async fn gives_way(&self, slot: &Slot, silent: &Link) -> bool {
+    pub(crate) async fn await_word(&self, slot: &Slot, silent: &Link) {
         let mut suspects = self.suspects.watch();
         let is_silent = |live: Arc<Link>| live.id == silent.id && live.is_suspect();
         let is_over = suspects.wait_for(|_| !slot.live().is_some_and(is_silent));
         let _ = timeout(SPEAKING_PATIENCE, is_over).await;
-        match slot.live() {
-            Some(live) => live.id == silent.id && self.is_idle(silent, &self.processes.all()),
-            None => true,
+    }
+
+    /// The links over which processes of this node are watched: by monitors, and by those who wait for calls.
+    /// Those between scopes of process groups, which are made anew with every link, do not count, and nor do
+    /// calls that nobody waits for any more and what nodes ask each other.
+    pub(crate) fn links_in_use(&self) -> HashSet<u64> {
+        let mut links = HashSet::new();
+        for process in self.processes.all() {
+            let counts = match &process.role {
+                Role::Scope => false,
+                Role::Served(served) => served.called.is_work && !served.is_late(),
+                _ => true,
+            };
+            if counts {
+                process.add_watching_links(&mut links);
+            }
         }
+        links
     }
 
     /// Whether nothing comes over a link, and nothing is under way on it that its end would end: calls that
-    /// run, at either end, answers of this node, and monitors. Those between scopes of process groups are
-    /// made anew with every link. After the net tick time nothing is taken to be under way any more: the
+    /// run, at either end, answers of this node, monitors, and what waits for room in the socket, which the
+    /// peer may be taking slowly. After the net tick time nothing is taken to be under way any more: the
     /// [tick](beam_dist::tick) is about to end the link, and the next try of TCP is later.
     ///
-    /// Whether the peer has begun a call is known once it has said so. One of which it has said nothing counts
-    /// for nothing, or a link to which calls are sent all the time would be kept for all that time.
-    pub(crate) fn is_idle(&self, silent: &Link, processes: &[Arc<Process>]) -> bool {
+    /// Whether the peer has begun a call is known once it has said so. One that was written, and of which it
+    /// has said nothing, counts for nothing, or a link to which calls are sent all the time would be kept for
+    /// all that time.
+    ///
+    /// The links in use are those of a moment before: a call that has ended since then counts by its answer.
+    pub(crate) fn is_idle(&self, silent: &Link, in_use: &HashSet<u64>) -> bool {
         let Some(silent_for) = silent.silent_for() else {
             return false;
         };
-        let is_held = |process: &Process| match &process.role {
-            Role::Scope => false,
-            // Whoever waits for a call watches it.
-            Role::Served(served) if !served.called.is_work || served.is_late() => false,
-            _ => process.is_watched_over(silent.id),
-        };
         silent_for >= self.net_ticktime
-            || !silent.serving.has_answers_wanted(silent_for)
+            || silent.outbox.is_empty()
+                && !in_use.contains(&silent.id)
+                && !silent.serving.has_answers_wanted(silent_for)
                 && !silent.requests().has_running()
-                && !processes.iter().any(|process| is_held(process))
     }
 
     /// Withdraws a link that was closed: from here on nobody finds it, and those who wait for an

@@ -145,14 +145,19 @@ impl Slot {
         timeout_at(deadline, link).await.map_err(timed_out)?
     }
 
-    /// What to say to a peer that begins a handshake, and what stands for that handshake if it goes
-    /// on.
+    /// What to say to a peer that begins a handshake, given the attempt of this node and the link that
+    /// there is; and what stands for that handshake if it goes on.
     ///
     /// As long as the peer cannot know of an attempt of this node, it may be one that leads nowhere,
-    /// as the peer may not listen.
-    pub(crate) fn accept(self: &Arc<Self>, own: &NodeName) -> (Decision, Option<Accepting>) {
+    /// as the peer may not listen. An attempt beside a link counts if it is to [renew](Self::renew) that.
+    pub(crate) fn accept(
+        self: &Arc<Self>,
+        own: &NodeName,
+        live: Option<&Link>,
+    ) -> (Decision, Option<Accepting>) {
         let mut handshakes = self.handshakes();
-        let decision = match handshakes.began_own {
+        let is_sought = live.is_none_or(Link::is_suspect);
+        let decision = match handshakes.began_own && is_sought {
             true => simultaneous(own, &self.name),
             false => Decision::Ok,
         };
@@ -160,6 +165,7 @@ impl Slot {
             return (decision, None);
         }
         handshakes.accepting += 1;
+        let decision = live.map_or(decision, |_| Decision::Alive);
         (decision, Some(Accepting(Arc::clone(self))))
     }
 
@@ -265,7 +271,10 @@ impl Slot {
             let node = Arc::clone(&node);
             async move {
                 let attempt = Attempt(&slot);
-                let result = connect::dial(&node, &slot, instead_of.as_deref()).await;
+                let result = match &instead_of {
+                    Some(silent) => connect::renew(&node, &slot, silent).await,
+                    None => connect::dial(&node, &slot).await,
+                };
                 drop(attempt);
                 if let Err(reason) = &result
                     && instead_of.is_none()
@@ -417,7 +426,7 @@ mod tests {
             move || {
                 let mut both = 0;
                 while !done.load(Ordering::Relaxed) {
-                    let (_, accepting) = slot.accept(&own);
+                    let (_, accepting) = slot.accept(&own, None);
                     if accepting.is_some() {
                         std::thread::yield_now();
                         both += u32::from(slot.handshakes().began_own);
@@ -438,7 +447,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_own_handshake_does_not_wait_for_ever_for_one_of_the_peer() {
         let slot = Arc::new(Slot::new("a@host".parse().unwrap()));
-        let (decision, _accepting) = slot.accept(&"b@host".parse().unwrap());
+        let (decision, _accepting) = slot.accept(&"b@host".parse().unwrap(), None);
         assert_eq!(decision, Decision::Ok);
         let begun = Instant::now();
 

@@ -108,11 +108,11 @@ impl Served {
         self.deadline.is_some() && self.was_cancelled()
     }
 
-    /// Until when somebody waits for its end, if anybody does. What nodes ask each other by
+    /// Until when who is told of its end waits for that. What nodes ask each other by
     /// [housekeeping](crate::Export::housekeeping) functions is of no use any more when a connection is lost.
     pub(crate) fn wanted(&self) -> Option<Wanted> {
-        let is_wanted = self.is_awaited && self.called.is_work && !self.was_cancelled();
-        is_wanted.then(|| self.deadline.map_or(Wanted::ForEver, Wanted::Until))
+        let is_work = self.called.is_work;
+        is_work.then(|| self.deadline.map_or(Wanted::ForEver, Wanted::Until))
     }
 
     fn is_of_peer(&self) -> bool {

@@ -92,16 +92,11 @@ impl Admitted {
         Ok(())
     }
 
-    /// Whoever held it does so no more; the last one has queued the answer.
+    /// Whoever held it does so no more, and has queued the answer that is wanted.
     fn release(&self, wanted: Option<Wanted>) {
         if self.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.leave(wanted);
-        }
-    }
-
-    /// Its answer waits for room to be queued, and is on its way as much as one that is.
-    pub(super) fn answers_late(&self, wanted: Wanted) {
-        if let Some(link) = self.link() {
+        } else if let Some((link, wanted)) = self.link().zip(wanted) {
             link.serving.answered(link, wanted);
         }
     }
@@ -149,13 +144,24 @@ impl Caller {
 /// A hold on a call that is served. The process itself may be kept for longer, by a handler that
 /// keeps its context.
 #[derive(Debug)]
-pub(crate) struct Held(Arc<Process>);
+pub(crate) struct Held {
+    process: Arc<Process>,
+    /// Whether somebody was told of the end of the call, or is about to be.
+    has_told: bool,
+}
 
 impl Held {
     /// The first hold on a call that was let in just now.
     pub(super) fn first(process: Arc<Process>) -> Self {
         debug_assert!(process.served().is_some());
-        Self(process)
+        Self::of(process)
+    }
+
+    fn of(process: Arc<Process>) -> Self {
+        Self {
+            process,
+            has_told: false,
+        }
     }
 
     /// Another hold, unless the call is over.
@@ -165,22 +171,28 @@ impl Held {
         holders
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
             .ok()?;
-        Some(Self(Arc::clone(process)))
+        Some(Self::of(Arc::clone(process)))
     }
 
     pub(super) fn process(&self) -> &Arc<Process> {
-        &self.0
+        &self.process
     }
 
     pub(super) fn served(&self) -> Option<&Served> {
-        self.0.served()
+        self.process.served()
+    }
+
+    /// Somebody was told of the end of the call, or is about to be.
+    pub(super) fn note_told(&mut self) {
+        self.has_told = true;
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(served) = self.0.served() {
-            served.admitted.release(served.wanted());
+        if let Some(served) = self.process.served() {
+            let answer = self.has_told.then(|| served.wanted()).flatten();
+            served.admitted.release(answer);
         }
     }
 }
@@ -196,7 +208,8 @@ impl Load {
         self.shares().calls.used()
     }
 
-    /// The end of a process was told to who watched it over a link, or that there is none.
+    /// The end of a process was told to who watched it over a link, or to who linked to it that there is
+    /// none. That there is nothing to monitor does not count: that is how probes of the peer are answered.
     pub(crate) fn answered(&self, link: &Link, wanted: Wanted) {
         self.shares().give(link, wanted);
     }

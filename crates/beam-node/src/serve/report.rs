@@ -43,7 +43,6 @@ impl Late {
     /// Tells everybody how the process of a call ended, one after another.
     pub(super) async fn tell(self, serving: &Serving) {
         let Self { told, end } = self;
-        serving.answers_late();
         let (process, shape) = (serving.process(), serving.shape());
         for watcher in told {
             watcher.link().forget_watchers(1);

@@ -119,7 +119,7 @@ impl Serving {
     }
 
     /// Tells a result, if that can be done at once.
-    fn told<T: Serialize>(&self, told: Told, value: &T) -> Option<Late> {
+    fn told<T: Serialize>(&mut self, told: Told, value: &T) -> Option<Late> {
         let [watcher] = &told[..] else {
             return match told.is_empty() {
                 true => None,
@@ -134,6 +134,7 @@ impl Serving {
             // A link that closed meanwhile has told the peer already.
             Ok(Ok(()) | Err(SendError::Closed)) => {
                 watcher.link().forget_watchers(1);
+                self.held.note_told();
                 None
             }
             Ok(Err(SendError::Full { .. })) => self.returned(told, value),
@@ -214,15 +215,6 @@ impl Serving {
         self.server.node.processes.remove(self.process())
     }
 
-    /// What it has to tell has to wait for room.
-    pub(super) fn answers_late(&self) {
-        if let Some(served) = self.held.served()
-            && let Some(wanted) = served.wanted()
-        {
-            served.admitted.answers_late(wanted);
-        }
-    }
-
     pub(super) fn shape(&self) -> &Shape {
         &self.shape
     }
@@ -265,9 +257,10 @@ where
                 };
                 let ended = ready!(running.poll(call, task));
                 let late = running.report(ended);
-                let Some((late, serving)) = late.zip(serving.take()) else {
+                let Some((late, mut serving)) = late.zip(serving.take()) else {
                     return Poll::Ready(());
                 };
+                serving.held.note_told();
                 Box::pin(async move { late.tell(&serving).await })
             }
         };

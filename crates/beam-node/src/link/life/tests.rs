@@ -12,7 +12,7 @@ use std::{
 
 use beam_dist::{
     Cookie, Creation, Flags, Message, NodeName,
-    control::{Control, Monitor, SpawnOptions, SpawnRequest, Target},
+    control::{Control, Exit2, Monitor, Recipient, SpawnOptions, SpawnRequest, Target},
     handshake::{
         Acceptor, AcceptorEvent, Challenge, Decision, Established, Identity, Initiator,
         InitiatorEvent, take_packet,
@@ -24,7 +24,7 @@ use bytes::BytesMut;
 use super::*;
 use crate::{
     CallContext, Epmd, Limits, Listen, Node, NodeBuilder, connect::Side, link::dispatch::dispatch,
-    serve::Server,
+    process::Process, serve::Server,
 };
 
 async fn node() -> (Node, Arc<NodeState>) {

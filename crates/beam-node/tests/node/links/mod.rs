@@ -2,5 +2,6 @@
 
 mod ending;
 mod panics;
+mod renewal;
 mod silence;
 mod simultaneous;

@@ -3,21 +3,18 @@
 use std::{future::IntoFuture, pin::pin, time::Duration};
 
 use beam_dist::{
-    Creation, Flags, NodeName,
+    NodeName,
     control::{Control, Monitor, MonitorExit, Target},
-    handshake::{Acceptor, AcceptorEvent, Challenge, Decision, HandshakeError, Identity},
 };
 use beam_node::{Cause, Code, Event, Events, Limits, Node};
 use beam_term::{Atom, Binary, Term};
 use bytes::BytesMut;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
     time::timeout,
 };
 
-use super::simultaneous::packet;
-use crate::support::{COOKIE, Cluster, PROBE, RawPeer, down, eventually, poll_once, within};
+use crate::support::{Cluster, PROBE, RawPeer, down, eventually, poll_once, within};
 
 /// Short enough to be waited for.
 const SHORT: Duration = Duration::from_millis(200);
@@ -158,53 +155,6 @@ async fn a_suspect_whose_connection_ends_is_none_any_more() {
     down(&mut events, &name).await;
     assert!(a.suspects().is_empty());
     assert!(!a.peer(&name).unwrap().is_suspect());
-}
-
-/// A connection whose maker was told that there is a link already, and is to say if it replaces that.
-async fn told_of_a_link(listener: &TcpListener, own: &NodeName) -> (TcpStream, Acceptor) {
-    let (mut stream, _) = within(listener.accept()).await.unwrap();
-    let identity = Identity {
-        name: own.clone(),
-        creation: Creation::new(77),
-        flags: Flags::for_node(false),
-    };
-    let (cookie, challenge) = (COOKIE.parse().unwrap(), Challenge::random().unwrap());
-    let mut acceptor = Acceptor::new(identity, cookie, challenge);
-    let introduction = packet(&mut stream).await;
-    let decide = acceptor.receive(&introduction).unwrap();
-    assert!(matches!(decide, AcceptorEvent::Decide(_)), "{decide:?}");
-    acceptor.decide(Decision::Alive).unwrap();
-    let alive = acceptor.outgoing().unwrap();
-    stream.write_all(&alive).await.unwrap();
-    (stream, acceptor)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_silent_connection_with_a_monitor_is_kept_though_the_peer_answers_a_handshake() {
-    let cluster = Cluster::new();
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let builder = cluster
-        .builder("a")
-        .suspect_after(SHORT)
-        .net_ticktime(Duration::from_secs(12))
-        .address("raw@127.0.0.1", listener.local_addr().unwrap());
-    let a = within(builder.start()).await.unwrap();
-    let mut events = a.events();
-    let mut peer = cluster.raw_peer(&a, "raw").await;
-    let name = peer.name().clone();
-    let net_kernel = Target::Name(Atom::from_static("net_kernel"));
-    let monitor = peer.monitor(net_kernel, &peer.reference(1));
-    peer.send(monitor).await;
-    suspected(&mut events, name.clone()).await;
-
-    let (mut stream, mut acceptor) = told_of_a_link(&listener, &name).await;
-
-    let kept = acceptor.receive(&packet(&mut stream).await);
-    assert!(
-        matches!(kept, Err(HandshakeError::AliveRefused { .. })),
-        "{kept:?}"
-    );
-    assert!(a.peer(&name).unwrap().is_connected());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,19 +3,29 @@
 use tokio::{net::TcpListener, time::Instant};
 
 use super::*;
+use crate::link::{Lane, batch::Batch};
 
 /// The peer of a link says nothing from now on.
 pub(super) fn suspect(state: &NodeState, slot: &Slot, link: &Link) {
     suspect_again(state, slot, link, Instant::now());
 }
 
-/// The peer of a link says nothing from now on, and has answered nothing since then.
+/// The peer of a link says nothing from now on, and has answered nothing since then. It was sent what there
+/// is.
 fn suspect_again(state: &NodeState, slot: &Slot, link: &Link, unanswered_since: Instant) {
+    write_out(link);
     let silent = Silent {
         since: Instant::now(),
         unanswered_since,
     };
     state.suspect(slot, link, silent);
+}
+
+fn write_out(link: &Link) {
+    while link.outbox.is_filled() {
+        let taken = link.outbox.take(&mut Batch::default());
+        link.outbox.written(taken);
+    }
 }
 
 /// A peer, and what a handshake with it comes to.
@@ -30,7 +40,7 @@ fn end(state: &NodeState, slot: &Slot, link: &Link) {
 }
 
 fn is_idle(state: &NodeState, link: &Link) -> bool {
-    state.is_idle(link, &state.processes.all())
+    state.is_idle(link, &state.links_in_use())
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,33 +104,27 @@ async fn a_link_on_which_nothing_comes_is_kept_for_answers_that_somebody_waits_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_on_which_nothing_comes_is_kept_for_an_answer_that_waits_for_room() {
-    let limits = Limits {
-        outgoing_bytes_per_peer: 1,
-        ..Limits::default()
-    };
-    let (node, state) = node_with(limits).await;
+async fn a_link_on_which_nothing_comes_is_kept_for_what_waits_to_be_written() {
+    let (_node, state) = node().await;
     let (slot, established) = known(&state);
-    node.export("m", "done", async || {}).unwrap();
     let link = establish(&state, &slot, &established);
-    let server = Server::new(Arc::clone(&state));
-    let is_served = |process: &Arc<Process>| process.served().is_some();
-    // The first answer takes the room that there is.
-    for deadline_ms in [1_000, 10_000] {
-        let message = call_within(slot.name(), "done", Some(deadline_ms));
-        dispatch(&server, &link, message);
-        while state.processes.all().iter().any(is_served) {
-            tokio::task::yield_now().await;
-        }
-    }
-    assert_eq!(link.serving(), 1);
-
     suspect(&state, &slot, &link);
-
-    tokio::time::advance(Duration::from_secs(9)).await;
-    assert!(!is_idle(&state, &link));
-    tokio::time::advance(Duration::from_secs(1)).await;
     assert!(is_idle(&state, &link));
+    let message = link.outbox.push_whole(Lane::Free, b"message");
+    assert_eq!(message, Ok(()));
+
+    let batch = &mut Batch::default();
+    for _ in 0..2 {
+        assert!(!is_idle(&state, &link));
+        let taken = link.outbox.take(batch);
+        // What was taken may be written in part.
+        assert!(!is_idle(&state, &link));
+        link.outbox.written(taken);
+        assert!(is_idle(&state, &link));
+        let message = link.outbox.push_whole(Lane::Owed, b"message");
+        assert_eq!(message, Ok(()));
+        *batch = Batch::default();
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,27 +236,23 @@ async fn a_peer_that_was_stopped_has_a_moment_to_speak_on_the_link_that_there_is
     let (_node, state) = node().await;
     let (slot, established) = known(&state);
     let moment = SPEAKING_PATIENCE - Duration::from_millis(1);
-    for (speaks, ends, is_to_give_way) in [
-        (false, false, true),
-        (true, false, false),
-        (false, true, true),
-    ] {
+    for (speaks, ends) in [(false, false), (true, false), (false, true)] {
         let link = establish(&state, &slot, &established);
         suspect(&state, &slot, &link);
         let begun = Instant::now();
-        let gives_way = tokio::spawn({
+        let word = tokio::spawn({
             let (state, slot, link) = (Arc::clone(&state), Arc::clone(&slot), Arc::clone(&link));
-            async move { state.gives_way(&slot, &link).await }
+            async move { state.await_word(&slot, &link).await }
         });
         tokio::time::sleep(moment).await;
-        assert!(!gives_way.is_finished());
+        assert!(!word.is_finished());
         if speaks {
             state.recover(&slot, &link);
         }
         if ends {
             end(&state, &slot, &link);
         }
-        assert_eq!(gives_way.await.unwrap(), is_to_give_way);
+        word.await.unwrap();
         let waits_on = !speaks && !ends;
         assert_eq!(begun.elapsed() > moment, waits_on);
         end(&state, &slot, &link);
@@ -272,4 +272,85 @@ async fn a_link_is_kept_for_whoever_watched_what_has_ended() {
     suspect(&state, &slot, &link);
 
     assert!(!is_idle(&state, &link));
+}
+
+/// The process of the only call that is served.
+fn served(state: &NodeState) -> Arc<Process> {
+    let mut processes = state.processes.all().into_iter();
+    processes
+        .find(|process| process.served().is_some())
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_is_kept_for_the_answer_of_a_call_that_was_killed() {
+    let (node, state) = node().await;
+    let (slot, established) = known(&state);
+    export_wait(&node);
+    let link = establish(&state, &slot, &established);
+    let server = Server::new(Arc::clone(&state));
+    dispatch(&server, &link, call(slot.name()));
+    let kill = Exit2 {
+        from: pid(slot.name(), 1),
+        to: Recipient::Pid(served(&state).pid.clone()),
+        priority: false,
+        token: None,
+    };
+    let reason = RawTerm::serialize(&Term::atom("kill")).unwrap();
+    let message = Message {
+        control: Control::Exit2(kill),
+        payload: Some(reason),
+    };
+
+    dispatch(&server, &link, message);
+    while link.serving() > 0 {
+        tokio::task::yield_now().await;
+    }
+    suspect(&state, &slot, &link);
+
+    assert!(!is_idle(&state, &link));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_is_kept_for_whoever_watched_a_call_that_it_did_not_wait_for() {
+    let (node, state) = node().await;
+    let (slot, established) = known(&state);
+    let (go, gate) = tokio::sync::watch::channel(false);
+    let gated = move || {
+        let mut gate = gate.clone();
+        async move {
+            let _ = gate.wait_for(|is_open| *is_open).await;
+        }
+    };
+    node.export("m", "gated", gated).unwrap();
+    for is_watched in [false, true] {
+        let link = establish(&state, &slot, &established);
+        let server = Server::new(Arc::clone(&state));
+        let mut message = call_within(slot.name(), "gated", None);
+        if let Control::SpawnRequest(request) = &mut message.control {
+            request.options.monitor = false;
+        }
+        go.send_replace(false);
+        dispatch(&server, &link, message);
+        if is_watched {
+            let monitor = Monitor {
+                from: pid(slot.name(), 1),
+                to: Target::Pid(served(&state).pid.clone()),
+                reference: reference(slot.name(), 9),
+            };
+            let message = Message {
+                control: Control::Monitor(monitor),
+                payload: None,
+            };
+            dispatch(&server, &link, message);
+        }
+        suspect(&state, &slot, &link);
+        assert_eq!(is_idle(&state, &link), !is_watched, "while it runs");
+        go.send_replace(true);
+        while link.serving() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(is_idle(&state, &link), !is_watched, "when it has ended");
+        end(&state, &slot, &link);
+    }
 }

@@ -1,0 +1,57 @@
+//! Another link in the place of one on which nothing comes.
+
+use std::sync::Arc;
+
+use beam_dist::handshake::HandshakeError;
+
+use super::{
+    ConnectError,
+    dial::{self, Aim, Sought},
+};
+use crate::{link::Link, peer::Slot, state::NodeState};
+
+/// Connects anew to a peer on whose link nothing comes, if it can be reached and runs; gives the link that
+/// there is then.
+///
+/// A first handshake, which ends as soon as the peer has answered, proves that much. If the peer was
+/// stopped, it goes on now, and what it was sent meanwhile lies in its socket. So it has a moment to speak on
+/// the link that there is, and nothing is lost. If the network was cut, TCP is silent for longer: what was
+/// lost is sent again when its timer fires, which takes up to as long again as the cut did. Then a second
+/// handshake makes another link, unless something [is under way](NodeState::is_idle) on the old one: that
+/// waits for TCP.
+///
+/// Nothing is held open in that moment. The peer has few places for those who have not shown the cookie, and
+/// after a cut all its peers may come at once.
+pub(crate) async fn renew(
+    node: &Arc<NodeState>,
+    slot: &Arc<Slot>,
+    silent: &Link,
+) -> Result<Arc<Link>, ConnectError> {
+    let renewed = async {
+        let aim = Aim::SignOfLife(silent);
+        match dial::once(node, slot, Sought { slot, aim }).await {
+            Err(error) if is_sign_of_life(&error) => {}
+            // A peer that knows of no link makes one at once.
+            made => return made,
+        }
+        node.await_word(slot, silent).await;
+        let aim = match slot.live() {
+            Some(live) if live.id != silent.id => return Ok(live),
+            Some(live) if !node.is_idle(&live, &node.links_in_use()) => return Ok(live),
+            Some(_) => Aim::Replacement(silent),
+            None => Aim::Link,
+        };
+        dial::until_made(node, slot, Sought { slot, aim }).await
+    };
+    dial::unless_stopped(node, renewed).await
+}
+
+/// Whether the peer has answered: that it has the link too, or that it connects itself.
+fn is_sign_of_life(error: &ConnectError) -> bool {
+    matches!(
+        error,
+        ConnectError::Handshake(
+            HandshakeError::AliveRefused { .. } | HandshakeError::SimultaneousLost { .. }
+        )
+    )
+}
