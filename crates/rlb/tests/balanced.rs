@@ -425,7 +425,10 @@ fn a_node_can_be_picked_by_its_name() {
     );
     let nobody =
         cluster.run(&[&call[..], &["db", "--retry", "1", "--retry-sleep", "10ms"]].concat());
-    nobody.failed(3, &["no connected node", "\"db\""]);
+    nobody.failed(
+        3,
+        &["rlb: none of the 3 nodes that may be picked has a name that matches \"db\": w1@127.0.0.1, "],
+    );
     cluster
         .run(&[&call[..], &["/(/"]].concat())
         .failed(2, &["--match", "unclosed group"]);

@@ -75,6 +75,15 @@ impl NodeFilter {
         self
     }
 
+    /// The same for those whom one node may call, which leaves that one out by itself.
+    pub(crate) fn as_seen_by(&self, own: &NodeName) -> Self {
+        let except = self.except.clone().filter(|except| except != own);
+        Self {
+            except,
+            ..self.clone()
+        }
+    }
+
     /// Whether a node is meant.
     pub fn matches(&self, node: &NodeName) -> bool {
         if self.except.as_ref() == Some(node) {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use beam_dist::NodeName;
-use beam_node::{Arguments, Cause, Code, Error, Function, Node, Peer};
+use beam_node::{Arguments, Cause, Code, Error, Function, Node, Peer, PeerStatus};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -90,24 +90,23 @@ impl RandomNode {
         if self.filter.matches(self.node.name()) {
             return self.own_route();
         }
-        self.alternative(|_| true).ok_or_else(|| {
-            Error::new(
-                Code::ServiceUnavailable,
-                format!(
-                    "no connected node that is visible or a member of some group matches {}",
-                    self.filter
-                ),
-                Cause::NoMembers,
-            )
+        let peers = self.node.peers();
+        self.one_of(&peers, |_| true).ok_or_else(|| {
+            let filter = self.filter.as_seen_by(self.node.name());
+            let message = nobody(&filter, &peers).to_string();
+            Error::new(Code::ServiceUnavailable, message, Cause::NoMembers)
         })
     }
 
     /// A random one of the peers that match and that may be it.
     pub(crate) fn alternative(&self, may_be: impl Fn(&NodeName) -> bool) -> Option<Route> {
-        let peers = self.node.peers();
+        self.one_of(&self.node.peers(), may_be)
+    }
+
+    fn one_of(&self, peers: &[PeerStatus], may_be: impl Fn(&NodeName) -> bool) -> Option<Route> {
         let mut candidates: Vec<_> = peers
             .iter()
-            .filter(|peer| !peer.hidden || peer.memberships > 0)
+            .filter(|peer| is_candidate(peer))
             .filter(|peer| self.filter.matches(&peer.name) && may_be(&peer.name))
             .collect();
         // Those that say nothing only where all do.
@@ -125,4 +124,65 @@ fn untracked(peer: Peer) -> Route {
         peer,
         _tracked: None,
     }
+}
+
+/// Whether a peer may be called, if its name matches.
+fn is_candidate(peer: &PeerStatus) -> bool {
+    !peer.hidden || peer.memberships > 0
+}
+
+/// Why none of the peers is called: who is there instead.
+fn nobody<'a>(filter: &'a NodeFilter, peers: &'a [PeerStatus]) -> impl fmt::Display {
+    let matches = |peer: &&PeerStatus| filter.matches(&peer.name);
+    let (candidates, others): (Vec<_>, Vec<_>) = peers.iter().partition(|peer| is_candidate(peer));
+    let of_no_group: Vec<_> = others.into_iter().filter(matches).collect();
+    fmt::from_fn(move |f| match (&of_no_group[..], &candidates[..]) {
+        ([peer], _) => write!(
+            f,
+            "{} matches {filter}, but is hidden and a member of no group, so that it is not picked",
+            peer.name
+        ),
+        ([_, ..], _) => write!(
+            f,
+            "{} match {filter}, but are hidden and members of no group, so that none is picked",
+            list(&of_no_group)
+        ),
+        ([], []) => write!(
+            f,
+            "no connected node is visible or a member of some group, so that none matches {filter}"
+        ),
+        ([], [peer]) => write!(
+            f,
+            "the one node that may be picked, {}, has no name that matches {filter}",
+            peer.name
+        ),
+        ([], [_, ..]) => write!(
+            f,
+            "none of the {} nodes that may be picked has a name that matches {filter}: {}",
+            candidates.len(),
+            list(&candidates)
+        ),
+    })
+}
+
+/// The names of some, and how many more there are.
+fn list(peers: &[&PeerStatus]) -> impl fmt::Display {
+    /// How many are named.
+    const SHOWN: usize = 8;
+
+    fmt::from_fn(move |f| {
+        let (shown, more) = peers.split_at(peers.len().min(SHOWN));
+        for (index, peer) in shown.iter().enumerate() {
+            let separator = match index {
+                0 => "",
+                _ if more.is_empty() && index + 1 == shown.len() => " and ",
+                _ => ", ",
+            };
+            write!(f, "{separator}{}", peer.name)?;
+        }
+        match more.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    })
 }

@@ -57,6 +57,59 @@ async fn without_a_match_the_error_names_the_filter() {
     let error = within(call.retry(Retry::never()).send()).await.unwrap_err();
     assert_eq!(error.code, Code::ServiceUnavailable);
     assert!(error.message.contains("\"db\" or /^cache/"), "{error}");
+    assert!(
+        error.message.starts_with("no connected node is visible"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn without_a_match_the_error_names_who_is_there_instead() {
+    let cluster = Cluster::new();
+    let app = cluster.node("app", &[]).await;
+    let failure = async |pattern: &str| {
+        let filter: NodeFilter = pattern.parse().unwrap();
+        let filter = filter.except(app.name().clone());
+        let call = call_on_random_node::<(), _>(&app, filter, ("demo", "node"), ());
+        let error = within(call.retry(Retry::never()).send()).await.unwrap_err();
+        assert_eq!(error.code, Code::ServiceUnavailable);
+        error.message
+    };
+    let mut members = Vec::new();
+    for count in 1..=10 {
+        let node = cluster.node(&format!("w{count}"), &[&app]).await;
+        members.push((member(&node).await, node));
+        until(|| {
+            let peers = app.peers();
+            peers.iter().filter(|peer| peer.memberships > 0).count() == count
+        })
+        .await;
+        let expected = match count {
+            1 => "the one node that may be picked, w1@127.0.0.1, has no name that matches \"db\"",
+            3 => {
+                "none of the 3 nodes that may be picked has a name that matches \"db\": \
+                  w1@127.0.0.1, w2@127.0.0.1 and w3@127.0.0.1"
+            }
+            10 => "w6@127.0.0.1, w7@127.0.0.1 and 2 more",
+            _ => continue,
+        };
+        let message = failure("db").await;
+        assert!(message.ends_with(expected), "{message}");
+    }
+    let mut of_no_group = Vec::new();
+    for (name, expected) in [
+        ("db1", "db1@127.0.0.1 matches \"db\", but is hidden"),
+        (
+            "db2",
+            "db1@127.0.0.1 and db2@127.0.0.1 match \"db\", but are hidden",
+        ),
+    ] {
+        let node = cluster.node(name, &[&app]).await;
+        until(|| app.peers().iter().any(|peer| peer.name == *node.name())).await;
+        of_no_group.push(node);
+        let message = failure("db").await;
+        assert!(message.starts_with(expected), "{message}");
+    }
 }
 
 #[tokio::test]
