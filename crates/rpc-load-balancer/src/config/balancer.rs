@@ -320,7 +320,13 @@ impl<'de> Deserialize<'de> for NodeMatch {
                         format!("no regular expression is between the slashes: {reason}")
                     })
                 })?;
-                Ok(NodeMatch(NodeFilter::of(patterns)))
+                match patterns.is_empty() {
+                    false => Ok(NodeMatch(NodeFilter::of(patterns))),
+                    true => Err(de::Error::custom(
+                        "the list is empty, so that no node would become a member: leave it out, name a \
+                         pattern, or say `join = false`",
+                    )),
+                }
             }
         }
 

@@ -466,6 +466,14 @@ mod tests {
                 "`node.allow_networks`: the list is empty",
             ),
             (
+                "[balancers.b]\nnode_match = []",
+                "at line 2, column 14: `balancers.b.node_match`: the list is empty, so that no node",
+            ),
+            (
+                "[defaults]\nnode_match = []",
+                "leave it out, name a pattern, or say `join = false`",
+            ),
+            (
                 "[defaults]\nretry_count = 99999999999999999999",
                 "`defaults.retry_count`: expected a number from 0 to 4294967295, or \"infinity\", not so large a number",
             ),

@@ -72,7 +72,7 @@
 //! The environment variables `RLB_ALGORITHM`, `RLB_RETRY_COUNT` and so on, one for each key but
 //! `weights` and the limits, come before what the file says; several patterns or networks are
 //! separated by commas there, so that none can hold one. A list of who is allowed cannot be empty, neither
-//! there nor in a file: it may be meant for nobody, or for everybody. Those of
+//! there nor in a file: it may be meant for nobody, or for everybody. Nor can `node_match` in a file. Those of
 //! `[tls]` are `RLB_TLS_CA` and so on.
 //! What the program itself says to a builder after [`BalancerBuilder::config`] comes before all of these.
 //!
