@@ -148,6 +148,10 @@ fn wrong_usage_is_told_on_stderr_with_code_2() {
             &["call", "--match", "w", "demo", "add", "1", "2"],
             "ARGS is one list with all arguments",
         ),
+        (
+            &["call", "--match", "", "--peer", "w@h", "demo", "node"],
+            "'--match <PATTERN>': it is empty",
+        ),
         (&["call", "w1@h", "demo", "echo", "-1"], "'[-1]'"),
         (
             &["call", "w1@h", "m", "f", "--count", "-1"],

@@ -38,7 +38,7 @@ pub(super) struct InvokeOptions {
     /// Let a random node be called whose name contains this text, or matches this /regular
     /// expression/: one that --peer knows, and that is visible or a member of some balancer; may be
     /// given more than once
-    #[arg(long = "match", value_name = "PATTERN", conflicts_with = "balancer")]
+    #[arg(long = "match", value_name = "PATTERN", conflicts_with = "balancer", value_parser = pattern)]
     patterns: Vec<String>,
 
     #[command(flatten)]
@@ -370,6 +370,14 @@ impl Request {
         sent?;
         by.ping(self.timeout).await?;
         Ok(Term::atom("ok"))
+    }
+}
+
+/// Refuses the text that every name contains: a variable of a shell that is not set, most likely.
+fn pattern(text: &str) -> Result<String, String> {
+    match text.is_empty() {
+        false => Ok(text.to_owned()),
+        true => Err("it is empty, and so part of every name; @ stands for any node".to_owned()),
     }
 }
 

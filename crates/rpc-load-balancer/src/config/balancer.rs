@@ -27,6 +27,7 @@ pub struct BalancerConfig {
     pub(super) algorithm: Option<AlgorithmConfig>,
     pub(super) join: Option<bool>,
     pub(super) node_match: Option<NodeMatch>,
+    #[serde(default, deserialize_with = "parts_of_names")]
     pub(super) node_exclude: Option<Vec<String>>,
     pub(super) own_weight: Option<u32>,
     pub(super) weights: Option<BTreeMap<String, u32>>,
@@ -313,7 +314,7 @@ impl<'de> Deserialize<'de> for NodeMatch {
 
             fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<NodeMatch, A::Error> {
                 let patterns = list::read(seq, |text| {
-                    text.parse().map_err(|error: Error| {
+                    part_of_name(text)?.parse().map_err(|error: Error| {
                         // The last line has what is wrong, and those before it the pattern.
                         let reason = error.message.rsplit_once("\nerror: ");
                         let reason = reason.map_or("it is too long", |(_, reason)| reason);
@@ -331,6 +332,35 @@ impl<'de> Deserialize<'de> for NodeMatch {
         }
 
         deserializer.deserialize_any(Patterns)
+    }
+}
+
+/// Reads texts that names may contain.
+fn parts_of_names<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    struct Texts;
+
+    impl<'de> Visitor<'de> for Texts {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of texts")
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Vec<String>, A::Error> {
+            list::read(seq, part_of_name)
+        }
+    }
+
+    deserializer.deserialize_seq(Texts).map(Some)
+}
+
+/// Refuses the text that every name contains.
+fn part_of_name(text: String) -> Result<String, String> {
+    match text.is_empty() {
+        false => Ok(text),
+        true => Err("it is empty, and so part of every name".to_owned()),
     }
 }
 

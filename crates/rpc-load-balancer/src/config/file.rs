@@ -470,6 +470,18 @@ mod tests {
                 "at line 2, column 14: `balancers.b.node_match`: the list is empty, so that no node",
             ),
             (
+                "[balancers.b]\nnode_match = [\"w\", \"\"]",
+                "column 14: `balancers.b.node_match`: number 2 of the list: it is empty, and so part",
+            ),
+            (
+                "[defaults]\nnode_exclude = [\"\"]",
+                "column 16: `defaults.node_exclude`: number 1 of the list: it is empty, and so part",
+            ),
+            (
+                "[defaults]\nnode_exclude = \"db\"",
+                "expected a list of texts, not a text",
+            ),
+            (
                 "[defaults]\nnode_match = []",
                 "leave it out, name a pattern, or say `join = false`",
             ),
