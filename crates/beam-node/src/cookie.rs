@@ -127,7 +127,7 @@ fn read_variable(variable: &str, value: Option<OsString>) -> Result<Cookie, Cook
 fn read_file(path: &Path) -> Result<Cookie, CookieError> {
     let unreadable = |error: io::Error| CookieError::Unreadable {
         path: path.to_owned(),
-        error: error.into(),
+        error: IoError::of_file(&error),
     };
     let file = RegularFile::open(path).map_err(unreadable)?;
     if let Some(mode) = mode(file.metadata())
@@ -342,6 +342,9 @@ mod tests {
             Err(CookieError::Unreadable { path: named, error })
                 if named == path && error.kind == io::ErrorKind::NotFound
         ));
+        let said = format!("{} cannot be read: No such file", path.display());
+        let error = source.read().unwrap_err().to_string();
+        assert!(error.contains(&said), "{error}");
         home.write("cookie", b"filed\r\n", 0o400);
         assert_eq!(source.read().unwrap(), cookie("filed"));
 

@@ -166,3 +166,28 @@ fn what_another_try_does_not_heal_has_a_code_of_its_own() {
         .failed(2, &["allowed networks", "the list is --allow-network"]);
     assert_eq!(ping(&[]).code, 0);
 }
+
+#[test]
+fn a_file_that_is_not_there_is_told_in_the_words_of_the_system() {
+    const MISSING: &str = "/nowhere/file";
+
+    let cluster = Cluster::new();
+    let directory = Directory::new("missing");
+    let there = directory.file("there", "");
+    for options in [
+        &["--cookie-file", MISSING][..],
+        &["--config", MISSING],
+        &[
+            "--tls-ca",
+            MISSING,
+            "--tls-cert",
+            &there,
+            "--tls-key",
+            &there,
+        ],
+    ] {
+        let ended = cluster.run(&[&["node", "--name", W1], options].concat());
+        ended.failed(2, &["No such file or directory"]);
+        assert_eq!(ended.stderr.matches(MISSING).count(), 1, "{ended:?}");
+    }
+}

@@ -8,8 +8,19 @@ use std::io;
 pub struct IoError {
     /// What kind of error it is, to branch on.
     pub kind: io::ErrorKind,
-    /// What it says, in lower case.
+    /// What it says: in lower case, or, where it is of a file, in the words of the system.
     pub message: String,
+}
+
+impl IoError {
+    /// An error of a file, in the words of the system: those of the kind speak of an "entity", and users look
+    /// for the others.
+    pub(crate) fn of_file(error: &io::Error) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string(),
+        }
+    }
 }
 
 impl From<&io::Error> for IoError {
@@ -48,6 +59,15 @@ mod tests {
 
         assert_eq!(error.message, error.kind.to_string());
         assert!(!error.to_string().contains("os error"), "{error}");
+    }
+
+    #[test]
+    fn an_error_of_a_file_reads_as_the_system_says_it() {
+        let missing = std::fs::metadata("/nowhere/file").unwrap_err();
+        let error = IoError::of_file(&missing);
+
+        assert_eq!(error.kind, io::ErrorKind::NotFound);
+        assert!(error.message.starts_with("No such file"), "{error}");
     }
 
     #[test]

@@ -280,7 +280,7 @@ const LONGEST_FILE: u64 = 16 * 1024 * 1024;
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, FilesError> {
     RegularFile::read_at(path, LONGEST_FILE).map_err(|error| FilesError::Unreadable {
         path: path.into(),
-        error: IoError::from(error),
+        error: IoError::of_file(&error),
     })
 }
 

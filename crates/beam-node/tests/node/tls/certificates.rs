@@ -266,7 +266,7 @@ async fn files_that_are_of_no_use_are_named_with_the_reason() {
         ),
         (
             beam_node::Tls::trusting("/nowhere/ca.pem").certificate(&chain, &key),
-            ["/nowhere/ca.pem", "entity not found"],
+            ["/nowhere/ca.pem", "cannot be read: No such file"],
         ),
         (
             beam_node::Tls::trusting(&text).certificate(&chain, &key),
