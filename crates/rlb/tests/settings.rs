@@ -27,6 +27,7 @@ fn an_option_is_named_as_it_was_given() {
         ),
         ("--timeout", "5 parsecs", "milliseconds"),
         ("--timeout", "0", "more than nothing"),
+        ("--timeout", "99999999999999999999", "longer than 366 days"),
     ] {
         let ended = cluster.run(&["ping", W1, option, value]);
         ended.failed(2, &[option, value, said]);

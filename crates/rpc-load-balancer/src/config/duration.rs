@@ -1,6 +1,6 @@
 //! Durations as text.
 
-use std::{fmt, time::Duration};
+use std::{fmt, num::IntErrorKind, time::Duration};
 
 use beam_node::Error;
 use serde::{
@@ -32,15 +32,21 @@ pub(super) fn read_duration(text: &str) -> Result<Duration, &'static str> {
     let text = text.trim();
     let duration = match text.parse() {
         Ok(ms) => Duration::from_millis(ms),
-        Err(_) => humantime::parse_duration(text).map_err(
-            |_| "expected a duration, as 500ms, 10s or 2m; a number alone is milliseconds",
-        )?,
+        // So many nanoseconds are too long already.
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => return Err(TOO_LONG),
+        Err(_) => humantime::parse_duration(text).map_err(|error| match error {
+            // Of fractions it says so too where they are too fine.
+            humantime::DurationError::NumberOverflow if !text.contains('.') => TOO_LONG,
+            _ => "expected a duration, as 500ms, 10s or 2m; a number alone is milliseconds",
+        })?,
     };
     match duration <= LONGEST {
         true => Ok(duration),
-        false => Err("longer than 366 days, the most that can be"),
+        false => Err(TOO_LONG),
     }
 }
+
+const TOO_LONG: &str = "longer than 366 days, the most that can be";
 
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
@@ -60,6 +66,11 @@ impl<'de> Deserialize<'de> for Span {
             }
 
             fn visit_i64<E: de::Error>(self, ms: i64) -> Result<Span, E> {
+                self.visit_str(&ms.to_string())
+            }
+
+            // Of more than 64 bits.
+            fn visit_i128<E: de::Error>(self, ms: i128) -> Result<Span, E> {
                 self.visit_str(&ms.to_string())
             }
 
@@ -93,14 +104,33 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused_with_how_one_is_written() {
-        for text in ["", "soon", "5 parsecs", "-1s", "-1", "1.5", "1e3"] {
+        for text in [
+            "",
+            "soon",
+            "5 parsecs",
+            "-1s",
+            "-1",
+            "1.5",
+            "1e3",
+            "0.0000000000000000000001s",
+        ] {
             let error = duration(text).unwrap_err().message;
             assert!(
                 error.contains("as 500ms, 10s or 2m; a number alone"),
                 "{error}"
             );
         }
-        for text in ["367days", "1000y", "18446744073709551615"] {
+        let long = "9".repeat(400);
+        for text in [
+            "367days",
+            "1000y",
+            "18446744073709551615",
+            "18446744073709551616",
+            "18446744073709551616s",
+            "1d 18446744073709551615s",
+            &long,
+            &format!("{long}ms"),
+        ] {
             let error = duration(text).unwrap_err().message;
             assert!(error.contains("longer than 366 days"), "{error}");
         }

@@ -495,7 +495,7 @@ mod tests {
             ),
             (
                 "[balancers.b]\ntimeout = 99999999999999999999",
-                "`balancers.b.timeout`: expected a duration such as",
+                "`balancers.b.timeout`: longer than 366 days, the most that can be",
             ),
         ] {
             let error = Config::from_toml(text).unwrap_err();
