@@ -28,10 +28,7 @@ pub enum ConnectError {
     },
 
     /// No EPMD answers on the host.
-    #[error(
-        "no EPMD answers on {host} at port {port} ({error}): \
-         is a node running there, and is the port open to this machine?"
-    )]
+    #[error("{}", display::no_epmd(host, *port, error))]
     NoEpmd {
         /// The host, as the name of the node has it.
         host: String,
@@ -210,12 +207,24 @@ pub enum ConnectError {
 }
 
 mod display {
-    use std::fmt;
+    use std::{fmt, io::ErrorKind};
 
-    use super::{AliveName, NodeName};
+    use super::{AliveName, IoError, NodeName};
+    use crate::epmd::SilentEpmd;
 
     pub(super) fn form(name: &NodeName) -> &'static str {
         if name.is_long() { "long" } else { "short" }
+    }
+
+    pub(super) fn no_epmd(host: &str, port: u16, error: &IoError) -> impl fmt::Display {
+        fmt::from_fn(move |f| match error.kind {
+            ErrorKind::TimedOut => write!(f, "{}", SilentEpmd { host, port }),
+            _ => write!(
+                f,
+                "no EPMD answers on {host} at port {port} ({error}): \
+                 is a node running there, and is the port open to this machine?"
+            ),
+        })
     }
 
     pub(super) fn registered(names: &[AliveName], more: usize) -> impl fmt::Display {

@@ -5,6 +5,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use crate::epmd::SilentEpmd;
+
 /// What an attempt to connect waits for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,10 +33,7 @@ impl fmt::Display for WaitingFor {
                 f,
                 "the address of the host {host} is not found yet: is DNS slow?"
             ),
-            Self::Epmd { host, port } => write!(
-                f,
-                "the EPMD of {host}, or what else has port {port} there, does not answer: is it stopped?"
-            ),
+            Self::Epmd { host, port } => write!(f, "{}", SilentEpmd { host, port: *port }),
             Self::Node => f.write_str("is it overloaded, or stopped?"),
         }
     }

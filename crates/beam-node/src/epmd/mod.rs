@@ -9,6 +9,7 @@ mod mode;
 mod registrar;
 mod relay;
 mod server;
+mod silent;
 #[cfg(test)]
 mod tests;
 
@@ -17,3 +18,4 @@ pub use mode::Epmd;
 pub(crate) use mode::port;
 pub(crate) use registrar::Registrar;
 pub use server::EpmdServer;
+pub(crate) use silent::SilentEpmd;

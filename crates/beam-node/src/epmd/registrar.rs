@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Epmd, EpmdServer,
+    Epmd, EpmdServer, SilentEpmd,
     client::{self, LOCAL_PATIENCE, connect_local, within},
     relay::relay,
 };
@@ -69,6 +69,8 @@ pub(crate) enum RegisterError {
          free it, or use another port for EPMD on all nodes"
     )]
     PortTaken(u16),
+    #[error("{}", SilentEpmd { host: "localhost", port: *.0 })]
+    Silent(u16),
     #[error("failed to serve EPMD: {0}")]
     Serve(IoError),
     #[error(
@@ -186,9 +188,13 @@ impl Registrar {
                 Ok(connection) => return self.register(connection).await,
                 Err(error) => error,
             };
+            let is_silent = error.kind() == io::ErrorKind::TimedOut;
             if self.epmd != Epmd::Auto {
                 let (port, error) = (self.port, error.into());
-                return Err(RegisterError::NoEpmd { port, error });
+                return Err(match is_silent {
+                    true => RegisterError::Silent(port),
+                    false => RegisterError::NoEpmd { port, error },
+                });
             }
             match EpmdServer::bind(self.port, []) {
                 Ok(server) => {
@@ -198,7 +204,10 @@ impl Registrar {
                 // Another node was faster, and may not answer quite yet.
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                     if Instant::now() >= until {
-                        return Err(RegisterError::PortTaken(self.port));
+                        return Err(match is_silent {
+                            true => RegisterError::Silent(self.port),
+                            false => RegisterError::PortTaken(self.port),
+                        });
                     }
                     sleep(backoff.pause()).await;
                 }
@@ -217,6 +226,9 @@ impl Registrar {
             Ok(None) => {
                 let name = self.registration.name.clone();
                 Err(RegisterError::NameTaken { name, port })
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(RegisterError::Silent(port))
             }
             Err(error) => {
                 let error = error.into();

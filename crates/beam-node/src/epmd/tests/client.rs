@@ -122,6 +122,9 @@ async fn an_epmd_that_does_not_answer_is_given_up_at_the_deadline() {
     let deadline = Instant::now() + Duration::from_millis(50);
     let error = lookup(&name("shop@127.0.0.1"), port, &everybody(), deadline).await;
 
+    let said = error.as_ref().unwrap_err().to_string();
+    let silent = format!("the EPMD at 127.0.0.1:{port} does not answer: if it is stopped, ");
+    assert!(said.starts_with(&silent), "{said}");
     assert!(matches!(error, Err(ConnectError::NoEpmd { error, .. })
         if error.kind == io::ErrorKind::TimedOut));
 }

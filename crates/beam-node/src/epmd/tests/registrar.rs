@@ -5,7 +5,10 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
-use crate::epmd::{Epmd, EpmdServer, Registrar, registrar::RegisterError};
+use crate::{
+    connect::WaitingFor,
+    epmd::{Epmd, EpmdServer, Registrar, registrar::RegisterError},
+};
 
 /// A node that is kept registered until this is dropped.
 struct Kept {
@@ -209,6 +212,22 @@ async fn what_answers_without_being_an_epmd_is_an_error() {
             matches!(begun, Err(RegisterError::Failed { .. })),
             "{begun:?}"
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_epmd_that_says_nothing_is_told_as_where_a_peer_is_looked_up() {
+    let listener = TcpListener::bind(local(0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+
+    for epmd in [Epmd::Auto, Epmd::External] {
+        let error = begin("shop", epmd, port).await.unwrap_err();
+        assert_eq!(error, RegisterError::Silent(port));
+        let host = "localhost".to_owned();
+        let looked_up = WaitingFor::Epmd { host, port };
+        assert_eq!(error.to_string(), looked_up.to_string());
+        let at = format!("the EPMD at localhost:{port} does not answer: ");
+        assert!(error.to_string().starts_with(&at), "{error}");
     }
 }
 
