@@ -3,15 +3,19 @@
 use std::{
     collections::HashMap,
     fmt,
+    mem::{Discriminant, discriminant},
     net::{IpAddr, Ipv4Addr},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use beam_dist::NodeName;
+use beam_dist::{NodeName, handshake::HandshakeError};
 use tokio::time::Instant;
 
-use crate::strangers::source;
+use crate::{
+    connect::{ConnectError, TlsError},
+    strangers::source,
+};
 
 /// How long nothing more is said of the same matter.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -63,20 +67,48 @@ impl Default for Seldom {
     }
 }
 
-/// Lets one warning of each source pass in a while, and counts those in between, in bounded memory.
+/// Lets one warning of each source pass in a while for each cause, and counts those in between, in bounded
+/// memory.
 ///
-/// A source is an address with a name that is claimed there. Those who take many addresses or names
-/// share what is let pass for all for whom there is no place.
+/// A source is an address with a name that is claimed there. Those who take many addresses, names or
+/// causes share what is let pass for all for whom there is no place.
 #[derive(Debug, Default)]
 pub(crate) struct SeldomBySource(Mutex<Sources>);
 
 #[derive(Debug, Default)]
 struct Sources {
-    told: HashMap<(IpAddr, Option<NodeName>), Told>,
+    told: HashMap<Matter, Told>,
     /// Those for whom there was no place.
     rest: Option<Told>,
     /// What was left out of sources that are forgotten.
     forgotten: u64,
+}
+
+/// Of what is warned: the source, and the cause where several share a table.
+type Matter = (IpAddr, Option<NodeName>, Option<Cause>);
+
+/// Why a connection was refused, whoever it is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Cause {
+    of: Discriminant<ConnectError>,
+    in_handshake: Option<Discriminant<HandshakeError>>,
+    in_tls: Option<Discriminant<TlsError>>,
+}
+
+impl From<&ConnectError> for Cause {
+    fn from(reason: &ConnectError) -> Self {
+        let (mut in_handshake, mut in_tls) = (None, None);
+        match reason {
+            ConnectError::Handshake(error) => in_handshake = Some(discriminant(error)),
+            ConnectError::Tls { error, .. } => in_tls = Some(discriminant(error)),
+            _ => {}
+        }
+        Self {
+            of: discriminant(reason),
+            in_handshake,
+            in_tls,
+        }
+    }
 }
 
 /// When a source was warned of last, and how often it was not since then.
@@ -89,7 +121,7 @@ struct Told {
 /// How many warnings were left out since the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LeftOut {
-    /// Of the same source.
+    /// Of the same source, for the same cause.
     same: u64,
     /// Of others of which nothing was told since.
     others: u64,
@@ -98,31 +130,36 @@ pub(crate) struct LeftOut {
 /// How many sources are told apart.
 const SOURCES: usize = 64;
 
-/// How many names of one address are.
+/// How many names and causes of one address are.
 const NAMES: usize = 8;
 
 impl SeldomBySource {
     /// Whether to warn now; then how many warnings were left out.
-    pub(crate) fn now(&self, address: IpAddr, claimed: Option<&NodeName>) -> Option<LeftOut> {
+    pub(crate) fn now(
+        &self,
+        address: IpAddr,
+        claimed: Option<&NodeName>,
+        cause: Option<Cause>,
+    ) -> Option<LeftOut> {
         let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let source = (source(address), claimed.cloned());
-        let same = sources.now(source, Instant::now())?;
+        let matter = (source(address), claimed.cloned(), cause);
+        let same = sources.now(matter, Instant::now())?;
         let others = std::mem::take(&mut sources.forgotten);
         Some(LeftOut { same, others })
     }
 
     /// The same where the source is a peer, wherever it is.
     pub(crate) fn now_of(&self, peer: &NodeName) -> Option<LeftOut> {
-        self.now(Ipv4Addr::UNSPECIFIED.into(), Some(peer))
+        self.now(Ipv4Addr::UNSPECIFIED.into(), Some(peer), None)
     }
 }
 
 impl Sources {
-    fn now(&mut self, source: (IpAddr, Option<NodeName>), now: Instant) -> Option<u64> {
-        if let Some(told) = self.told.get_mut(&source) {
+    fn now(&mut self, matter: Matter, now: Instant) -> Option<u64> {
+        if let Some(told) = self.told.get_mut(&matter) {
             return told.again(now);
         }
-        if !self.has_place(source.0) {
+        if !self.has_place(matter.0) {
             let forgotten = &mut self.forgotten;
             self.told.retain(|_, told| {
                 let is_fresh = told.is_fresh(now);
@@ -134,8 +171,8 @@ impl Sources {
             since: now,
             left_out: 0,
         };
-        if self.has_place(source.0) {
-            self.told.insert(source, first);
+        if self.has_place(matter.0) {
+            self.told.insert(matter, first);
             return Some(0);
         }
         match &mut self.rest {
@@ -148,7 +185,7 @@ impl Sources {
     }
 
     fn has_place(&self, address: IpAddr) -> bool {
-        let of_address = self.told.keys().filter(|(known, _)| *known == address);
+        let of_address = self.told.keys().filter(|(known, ..)| *known == address);
         self.told.len() < SOURCES && of_address.count() < NAMES
     }
 }
@@ -183,11 +220,22 @@ impl fmt::Display for LeftOut {
 pub(crate) struct Warnings {
     /// Peers with another cookie.
     pub(crate) authentication: Refusals,
-    /// Peers that are on no list of those that may connect.
-    pub(crate) not_allowed: Refusals,
+    /// Peers that are on no list of names that may connect.
+    pub(crate) names: Refusals,
+    /// Addresses that are in no network from which peers may connect.
+    pub(crate) networks: Refusals,
     /// Peers for which there is no room.
     pub(crate) peers: Refusals,
+    /// Certificates that are not taken, and peers with TLS where there is none, or without.
+    pub(crate) tls: Refusals,
+    /// Nodes that cannot be peers: of old versions, or with the name of this one.
+    pub(crate) unfit: Refusals,
+    /// What is no node, and all else.
     pub(crate) connections: Refusals,
+    /// Connections whose handshake took too long.
+    pub(crate) late: SeldomBySource,
+    /// Connections that made room for a newer one.
+    pub(crate) evicted: SeldomBySource,
     /// Peers that may refuse this node for its certificate.
     pub(crate) own_host: Seldom,
     /// Peers that give no sign of life, which may be all at once, or one again and again.
@@ -202,7 +250,7 @@ pub(crate) struct Warnings {
     pub(crate) results: Seldom,
 }
 
-/// Connections that are refused for one matter.
+/// Connections that are refused for one matter, or for several of a kind.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     pub(crate) warnings: SeldomBySource,
@@ -265,14 +313,42 @@ mod tests {
         let seldom = SeldomBySource::default();
         let name: NodeName = "a@h".parse().unwrap();
         for _ in 0..5 {
-            seldom.now(address(1), None);
+            seldom.now(address(1), None, None);
         }
-        assert_eq!(seldom.now(address(2), None), left_out(0, 0));
-        assert_eq!(seldom.now(address(1), Some(&name)), left_out(0, 0));
-        assert_eq!(seldom.now(address(1), Some(&name)), None);
+        assert_eq!(seldom.now(address(2), None, None), left_out(0, 0));
+        assert_eq!(seldom.now(address(1), Some(&name), None), left_out(0, 0));
+        assert_eq!(seldom.now(address(1), Some(&name), None), None);
         tokio::time::advance(PAUSE).await;
-        assert_eq!(seldom.now(address(1), None), left_out(4, 0));
-        assert_eq!(seldom.now(address(1), Some(&name)), left_out(1, 0));
+        assert_eq!(seldom.now(address(1), None, None), left_out(4, 0));
+        assert_eq!(seldom.now(address(1), Some(&name), None), left_out(1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_cause_is_warned_of_whatever_else_a_source_does() {
+        let seldom = SeldomBySource::default();
+        let of_tls = |error| {
+            let with = "10.0.0.1:9".to_owned();
+            ConnectError::Tls { with, error }
+        };
+        let len = 1 << 16;
+        let causes = [
+            HandshakeError::OldVersion.into(),
+            HandshakeError::TooLong { len }.into(),
+            of_tls(TlsError::Expired),
+            of_tls(TlsError::UnknownAuthority),
+            ConnectError::AddressNotAllowed(address(1)),
+        ];
+        let told = |reason: &ConnectError| seldom.now(address(1), None, Some(reason.into()));
+        for reason in &causes {
+            assert_eq!(told(reason), left_out(0, 0), "{reason}");
+            assert_eq!(told(reason), None, "{reason}");
+        }
+        // The same one, though not to the letter.
+        assert_eq!(told(&HandshakeError::TooLong { len: len + 1 }.into()), None);
+        tokio::time::advance(PAUSE).await;
+        let told = causes.iter().map(told);
+        let left_out: Vec<_> = told.map(|told| told.unwrap().same).collect();
+        assert_eq!(left_out, [1, 2, 1, 1, 1]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -283,7 +359,7 @@ mod tests {
         let told = |address, names: &[NodeName]| {
             let told = names
                 .iter()
-                .filter_map(|name| seldom.now(address, Some(name)));
+                .filter_map(|name| seldom.now(address, Some(name), None));
             told.count()
         };
         // As many as there are places for, and one for the rest.
@@ -300,7 +376,10 @@ mod tests {
         // Nothing is forgotten that was left out.
         told(address(1), &names[..1]);
         tokio::time::advance(PAUSE).await;
-        assert_eq!(seldom.now(address(9), Some(&name(60))), left_out(0, 1));
+        assert_eq!(
+            seldom.now(address(9), Some(&name(60)), None),
+            left_out(0, 1)
+        );
         assert_eq!(seldom.0.lock().unwrap().told.len(), 1);
         let rest = seldom.0.lock().unwrap().rest.unwrap();
         assert_eq!(rest.left_out, missed);

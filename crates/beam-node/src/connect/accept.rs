@@ -72,7 +72,7 @@ async fn welcome(
         () = node.stop.cancelled() => return,
         result = handshake => result,
         () = unauthenticated.evicted() => {
-            if let Some(left_out) = node.warnings.connections.warnings.now(address.ip(), None) {
+            if let Some(left_out) = node.warnings.evicted.now(address.ip(), None, None) {
                 tracing::warn!(%address, %left_out, "closed a connection in its handshake for a newer one: the limit `unauthenticated_connections` is reached");
             }
             return;
@@ -104,7 +104,7 @@ async fn welcome(
         }
         Ok(Err(Failed { peer, reason })) => refuse(&node, peer.as_ref(), address, &reason),
         Err(_elapsed) => {
-            if let Some(left_out) = node.warnings.connections.warnings.now(address.ip(), None) {
+            if let Some(left_out) = node.warnings.late.now(address.ip(), None, None) {
                 tracing::warn!(%address, %left_out, "refused a connection: its handshake took too long");
             }
         }
@@ -114,7 +114,7 @@ async fn welcome(
 /// Tells that a connection was refused.
 fn refuse(node: &NodeState, peer: Option<&NodeName>, address: SocketAddr, reason: &ConnectError) {
     let matter = matter(node, reason);
-    if let Some(left_out) = matter.warnings.now(address.ip(), peer) {
+    if let Some(left_out) = matter.warnings.now(address.ip(), peer, Some(reason.into())) {
         let peer = peer.map(tracing::field::display);
         tracing::warn!(peer, %address, %reason, %left_out, "refused a connection");
     }
@@ -146,10 +146,15 @@ fn matter<'a>(node: &'a NodeState, reason: &ConnectError) -> &'a Refusals {
         ConnectError::Handshake(HandshakeError::CookieMismatch { .. }) => {
             &node.warnings.authentication
         }
-        ConnectError::PeerNotAllowed(_) | ConnectError::AddressNotAllowed(_) => {
-            &node.warnings.not_allowed
-        }
+        ConnectError::PeerNotAllowed(_) => &node.warnings.names,
+        ConnectError::AddressNotAllowed(_) => &node.warnings.networks,
         ConnectError::TooManyPeers { .. } => &node.warnings.peers,
+        ConnectError::Tls { .. } | ConnectError::WantsTls { .. } => &node.warnings.tls,
+        ConnectError::Handshake(
+            HandshakeError::OwnName { .. }
+            | HandshakeError::MissingFlags { .. }
+            | HandshakeError::OldVersion,
+        ) => &node.warnings.unfit,
         _ => &node.warnings.connections,
     }
 }

@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{COOKIE, Cluster, Warnings, within};
+use crate::support::{COOKIE, Cluster, Warnings, eventually, within};
 
 #[tokio::test]
 async fn a_peer_at_its_limits_is_warned_of_once_in_a_while() {
@@ -104,6 +104,35 @@ async fn strangers_are_warned_of_once_in_a_while() {
     }
 
     assert_eq!(warnings.count("refused a connection"), 1);
+}
+
+#[tokio::test]
+async fn a_stranger_is_warned_of_for_each_cause_for_which_it_is_refused() {
+    let warnings = Warnings::collect();
+    let cluster = Cluster::new();
+    let a = cluster.start("a").await;
+    let address = cluster.address(a.name()).await;
+    let refused = async |said: &[u8]| {
+        let mut stranger = TcpStream::connect(address).await.unwrap();
+        stranger.write_all(said).await.unwrap();
+        // The end, in one way or another.
+        let _ = within(stranger.read_to_end(&mut Vec::new())).await;
+    };
+
+    for _ in 0..3 {
+        for (said, told) in [
+            (&b"\x00\x05hello"[..], "malformed name"),
+            (b"\x00\x05n\0\x05\0\0", "version 5 of the handshake"),
+            (b"GET / HTTP/1.1\r\n\r\n", "more than 1024"),
+            // A record of TLS.
+            (b"\x16\x03\x01\x02\0", "speaks TLS, and this node does not"),
+        ] {
+            refused(said).await;
+            eventually(|| warnings.count(told) == 1).await;
+        }
+    }
+
+    assert_eq!(warnings.count("refused a connection"), 4);
 }
 
 #[tokio::test]
