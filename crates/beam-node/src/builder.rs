@@ -389,6 +389,12 @@ impl NodeBuilder {
             .map(TcpListener::local_addr)
             .transpose()
             .map_err(not_started)?;
+        // Without EPMD and a fixed port, peers are told where it listens.
+        if let Some(address) = listening
+            && (self.epmd != Epmd::Off || self.fixed_port.is_some())
+        {
+            listen::warn_of_missed_name(&name, address);
+        }
         let (registrar, creation) = match listening {
             Some(listening) => Registrar::begin(&name, listening, kind, self.epmd, epmd_port)
                 .await

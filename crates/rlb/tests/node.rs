@@ -371,6 +371,26 @@ fn a_port_that_something_else_than_epmd_has_is_told() {
 }
 
 #[test]
+fn a_node_that_does_not_listen_where_its_name_points_says_so() {
+    let cluster = Cluster::new();
+    for (name, listen) in [(W1, "::1"), ("w2@::1", "127.0.0.1")] {
+        let mut node = cluster.node(name, &["--listen", listen]);
+        let mut line = String::new();
+        node.stderr().read_line(&mut line).unwrap();
+        let said = "does not listen at the host of its name";
+        assert!(line.contains(said), "{line}");
+        cluster
+            .run(&["ping", name])
+            .failed(3, &["cannot be reached"]);
+    }
+    // Who is told where it listens looks for it there.
+    let mut node = cluster.node(W1, &["--listen", "::1", "--no-epmd"]);
+    let mut line = String::new();
+    node.stderr().read_line(&mut line).unwrap();
+    assert!(line.contains("others need --address"), "{line}");
+}
+
+#[test]
 fn a_node_whose_name_may_not_join_says_so() {
     let cluster = Cluster::new();
     let directory = Directory::new("no-member");

@@ -124,6 +124,30 @@ fn bind_one(
     })
 }
 
+/// Warns of a node that listens elsewhere than at the address that its name has, where that is certain to
+/// keep others from it.
+pub(crate) fn warn_of_missed_name(name: &NodeName, address: SocketAddr) {
+    let host = name.host();
+    if host.parse().is_ok_and(|host| misses(host, address.ip())) {
+        tracing::warn!(
+            host, %address,
+            "this node does not listen at the host of its name: nodes that look for it there cannot connect"
+        );
+    }
+}
+
+/// Whether nodes that connect to `host` do not come to who listens at `listening`. Networks may translate
+/// addresses, but not loopback ones.
+fn misses(host: IpAddr, listening: IpAddr) -> bool {
+    let is_of_loopback = host.is_loopback() || listening.is_loopback();
+    is_of_loopback
+        && match listening {
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => false,
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => host.is_ipv6(),
+            listening => host != listening,
+        }
+}
+
 /// Whether whoever chose this host knows that it is reached from the same machine only.
 fn is_loopback_name(host: &str) -> bool {
     host == "localhost"
@@ -177,6 +201,27 @@ mod tests {
         let address = address(&listen, "no..host").await;
 
         assert_eq!(address.ip(), IpAddr::from([127, 0, 0, 1]));
+    }
+
+    #[test]
+    fn a_node_is_missed_at_another_address_than_that_of_its_name() {
+        for (host, listening, expected) in [
+            ("127.0.0.1", "::1", true),
+            ("::1", "127.0.0.1", true),
+            ("127.0.0.1", "127.0.0.2", true),
+            ("127.0.0.1", "10.0.0.7", true),
+            ("10.0.0.7", "127.0.0.1", true),
+            ("::1", "0.0.0.0", true),
+            ("127.0.0.1", "127.0.0.1", false),
+            ("127.0.0.1", "0.0.0.0", false),
+            ("127.0.0.1", "::", false),
+            ("::1", "::", false),
+            // As behind a router that translates addresses.
+            ("203.0.113.9", "10.0.0.7", false),
+        ] {
+            let misses = misses(host.parse().unwrap(), listening.parse().unwrap());
+            assert_eq!(misses, expected, "app@{host} at {listening}");
+        }
     }
 
     #[tokio::test]
