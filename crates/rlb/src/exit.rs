@@ -36,9 +36,11 @@ Exit codes:
   1    the remote function failed: it raised, threw or exited, or is not defined there;
        also whatever has no code of its own
   2    wrong usage or configuration, which another try does not heal: an option, the cookie, a name
-       that is taken, a node that is not among the allowed peers of this one
+       that is taken, a node that is not among the allowed peers of this one, or whose
+       certificate is wrong
   3    no route or no member: nobody could be reached, the connection was lost, or the node does not
-       allow it: its list, that it shuts down, or that it has too many peers, which it does not tell
+       allow it: its list, the host of this one's certificate, that it shuts down, or that it has
+       too many peers, which it does not tell
   4    timed out
   130  stopped by Ctrl-C (SIGINT)
   141  stopped as nobody reads the results any further (SIGPIPE), as in `rlb … | head`

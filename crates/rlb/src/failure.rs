@@ -210,6 +210,7 @@ fn exit_of(error: &Error) -> Exit {
                     | TlsError::UnknownAuthority
                     | TlsError::WrongHost { .. }
                     | TlsError::OldCertificate
+                    | TlsError::Expired
                     | TlsError::Refused { .. },
                 ..
             }

@@ -5,7 +5,7 @@ mod support;
 
 use std::{fs, io::BufRead};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustix::{
     fs::{CWD, Mode, mkfifoat},
     process::Signal,
@@ -14,6 +14,9 @@ use rustix::{
 use self::support::{Cluster, Directory, Running, run};
 
 const W1: &str = "w1@127.0.0.1";
+
+/// The name of the file of a certificate that has expired.
+const EXPIRED: &str = "expired";
 
 /// One who signs certificates, with those of the nodes.
 struct Authority {
@@ -41,7 +44,11 @@ impl Authority {
     /// Writes the files of a certificate for a host.
     fn certify(&self, file: &str, host: &str) -> [String; 2] {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([host.to_owned()]).unwrap();
+        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
+        if file == EXPIRED {
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = date_time_ymd(2021, 1, 1);
+        }
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         [
             self.directory
@@ -136,6 +143,26 @@ fn the_error_itself_says_what_is_wrong_with_a_certificate() {
         error.contains("its certificate is not for 127.0.0.1"),
         "{error}"
     );
+}
+
+#[test]
+fn a_wrong_certificate_of_a_node_is_a_matter_of_configuration() {
+    let (cluster, authority) = (Cluster::new(), Authority::new("tls-config"));
+    let own = authority.options("own", "127.0.0.1");
+    for (name, file, host, said) in [
+        (W1, EXPIRED, "127.0.0.1", "its certificate has expired"),
+        (
+            "w2@127.0.0.1",
+            "elsewhere",
+            "elsewhere",
+            "its certificate is not for 127.0.0.1",
+        ),
+    ] {
+        let _node = cluster.node(name, &words(&[], &authority.options(file, host)));
+        cluster
+            .run(&words(&["ping", name], &own))
+            .failed(2, &[said]);
+    }
 }
 
 #[test]
