@@ -110,7 +110,7 @@ impl EpmdServer {
 
         let registry = Registry::with_capacity(first, bounds.registrations);
         let registry = Arc::new(Mutex::new(registry));
-        let warned = Arc::new(Seldom::default());
+        let warned = Arc::new(Warned::default());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         for listener in listeners {
             let (registry, warned) = (Arc::clone(&registry), Arc::clone(&warned));
@@ -133,6 +133,15 @@ impl EpmdServer {
 /// How often another port is tried when the first one was free on one address only.
 const ANY_PORT_ATTEMPTS: usize = 16;
 
+/// What is warned of, seldom. Others than those of this machine can cause the first only.
+#[derive(Debug, Default)]
+struct Warned {
+    /// Requests that are refused, whatever name they are about.
+    requests: Seldom,
+    /// Names that are taken, and those for which there is no room.
+    names: Seldom,
+}
+
 /// A registration that ends when this is dropped.
 #[derive(Debug)]
 struct Entry {
@@ -152,7 +161,7 @@ impl Drop for Entry {
 async fn serve(
     connection: Connection,
     registry: Arc<Mutex<Registry>>,
-    warned: Arc<Seldom>,
+    warned: Arc<Warned>,
     bounds: Bounds,
 ) {
     let Connection {
@@ -178,7 +187,7 @@ async fn answer(
     stream: &mut TcpStream,
     client: SocketAddr,
     registry: Arc<Mutex<Registry>>,
-    warned: &Seldom,
+    warned: &Warned,
 ) -> io::Result<Option<Entry>> {
     let request = read_request(stream).await?;
     let epmd_port = stream.local_addr()?.port();
@@ -189,7 +198,7 @@ async fn answer(
 
     let answer = lock(&registry).answer(request, origin(client), epmd_port);
     let answer = answer.map_err(|error| {
-        if let Some(left_out) = warned.now() {
+        if let Some(left_out) = warned.requests.now() {
             tracing::warn!(%client, %error, left_out, "epmd refused");
         }
         invalid(error)
@@ -202,7 +211,7 @@ async fn answer(
     match (&entry, registers) {
         (Some(_), Some(node)) => tracing::debug!(%node, "a node is registered"),
         (None, Some(node)) => {
-            if let Some(left_out) = warned.now() {
+            if let Some(left_out) = warned.names.now() {
                 tracing::warn!(%node, left_out, "epmd refused a node: its name is taken, or there is no room");
             }
         }
@@ -286,6 +295,8 @@ fn listen_on_port(mut port: u16, addresses: &[IpAddr]) -> io::Result<Vec<TcpList
 
 #[cfg(test)]
 mod tests {
+    use beam_dist::epmd::{NodeKind, Registration};
+
     use super::*;
 
     #[test]
@@ -303,6 +314,31 @@ mod tests {
         ] {
             assert_eq!(origin(client.parse().unwrap()), expected, "{client}");
         }
+    }
+
+    #[tokio::test]
+    async fn those_of_other_machines_hide_no_name_that_is_taken() {
+        let registry = Registry::with_capacity(Creation::MIN, 1);
+        let (registry, warned) = (Arc::new(Mutex::new(registry)), Warned::default());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let shop = Registration::new("shop".parse().unwrap(), 9100, NodeKind::Visible);
+        let request = Request::Alive2(shop).encode();
+        let register = async |client: &str| {
+            let mut node = TcpStream::connect(at).await.unwrap();
+            node.write_all(&request).await.unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let client = client.parse().unwrap();
+            answer(&mut stream, client, Arc::clone(&registry), &warned).await
+        };
+
+        let _entry = register("127.0.0.1:1").await.unwrap().unwrap();
+        for _ in 0..3 {
+            register("10.0.0.7:1").await.unwrap_err();
+        }
+        // Nobody was warned of a name yet.
+        assert_eq!(warned.names.now(), Some(0));
+        assert!(register("127.0.0.1:1").await.unwrap().is_none());
     }
 
     #[test]
