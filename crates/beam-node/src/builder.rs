@@ -237,9 +237,9 @@ impl NodeBuilder {
     /// a cut. It keeps the connection that it has if something comes over that within half a second of its
     /// answer, or if anything is under way there: calls of which the other end has said that they have begun;
     /// answers that may not have arrived, until their deadline, or for 15 s of silence if the caller says none;
-    /// monitors and links; what waits to be written, as the peer takes it slowly. These wait for TCP until the
-    /// net tick time is over. What else was sent into a cut may be lost with the connection: casts, messages,
-    /// and calls, which end with `service_unavailable` and may have run.
+    /// monitors and links. These wait for TCP until the net tick time is over. What else was sent into a cut
+    /// may be lost with the connection: casts, messages, and calls, which end with `service_unavailable` and may
+    /// have run. A peer that takes slowly what it is sent keeps its connection for as long as it takes any.
     pub fn net_ticktime(mut self, net_ticktime: Duration) -> Self {
         self.net_ticktime = net_ticktime;
         self
@@ -256,8 +256,8 @@ impl NodeBuilder {
     /// [`net_ticktime`](Self::net_ticktime) ends it. Times below
     /// [20 ms](Self::MIN_SUSPECT_AFTER) are refused.
     ///
-    /// A peer that is never quiet is probed once in a second as well while it is given answers: those that
-    /// have arrived do not [keep a connection](Self::net_ticktime) that falls silent later.
+    /// A peer that is never quiet is probed now and then while it is given answers, at most once in a second:
+    /// those that have arrived do not [keep a connection](Self::net_ticktime) that falls silent later.
     ///
     /// See [`Event::Suspect`](crate::Event::Suspect) and [`Node::suspects`].
     pub fn suspect_after(mut self, silence: impl Into<Option<Duration>>) -> Self {

@@ -37,7 +37,7 @@ Exit codes:
        also whatever has no code of its own
   2    wrong usage or configuration, which another try does not heal: an option, the cookie, a name
        that is taken, a node that is not among the allowed peers of this one, or whose
-       certificate is wrong
+       certificate has expired, is for another host or of another authority
   3    no route or no member: nobody could be reached, the connection was lost, or the node does not
        allow it: its list, the host of this one's certificate, that it shuts down, or that it has
        too many peers, which it does not tell

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use beam_dist::{
     NodeName,
-    handshake::{Acceptor, AcceptorEvent, Challenge, Decision, HandshakeError},
+    handshake::{Acceptor, AcceptorEvent, Challenge, Decision, HandshakeError, Identity},
 };
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -224,7 +224,7 @@ async fn steps(
             Ok(AcceptorEvent::Decide(peer)) => {
                 let decision;
                 (decision, disowned, accepting) = match check(node, exchange.stream(), &peer.name) {
-                    Ok(()) => decide(node, &peer.name),
+                    Ok(()) => decide(node, &peer),
                     Err(reason) => {
                         not_allowed = Some(reason);
                         (Decision::NotAllowed, None, None)
@@ -276,12 +276,12 @@ fn check(node: &NodeState, stream: &Stream, peer: &NodeName) -> Result<(), Conne
 /// that there is, if the peer is asked about one.
 ///
 /// Nobody has shown the cookie yet, so that nothing changes by it: an attempt of this node goes on.
-fn decide(node: &Arc<NodeState>, peer: &NodeName) -> (Decision, Option<u64>, Option<Accepting>) {
+fn decide(node: &Arc<NodeState>, peer: &Identity) -> (Decision, Option<u64>, Option<Accepting>) {
     if node.draining.is_cancelled() {
         return (Decision::NotAllowed, None, None);
     }
-    let slot = node.slot(peer);
+    let slot = node.slot(&peer.name);
     let live = slot.live();
-    let (decision, accepting) = slot.accept(node.name(), live.as_deref());
+    let (decision, accepting) = slot.accept(node.name(), peer.creation, live.as_deref());
     (decision, live.map(|live| live.id), accepting)
 }

@@ -21,7 +21,7 @@ pub(crate) async fn dial(
     slot: &Arc<Slot>,
 ) -> Result<Arc<Link>, ConnectError> {
     let aim = Aim::Link;
-    unless_stopped(node, until_made(node, slot, Sought { slot, aim })).await
+    unless_stopped(node, until_made(node, Sought { slot, aim })).await
 }
 
 /// Gives an attempt up when the node is stopped.
@@ -39,7 +39,7 @@ pub(super) async fn unless_stopped(
 /// What an attempt is to come to.
 #[derive(Clone, Copy)]
 pub(super) struct Sought<'a> {
-    pub(super) slot: &'a Slot,
+    pub(super) slot: &'a Arc<Slot>,
     pub(super) aim: Aim<'a>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Sought<'a> {
             (_, None) => true,
             (Aim::Link, Some(_)) => false,
             (Aim::Replacement(silent), Some(live)) => {
-                live.id == silent.id && node.is_idle(&live, &node.links_in_use())
+                live.id == silent.id && node.is_idle(&live, || node.is_in_use(&live))
             }
         }
     }
@@ -98,9 +98,9 @@ impl<'a> Sought<'a> {
 /// Attempts it until an attempt says something of the peer, as those that meet with its own do not.
 pub(super) async fn until_made(
     node: &Arc<NodeState>,
-    slot: &Arc<Slot>,
     sought: Sought<'_>,
 ) -> Result<Arc<Link>, ConnectError> {
+    let slot = sought.slot;
     let deadline = deadline::after(node.handshake_timeout());
     loop {
         let changes = slot.changes();
@@ -131,11 +131,10 @@ pub(super) async fn until_made(
 /// Attempts it once.
 pub(super) async fn once(
     node: &Arc<NodeState>,
-    slot: &Arc<Slot>,
     sought: Sought<'_>,
 ) -> Result<Arc<Link>, ConnectError> {
     let deadline = deadline::after(node.handshake_timeout());
-    publish(node, slot, attempt(node, sought, deadline).await)
+    publish(node, sought.slot, attempt(node, sought, deadline).await)
 }
 
 /// Starts the link of a handshake that succeeded.

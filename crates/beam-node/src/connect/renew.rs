@@ -29,19 +29,21 @@ pub(crate) async fn renew(
 ) -> Result<Arc<Link>, ConnectError> {
     let renewed = async {
         let aim = Aim::SignOfLife(silent);
-        match dial::once(node, slot, Sought { slot, aim }).await {
-            Err(error) if is_sign_of_life(&error) => {}
+        match dial::once(node, Sought { slot, aim }).await {
             // A peer that knows of no link makes one at once.
-            made => return made,
+            Ok(link) => return Ok(link),
+            Err(error) if is_sign_of_life(&error) => node.await_word(slot, silent).await,
+            Err(error) if slot.is_live() => return Err(error),
+            // Who wants a link since that one has ended is not to be told of an attempt from before.
+            Err(_) => {}
         }
-        node.await_word(slot, silent).await;
         let aim = match slot.live() {
             Some(live) if live.id != silent.id => return Ok(live),
-            Some(live) if !node.is_idle(&live, &node.links_in_use()) => return Ok(live),
+            Some(live) if !node.is_idle(&live, || node.is_in_use(&live)) => return Ok(live),
             Some(_) => Aim::Replacement(silent),
             None => Aim::Link,
         };
-        dial::until_made(node, slot, Sought { slot, aim }).await
+        dial::until_made(node, Sought { slot, aim }).await
     };
     dial::unless_stopped(node, renewed).await
 }

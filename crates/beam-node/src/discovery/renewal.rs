@@ -46,7 +46,7 @@ pub(crate) async fn renew_silent_links(node: Arc<NodeState>) {
             let in_use = node.links_in_use();
             for (link, slot) in silent {
                 let is_given_up = link.silent_for().is_some_and(|time| time >= given_up);
-                if is_given_up || node.is_idle(&link, &in_use) {
+                if is_given_up || node.is_idle(&link, || in_use.contains(&link.id)) {
                     slot.renew(&node, &link);
                 }
             }

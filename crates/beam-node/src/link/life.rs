@@ -17,7 +17,7 @@ use crate::{
     connect::{Handshaken, Side},
     event::{DownReason, Event},
     peer::{Slot, Turn},
-    process::Role,
+    process::{Process, Role},
     state::NodeState,
 };
 
@@ -147,37 +147,38 @@ impl NodeState {
     pub(crate) fn links_in_use(&self) -> HashSet<u64> {
         let mut links = HashSet::new();
         for process in self.processes.all() {
-            let counts = match &process.role {
-                Role::Scope => false,
-                Role::Served(served) => served.called.is_work && !served.is_late(),
-                _ => true,
-            };
-            if counts {
+            if holds_links(&process) {
                 process.add_watching_links(&mut links);
             }
         }
         links
     }
 
+    /// Whether a link is one of these.
+    pub(crate) fn is_in_use(&self, link: &Link) -> bool {
+        let processes = self.processes.all();
+        let mut holding = processes.iter().filter(|process| holds_links(process));
+        holding.any(|process| process.is_watched_over(link.id))
+    }
+
     /// Whether nothing comes over a link, and nothing is under way on it that its end would end: calls that
-    /// run, at either end, answers of this node, monitors, and what waits for room in the socket, which the
-    /// peer may be taking slowly. After the net tick time nothing is taken to be under way any more: the
-    /// [tick](beam_dist::tick) is about to end the link, and the next try of TCP is later.
+    /// run, at either end, answers of this node, and monitors. After the net tick time nothing is taken to be
+    /// under way any more: the [tick](beam_dist::tick) is about to end the link, and the next try of TCP is
+    /// later.
     ///
-    /// Whether the peer has begun a call is known once it has said so. One that was written, and of which it
-    /// has said nothing, counts for nothing, or a link to which calls are sent all the time would be kept for
-    /// all that time.
+    /// Whether the peer has begun a call is known once it has said so. One of which it has said nothing counts
+    /// for nothing, or a link to which calls are sent all the time would be kept for all that time.
     ///
-    /// The links in use are those of a moment before: a call that has ended since then counts by its answer.
-    pub(crate) fn is_idle(&self, silent: &Link, in_use: &HashSet<u64>) -> bool {
+    /// A call that ends meanwhile counts by its answer, which is looked for after it [is in
+    /// use](Self::is_in_use) no more.
+    pub(crate) fn is_idle(&self, silent: &Link, is_in_use: impl FnOnce() -> bool) -> bool {
         let Some(silent_for) = silent.silent_for() else {
             return false;
         };
         silent_for >= self.net_ticktime
-            || silent.outbox.is_empty()
-                && !in_use.contains(&silent.id)
+            || !silent.requests().has_running()
+                && !is_in_use()
                 && !silent.serving.has_answers_wanted(silent_for)
-                && !silent.requests().has_running()
     }
 
     /// Withdraws a link that was closed: from here on nobody finds it, and those who wait for an
@@ -271,6 +272,15 @@ impl NodeState {
                 served.cancel();
             }
         }
+    }
+}
+
+/// Whether links over which a process is watched are kept for it.
+fn holds_links(process: &Process) -> bool {
+    match &process.role {
+        Role::Scope => false,
+        Role::Served(served) => served.called.is_work && !served.is_late(),
+        _ => true,
     }
 }
 

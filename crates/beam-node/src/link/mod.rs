@@ -24,6 +24,7 @@ use beam_dist::{
 };
 use beam_term::{Atom, EncodeError, Pid, Writer};
 use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
 
 use crate::{
     connect::{Handshaken, Side},
@@ -348,7 +349,18 @@ impl Link {
         self.is_suspect.load(Ordering::Relaxed)
     }
 
-    /// For how long a probe has had no answer; `None` where the peer is no suspect.
+    /// The other end has taken of what fills the socket.
+    fn note_taken(&self, now: Instant) {
+        if self.is_suspect()
+            && let Some(silent) = &mut *self.silent()
+        {
+            silent.unanswered_since = now;
+        }
+    }
+
+    /// For how long a probe has had no answer, and the other end has taken nothing of what fills the socket;
+    /// `None` where the peer is no suspect. One that takes it slowly cannot answer what comes behind that, and
+    /// after a cut nothing is taken.
     pub(crate) fn unanswered_for(&self) -> Option<Duration> {
         self.silent().map(|it| it.unanswered_since.elapsed())
     }

@@ -264,10 +264,11 @@ impl Outbox {
         self.lanes().owed > self.owed_limit
     }
 
-    /// Whether all was written to the socket.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether a small message that is owed comes behind all that there is: nothing large waits for its turn,
+    /// and nothing for room.
+    pub(crate) fn is_in_order(&self) -> bool {
         let lanes = self.lanes();
-        lanes.queued == 0 && lanes.owed == 0
+        lanes.ordered.is_empty() && lanes.free.is_empty() && lanes.queued < self.limit
     }
 
     /// How many bytes there are that were not written to the socket.

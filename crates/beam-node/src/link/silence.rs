@@ -84,7 +84,8 @@ pub(super) enum Step {
 pub(super) struct Silent {
     /// Since when nothing has come from it.
     pub(super) since: Instant,
-    /// Since when a probe has had no answer. It may have said something meanwhile that is none.
+    /// Since when a probe has had no answer. It may have said something meanwhile that is none. As long as it
+    /// takes of what fills the socket, this is put off.
     pub(super) unanswered_since: Instant,
 }
 

@@ -135,6 +135,8 @@ struct Wire<'a> {
     probe: Option<Probe>,
     /// When there was a probe last, or the link began.
     probed: Instant,
+    /// Whether the socket had no room. It has some again once the other end has taken of what fills it.
+    is_full: bool,
     /// Whether all others that were ready to run have run since there was something to send.
     gathered: bool,
     /// Whether messages have come that were not handled.
@@ -147,7 +149,8 @@ struct Probe {
     request: RequestId,
     /// The number of the batch that it is in, until that is written.
     unwritten: Option<u64>,
-    /// Whether all that was sent before it was written by then, so that its answer proves that it has arrived.
+    /// Whether it comes behind all answers that were given before it, so that its own proves that they have
+    /// arrived.
     confirms_answers: bool,
 }
 
@@ -180,6 +183,7 @@ impl<'a> Wire<'a> {
             silence: Silence::new(node.silence, round_trip, now),
             probe: None,
             probed: now,
+            is_full: false,
             gathered: false,
             is_behind: false,
         }
@@ -273,9 +277,15 @@ impl<'a> Wire<'a> {
             let stream = Pin::new(&mut self.stream);
             match poll_write_buf(stream, task, &mut self.queue.batch) {
                 Poll::Ready(count) => written += count.map_err(io_error)?,
-                Poll::Pending => return Ok(Progress::Some),
+                Poll::Pending => {
+                    self.is_full = true;
+                    return Ok(Progress::Some);
+                }
             };
             let now = Instant::now();
+            if mem::take(&mut self.is_full) {
+                self.link.note_taken(now);
+            }
             self.clock.sent(now.into_std());
             self.silence.wrote();
             if let Some(probe) = &mut self.probe
@@ -430,7 +440,7 @@ impl<'a> Wire<'a> {
 
     fn ask_for_life(&mut self, now: Instant) {
         self.link.serving.probe_answers();
-        let confirms_answers = self.link.outbox.is_empty();
+        let confirms_answers = self.link.outbox.is_in_order();
         self.probe = Some(Probe {
             request: self.link.ask_for_life(),
             confirms_answers,

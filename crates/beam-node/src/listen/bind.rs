@@ -124,20 +124,20 @@ fn bind_one(
     })
 }
 
-/// Warns of a node that listens elsewhere than at the address that its name has, where that is certain to
-/// keep others from it.
+/// Warns of a node that listens elsewhere than at the address that its name has, where that keeps others from
+/// it, unless something passes their connections on.
 pub(crate) fn warn_of_missed_name(name: &NodeName, address: SocketAddr) {
     let host = name.host();
     if host.parse().is_ok_and(|host| misses(host, address.ip())) {
         tracing::warn!(
             host, %address,
-            "this node does not listen at the host of its name: nodes that look for it there cannot connect"
+            "this node does not listen at the host of its name: nodes that look for it there cannot connect, unless something forwards them"
         );
     }
 }
 
-/// Whether nodes that connect to `host` do not come to who listens at `listening`. Networks may translate
-/// addresses, but not loopback ones.
+/// Whether nodes that connect to `host` do not come to who listens at `listening`. Networks translate other
+/// addresses, and loopback ones seldom.
 fn misses(host: IpAddr, listening: IpAddr) -> bool {
     let is_of_loopback = host.is_loopback() || listening.is_loopback();
     is_of_loopback

@@ -7,7 +7,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use beam_dist::{
-    NodeName,
+    Creation, NodeName,
     handshake::{Decision, simultaneous},
 };
 use tokio::{
@@ -149,15 +149,23 @@ impl Slot {
     /// there is; and what stands for that handshake if it goes on.
     ///
     /// As long as the peer cannot know of an attempt of this node, it may be one that leads nowhere,
-    /// as the peer may not listen. An attempt beside a link counts if it is to [renew](Self::renew) that.
+    /// as the peer may not listen. One to [renew](Self::renew) the link counts for a moment, in which the two
+    /// may cross: a peer that hung may have let another one take its name.
     pub(crate) fn accept(
         self: &Arc<Self>,
         own: &NodeName,
+        creation: Creation,
         live: Option<&Link>,
     ) -> (Decision, Option<Accepting>) {
         let mut handshakes = self.handshakes();
-        let is_sought = live.is_none_or(Link::is_suspect);
-        let decision = match handshakes.began_own && is_sought {
+        let is_simultaneous = match (handshakes.began_own, live) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(began), Some(live)) => {
+                live.is_suspect() && live.creation == creation && began.elapsed() < CROSSING
+            }
+        };
+        let decision = match is_simultaneous {
             true => simultaneous(own, &self.name),
             false => Decision::Ok,
         };
@@ -277,7 +285,7 @@ impl Slot {
                 };
                 drop(attempt);
                 if let Err(reason) = &result
-                    && instead_of.is_none()
+                    && !slot.is_live()
                 {
                     node.connect_failed(&slot.name, reason);
                 }
@@ -310,8 +318,8 @@ impl Drop for Attempt<'_> {
 /// The handshakes that are under way with a peer.
 #[derive(Debug, Default)]
 struct Handshakes {
-    /// Whether this node began one. There is one at a time, as there is one attempt.
-    began_own: bool,
+    /// When this node began one. There is one at a time, as there is one attempt.
+    began_own: Option<Instant>,
     /// How many the peer began, or whoever claims to be it.
     accepting: usize,
 }
@@ -322,14 +330,14 @@ pub(crate) struct OwnHandshake<'a>(&'a Slot);
 
 impl<'a> OwnHandshake<'a> {
     fn begin(slot: &'a Slot, handshakes: &mut Handshakes) -> Self {
-        handshakes.began_own = true;
+        handshakes.began_own = Some(Instant::now());
         Self(slot)
     }
 }
 
 impl Drop for OwnHandshake<'_> {
     fn drop(&mut self) {
-        self.0.handshakes().began_own = false;
+        self.0.handshakes().began_own = None;
     }
 }
 
@@ -348,6 +356,9 @@ impl Drop for Accepting {
 /// How long an own handshake waits for those of the peer: longer than these take, unless somebody
 /// wants to keep this node from connecting.
 const ACCEPTING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a handshake to renew a link may cross one of the peer.
+const CROSSING: Duration = Duration::from_millis(500);
 
 /// What has happened to the link of a peer since it was asked for.
 #[derive(Debug)]
@@ -426,10 +437,10 @@ mod tests {
             move || {
                 let mut both = 0;
                 while !done.load(Ordering::Relaxed) {
-                    let (_, accepting) = slot.accept(&own, None);
+                    let (_, accepting) = slot.accept(&own, Creation::new(7), None);
                     if accepting.is_some() {
                         std::thread::yield_now();
-                        both += u32::from(slot.handshakes().began_own);
+                        both += u32::from(slot.handshakes().began_own.is_some());
                     }
                 }
                 both
@@ -447,15 +458,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_own_handshake_does_not_wait_for_ever_for_one_of_the_peer() {
         let slot = Arc::new(Slot::new("a@host".parse().unwrap()));
-        let (decision, _accepting) = slot.accept(&"b@host".parse().unwrap(), None);
+        let (decision, _accepting) =
+            slot.accept(&"b@host".parse().unwrap(), Creation::new(7), None);
         assert_eq!(decision, Decision::Ok);
         let begun = Instant::now();
 
         let own = slot.begin().await;
 
         assert!(begun.elapsed() >= ACCEPTING_PATIENCE);
-        assert!(slot.handshakes().began_own);
+        assert!(slot.handshakes().began_own.is_some());
         drop(own);
-        assert!(!slot.handshakes().began_own);
+        assert!(slot.handshakes().began_own.is_none());
     }
 }

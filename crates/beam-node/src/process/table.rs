@@ -89,6 +89,13 @@ impl Process {
         }
     }
 
+    /// Whether anybody watches it over a link.
+    pub(crate) fn is_watched_over(&self, link_id: u64) -> bool {
+        let watchers = self.watchers();
+        let mut watchers = watchers.iter().flat_map(Watchers::iter);
+        watchers.any(|watcher| watcher.link().id == link_id)
+    }
+
     /// Adds the ids of the links over which it is watched.
     pub(crate) fn add_watching_links(&self, links: &mut impl Extend<u64>) {
         let watchers = self.watchers();

@@ -101,6 +101,13 @@ impl Admitted {
         }
     }
 
+    /// The answer has to wait for room, and counts as one that may not have arrived from here on.
+    pub(super) fn answers_late(&self, wanted: Wanted) {
+        if let Some(link) = self.link() {
+            link.serving.answered(link, wanted);
+        }
+    }
+
     fn leave(&self, wanted: Option<Wanted>) {
         let bytes = self.bytes.load(Ordering::Relaxed);
         let answer = self.link().map(Arc::as_ref).zip(wanted);

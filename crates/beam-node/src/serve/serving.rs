@@ -209,6 +209,16 @@ impl Serving {
         })
     }
 
+    /// What it has to tell has to wait for room.
+    fn answers_late(&mut self) {
+        self.held.note_told();
+        if let Some(served) = self.held.served()
+            && let Some(wanted) = served.wanted()
+        {
+            served.admitted.answers_late(wanted);
+        }
+    }
+
     /// Ends the process, and gives those who are to be told.
     pub(super) fn end(&mut self) -> Told {
         self.is_over = true;
@@ -260,7 +270,7 @@ where
                 let Some((late, mut serving)) = late.zip(serving.take()) else {
                     return Poll::Ready(());
                 };
-                serving.held.note_told();
+                serving.answers_late();
                 Box::pin(async move { late.tell(&serving).await })
             }
         };

@@ -327,3 +327,35 @@ fn what_is_sent_by_reference_counts_until_it_is_written() {
     let lanes = outbox.lanes();
     assert_eq!((lanes.queued, lanes.owed), (0, 0));
 }
+
+#[test]
+fn what_is_owed_comes_behind_all_that_is_small_while_there_is_room() {
+    let (outbox, encoder) = (Outbox::new(LIMIT), encoder());
+    assert!(outbox.is_in_order());
+    for lane in [
+        Lane::Free,
+        Lane::Result,
+        Lane::Ordered,
+        Lane::Owed,
+        Lane::Reply,
+    ] {
+        outbox.push_whole(lane, b"small").unwrap();
+        assert!(outbox.is_in_order(), "{lane:?}");
+    }
+    while outbox.is_filled() {
+        next(&outbox);
+    }
+    // Others wait for room.
+    outbox.push_whole(Lane::Result, &[0; LIMIT]).unwrap();
+    assert!(!outbox.is_in_order());
+    next(&outbox);
+    assert!(outbox.is_in_order());
+    for lane in [Lane::Free, Lane::Ordered] {
+        outbox.push_large(lane, large(&encoder, 2)).unwrap();
+        assert!(!outbox.is_in_order(), "{lane:?}");
+        while outbox.is_filled() {
+            next(&outbox);
+        }
+        assert!(outbox.is_in_order(), "{lane:?}");
+    }
+}

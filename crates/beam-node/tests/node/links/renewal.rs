@@ -1,6 +1,6 @@
 //! Connections in the place of those over which nothing comes.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::IntoFuture as _, sync::Arc, time::Duration};
 
 use beam_dist::{
     Creation, Flags, NodeName,
@@ -129,6 +129,58 @@ async fn a_connection_is_kept_for_a_peer_that_takes_slowly_what_it_is_sent() {
     }
 
     assert!(!handshakes.is_finished());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wants_a_connection_is_not_told_of_an_attempt_to_renew_one_that_has_ended() {
+    let cluster = Cluster::new();
+    let (a, peer, listener) = silent_peer(&cluster).await;
+    let (mut events, name) = (a.events(), peer.name().clone());
+    let (mut unanswered, _) = within(listener.accept()).await.unwrap();
+    packet(&mut unanswered).await;
+    drop(peer);
+    down(&mut events, &name).await;
+    let call = a.call::<u8, _>(&name, ("m", "one"), ());
+    let call = call.timeout(Duration::from_secs(600)).into_future();
+    tokio::pin!(call);
+    assert!(poll_once(&mut call).await.is_none());
+
+    drop(unanswered);
+
+    tokio::select! {
+        failed = call => panic!("{failed:?}"),
+        attempt = within(listener.accept()) => drop(attempt.unwrap()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_made_anew_after_a_cut_into_which_more_is_sent_than_it_takes() {
+    let cluster = Cluster::new();
+    let b = cluster.start("b").await;
+    let detour = Detour::new(Duration::ZERO).await;
+    detour.lead_to(cluster.address(b.name()).await);
+    let builder = cluster
+        .builder("a")
+        .address(b.name().as_str(), detour.address());
+    let a = within(builder.start()).await.unwrap();
+    let (mut events, name) = (a.events(), b.name().clone());
+    within(a.connect(&name)).await.unwrap();
+    up(&mut events, &name).await;
+
+    detour.cut();
+    let load = tokio::spawn(async move {
+        loop {
+            let argument = Binary::from(vec![0; 1024 * 1024]);
+            let call = a.call::<(), _>(&name, ("m", "f"), (argument,));
+            let call = call.timeout(Duration::from_secs(2)).into_future();
+            tokio::spawn(call);
+            sleep(Duration::from_millis(100)).await;
+        }
+    });
+
+    // Long before the end of the net tick time.
+    up(&mut events, b.name()).await;
+    load.abort();
 }
 
 /// Waits until the connection to a peer is made anew, and calls the peer at once.

@@ -3,29 +3,19 @@
 use tokio::{net::TcpListener, time::Instant};
 
 use super::*;
-use crate::link::{Lane, batch::Batch};
 
 /// The peer of a link says nothing from now on.
 pub(super) fn suspect(state: &NodeState, slot: &Slot, link: &Link) {
     suspect_again(state, slot, link, Instant::now());
 }
 
-/// The peer of a link says nothing from now on, and has answered nothing since then. It was sent what there
-/// is.
+/// The peer of a link says nothing from now on, and has answered nothing since then.
 fn suspect_again(state: &NodeState, slot: &Slot, link: &Link, unanswered_since: Instant) {
-    write_out(link);
     let silent = Silent {
         since: Instant::now(),
         unanswered_since,
     };
     state.suspect(slot, link, silent);
-}
-
-fn write_out(link: &Link) {
-    while link.outbox.is_filled() {
-        let taken = link.outbox.take(&mut Batch::default());
-        link.outbox.written(taken);
-    }
 }
 
 /// A peer, and what a handshake with it comes to.
@@ -40,7 +30,9 @@ fn end(state: &NodeState, slot: &Slot, link: &Link) {
 }
 
 fn is_idle(state: &NodeState, link: &Link) -> bool {
-    state.is_idle(link, &state.links_in_use())
+    let is_in_use = state.links_in_use().contains(&link.id);
+    assert_eq!(state.is_in_use(link), is_in_use);
+    state.is_idle(link, || is_in_use)
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,27 +96,33 @@ async fn a_link_on_which_nothing_comes_is_kept_for_answers_that_somebody_waits_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_on_which_nothing_comes_is_kept_for_what_waits_to_be_written() {
-    let (_node, state) = node().await;
+async fn a_link_on_which_nothing_comes_is_kept_for_an_answer_that_waits_for_room() {
+    let limits = Limits {
+        outgoing_bytes_per_peer: 1,
+        ..Limits::default()
+    };
+    let (node, state) = node_with(limits).await;
     let (slot, established) = known(&state);
+    node.export("m", "done", async || {}).unwrap();
     let link = establish(&state, &slot, &established);
-    suspect(&state, &slot, &link);
-    assert!(is_idle(&state, &link));
-    let message = link.outbox.push_whole(Lane::Free, b"message");
-    assert_eq!(message, Ok(()));
-
-    let batch = &mut Batch::default();
-    for _ in 0..2 {
-        assert!(!is_idle(&state, &link));
-        let taken = link.outbox.take(batch);
-        // What was taken may be written in part.
-        assert!(!is_idle(&state, &link));
-        link.outbox.written(taken);
-        assert!(is_idle(&state, &link));
-        let message = link.outbox.push_whole(Lane::Owed, b"message");
-        assert_eq!(message, Ok(()));
-        *batch = Batch::default();
+    let server = Server::new(Arc::clone(&state));
+    let is_served = |process: &Arc<Process>| process.served().is_some();
+    // The first answer takes the room that there is.
+    for deadline_ms in [1_000, 10_000] {
+        let message = call_within(slot.name(), "done", Some(deadline_ms));
+        dispatch(&server, &link, message);
+        while state.processes.all().iter().any(is_served) {
+            tokio::task::yield_now().await;
+        }
     }
+    assert_eq!(link.serving(), 1);
+
+    suspect(&state, &slot, &link);
+
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert!(!is_idle(&state, &link));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(is_idle(&state, &link));
 }
 
 #[tokio::test(start_paused = true)]
@@ -351,6 +349,40 @@ async fn a_link_is_kept_for_whoever_watched_a_call_that_it_did_not_wait_for() {
             tokio::task::yield_now().await;
         }
         assert_eq!(is_idle(&state, &link), !is_watched, "when it has ended");
+        end(&state, &slot, &link);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_to_renew_a_link_and_one_of_the_peer_meet_for_a_moment_only() {
+    let (_node, state) = node().await;
+    // Of two that meet, that of the greater name goes on.
+    for (peer, met) in [
+        ("a@127.0.0.1", Decision::Nok),
+        ("p@127.0.0.1", Decision::Alive),
+    ] {
+        let peer = peer.parse().unwrap();
+        let (slot, established) = (state.slot(&peer), handshake(&state, &peer));
+        let link = establish(&state, &slot, &established);
+        let decided = |creation| {
+            let (decision, _) = slot.accept(state.name(), creation, Some(&link));
+            decision
+        };
+        let (same, another) = (link.creation, Creation::new(8));
+        suspect(&state, &slot, &link);
+        assert_eq!(decided(same), Decision::Alive);
+
+        let _renewal = slot.begin().await;
+
+        assert_eq!(decided(same), met);
+        // It may be one that took the name of a peer that hangs.
+        assert_eq!(decided(another), Decision::Alive);
+        state.recover(&slot, &link);
+        assert_eq!(decided(same), Decision::Alive);
+        suspect(&state, &slot, &link);
+        assert_eq!(decided(same), met);
+        tokio::time::advance(Duration::from_millis(500)).await;
+        assert_eq!(decided(same), Decision::Alive);
         end(&state, &slot, &link);
     }
 }
