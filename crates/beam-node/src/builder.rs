@@ -239,7 +239,8 @@ impl NodeBuilder {
     /// answers that may not have arrived, until their deadline, or for 15 s of silence if the caller says none;
     /// monitors and links. These wait for TCP until the net tick time is over. What else was sent into a cut
     /// may be lost with the connection: casts, messages, and calls, which end with `service_unavailable` and may
-    /// have run. A peer that takes slowly what it is sent keeps its connection for as long as it takes any.
+    /// have run. A peer that takes slowly what it is sent keeps its connection as long as it takes some 64 KiB
+    /// in that time.
     pub fn net_ticktime(mut self, net_ticktime: Duration) -> Self {
         self.net_ticktime = net_ticktime;
         self
@@ -251,7 +252,7 @@ impl NodeBuilder {
     /// answer, for which a peer has the other half, and at least four times as long as it usually takes:
     /// in the handshake at first, and then for each probe. While this node reads no further, as the peer
     /// takes its answers too slowly, what has come and waits counts as well, for as long as the peer
-    /// takes any. A suspect gets no new calls through balancers until something comes from it; calls to
+    /// takes any. A suspect gets no new calls through balancers until it answers the probe; calls to
     /// it by name are sent all the same, and the connection is kept until
     /// [`net_ticktime`](Self::net_ticktime) ends it. Times below
     /// [20 ms](Self::MIN_SUSPECT_AFTER) are refused.

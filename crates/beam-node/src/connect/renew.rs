@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use beam_dist::handshake::HandshakeError;
+use tokio::time::Instant;
 
 use super::{
     ConnectError,
@@ -11,7 +12,7 @@ use super::{
 use crate::{link::Link, peer::Slot, state::NodeState};
 
 /// Connects anew to a peer on whose link nothing comes, if it can be reached and runs; gives the link that
-/// there is then.
+/// there is then. That it fails says nothing to who wants a link where there is none.
 ///
 /// A first handshake, which ends as soon as the peer has answered, proves that much. If the peer was
 /// stopped, it goes on now, and what it was sent meanwhile lies in its socket. So it has a moment to speak on
@@ -29,21 +30,22 @@ pub(crate) async fn renew(
 ) -> Result<Arc<Link>, ConnectError> {
     let renewed = async {
         let aim = Aim::SignOfLife(silent);
-        match dial::once(node, Sought { slot, aim }).await {
+        let answer = match dial::once(node, Sought { slot, aim }).await {
+            Err(error) if is_sign_of_life(&error) => error,
             // A peer that knows of no link makes one at once.
-            Ok(link) => return Ok(link),
-            Err(error) if is_sign_of_life(&error) => node.await_word(slot, silent).await,
-            Err(error) if slot.is_live() => return Err(error),
-            // Who wants a link since that one has ended is not to be told of an attempt from before.
-            Err(_) => {}
-        }
-        let aim = match slot.live() {
-            Some(live) if live.id != silent.id => return Ok(live),
-            Some(live) if !node.is_idle(&live, || node.is_in_use(&live)) => return Ok(live),
-            Some(_) => Aim::Replacement(silent),
-            None => Aim::Link,
+            made => return made,
         };
-        dial::until_made(node, Sought { slot, aim }).await
+        let answered = Instant::now();
+        node.await_word(slot, silent).await;
+        let is_to_go = |live: &Link| live.id == silent.id && !live.has_stirred_since(answered);
+        match slot.live() {
+            Some(live) if is_to_go(&live) && node.is_idle(&live, || node.is_in_use(&live)) => {
+                let aim = Aim::Replacement(silent);
+                dial::until_made(node, Sought { slot, aim }).await
+            }
+            Some(live) => Ok(live),
+            None => Err(answer),
+        }
     };
     dial::unless_stopped(node, renewed).await
 }

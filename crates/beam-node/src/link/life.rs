@@ -130,7 +130,7 @@ impl NodeState {
             && !made_by.has_precedence(self.name(), &live.peer)
     }
 
-    /// Waits a moment for a peer that runs to speak on its link, on which nothing comes, or for the link to
+    /// Waits a moment for a peer that runs to answer on its link, on which nothing comes, or for the link to
     /// end. If the peer was stopped, what it was sent meanwhile lies in its socket.
     ///
     /// Dropping the future does no harm.
@@ -240,7 +240,7 @@ impl NodeState {
         }
     }
 
-    /// Something came from a peer that was suspect.
+    /// A peer that was suspect has answered.
     pub(super) fn recover(&self, slot: &Slot, link: &Link) {
         let turn = slot.turn();
         link.is_suspect.store(false, Ordering::Relaxed);

@@ -349,6 +349,13 @@ impl Link {
         self.is_suspect.load(Ordering::Relaxed)
     }
 
+    /// Something came from the peer, which is suspect all the same.
+    fn note_heard(&self, now: Instant) {
+        if let Some(silent) = &mut *self.silent() {
+            silent.since = now;
+        }
+    }
+
     /// The other end has taken of what fills the socket.
     fn note_taken(&self, now: Instant) {
         if self.is_suspect()
@@ -358,9 +365,15 @@ impl Link {
         }
     }
 
+    /// Whether anything came from the peer since then, or it took of what fills the socket, or it is no suspect.
+    pub(crate) fn has_stirred_since(&self, then: Instant) -> bool {
+        self.silent()
+            .is_none_or(|it| it.since > then || it.unanswered_since > then)
+    }
+
     /// For how long a probe has had no answer, and the other end has taken nothing of what fills the socket;
     /// `None` where the peer is no suspect. One that takes it slowly cannot answer what comes behind that, and
-    /// after a cut nothing is taken.
+    /// after a cut nothing is taken. The system tells of some 64 KiB at a time.
     pub(crate) fn unanswered_for(&self) -> Option<Duration> {
         self.silent().map(|it| it.unanswered_since.elapsed())
     }

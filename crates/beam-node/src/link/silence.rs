@@ -3,7 +3,11 @@
 //! A process that was stopped, a machine that froze, or a cable that was cut leaves its connections
 //! open. The [net tick](beam_dist::tick) notices that after a minute; whoever picks members for calls
 //! has to know within a second. So a link on which nothing comes is probed, and a peer that does not
-//! answer is suspect until something comes from it. The link itself lives on.
+//! answer is suspect until it does. The link itself lives on.
+//!
+//! Any byte is a sign of life of a peer that is none; a suspect has to answer. After a cut, TCP sends again in
+//! one direction first. Who hears something then may not be heard for as long again as the cut lasted, and
+//! calls to it would wait for that.
 
 use std::time::Duration;
 
@@ -82,7 +86,7 @@ pub(super) enum Step {
 /// For how long a peer has been silent that is suspect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Silent {
-    /// Since when nothing has come from it.
+    /// Since when nothing has come from it, be it no answer.
     pub(super) since: Instant,
     /// Since when a probe has had no answer. It may have said something meanwhile that is none. As long as it
     /// takes of what fills the socket, this is put off.
@@ -106,11 +110,11 @@ impl Silence {
         }
     }
 
-    /// Something came, be it a part of a frame. Tells whether the peer was suspect until now.
+    /// Something came, be it a part of a frame. Tells whether the peer is suspect all the same.
     pub(super) fn heard(&mut self, now: Instant) -> bool {
         self.heard = now;
         self.waiting_since = None;
-        std::mem::take(&mut self.is_suspect)
+        self.is_suspect
     }
 
     /// Something was written: the peer takes what it is sent, or the network on its way.
@@ -125,7 +129,10 @@ impl Silence {
     /// as well be the last of a peer that froze: only one that takes its answers meanwhile is alive.
     pub(super) fn looked(&mut self, now: Instant, is_behind: bool) -> bool {
         let has_written = std::mem::take(&mut self.has_written);
-        is_behind && has_written && self.heard(now)
+        is_behind && has_written && {
+            self.heard(now);
+            std::mem::take(&mut self.is_suspect)
+        }
     }
 
     /// A probe was queued, or some of what comes before it was written, or all of it.
@@ -139,16 +146,17 @@ impl Silence {
         self.asked.is_some()
     }
 
-    /// The answer to the probe came, which tells the round trip.
-    pub(super) fn answered(&mut self, now: Instant) {
+    /// The answer to the probe came, which tells the round trip. Tells whether the peer was suspect until now.
+    pub(super) fn answered(&mut self, now: Instant) -> bool {
         let Some(asked) = self.asked.take() else {
-            return;
+            return false;
         };
         let took = now.saturating_duration_since(asked);
         // That the peer was stopped says nothing of the way to it. A way that is as long as that is
         // learned all the same, in a few steps.
         let took = self.most.take().map_or(took, |most| took.min(most));
         self.round_trip = (self.round_trip * (SMOOTHING - 1) + took) / SMOOTHING;
+        std::mem::take(&mut self.is_suspect)
     }
 
     /// What is to be done at this time.
@@ -229,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_answers_nothing_is_suspect_after_the_time_set_until_it_speaks() {
+    fn a_peer_that_answers_nothing_is_suspect_after_the_time_set_until_it_does() {
         let (mut silence, start) = usual(MS);
         silence.asked(start + 500 * MS);
         assert_eq!(silence.poll(start + 999 * MS), Step::Wait);
@@ -237,9 +245,13 @@ mod tests {
         assert_eq!(silence.poll(start + 1_000 * MS), suspect);
         assert_eq!(silence.poll(start + 90_000 * MS), Step::Wait);
         assert_eq!(silence.deadline(), None);
+        // Whether it hears this node is not known yet.
         assert!(silence.heard(start + 90_001 * MS));
-        assert!(!silence.heard(start + 90_002 * MS));
-        assert_eq!(silence.deadline(), Some(start + 90_502 * MS));
+        assert_eq!(silence.deadline(), None);
+        assert!(silence.heard(start + 90_002 * MS));
+        assert!(silence.answered(start + 90_002 * MS));
+        assert!(!silence.heard(start + 90_003 * MS));
+        assert_eq!(silence.deadline(), Some(start + 90_503 * MS));
     }
 
     #[test]
@@ -284,7 +296,7 @@ mod tests {
         assert_eq!(silence.poll(start + 1_000 * MS), suspect);
         let resumed = start + 60_000 * MS;
         assert!(silence.heard(resumed));
-        silence.answered(resumed);
+        assert!(silence.answered(resumed));
         silence.asked(resumed + 500 * MS);
         assert_eq!(silence.deadline(), Some(resumed + 1_000 * MS));
     }

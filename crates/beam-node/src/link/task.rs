@@ -350,14 +350,16 @@ impl<'a> Wire<'a> {
             }
             // The rest of its batch may still have to be written.
             self.probe = None;
-            self.silence.answered(Instant::now());
+            if self.silence.answered(Instant::now()) {
+                self.node.recover(self.slot, self.link);
+            }
         }
         Ok(progress)
     }
 
     fn note_life(&mut self, now: Instant) {
         if self.silence.heard(now) {
-            self.node.recover(self.slot, self.link);
+            self.link.note_heard(now);
         }
     }
 

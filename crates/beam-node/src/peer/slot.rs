@@ -34,13 +34,21 @@ pub(crate) struct Slot {
     ended: Mutex<Option<DownReason>>,
     turn: Mutex<()>,
     /// The attempt of this node to connect, while there is one. All who want a link wait for it.
-    dialling: Mutex<Option<watch::Receiver<Outcome>>>,
+    dialling: Mutex<Option<Dialling>>,
     progress: Progress,
     handshakes: Mutex<Handshakes>,
     /// Changes whenever a handshake that the peer began ends.
     accepted: watch::Sender<()>,
     /// Changes whenever a link comes or goes.
     changed: watch::Sender<()>,
+}
+
+/// An attempt under way.
+#[derive(Clone, Debug)]
+struct Dialling {
+    outcome: watch::Receiver<Outcome>,
+    /// Whether there is a link, in the place of which it is to make another.
+    is_renewal: bool,
 }
 
 /// What an attempt came to, once it is over.
@@ -120,10 +128,12 @@ impl Slot {
         let started = Instant::now();
         let link = async {
             loop {
-                let mut outcome = self.dial(node, None)?;
+                let mut attempt = self.dial(node, None)?;
                 let link = tokio::select! {
                     biased;
-                    outcome = outcome.wait_for(Option::is_some) => match outcome.as_deref() {
+                    outcome = attempt.outcome.wait_for(Option::is_some) => match outcome.as_deref() {
+                        // It may be from before its link ended.
+                        Ok(Some(Err(_))) if attempt.is_renewal => continue,
                         Ok(Some(result)) => result.clone()?,
                         // The attempt was torn down.
                         Ok(None) | Err(_) => return Err(ConnectError::Lost(self.name.clone())),
@@ -264,35 +274,39 @@ impl Slot {
         self: &Arc<Self>,
         node: &Arc<NodeState>,
         instead_of: Option<Arc<Link>>,
-    ) -> Result<watch::Receiver<Outcome>, ConnectError> {
+    ) -> Result<Dialling, ConnectError> {
         let mut dialling = self.dialling();
-        if let Some(outcome) = &*dialling {
-            return Ok(outcome.clone());
+        if let Some(attempt) = &*dialling {
+            return Ok(attempt.clone());
         }
         if self.name == *node.name() {
             return Err(ConnectError::OwnName(self.name.clone()));
         }
         let (done, outcome) = watch::channel(None);
-        *dialling = Some(outcome.clone());
+        let attempt = Dialling {
+            outcome,
+            is_renewal: instead_of.is_some(),
+        };
+        *dialling = Some(attempt.clone());
         let (slot, node) = (Arc::clone(self), Arc::clone(node));
         node.spawn({
             let node = Arc::clone(&node);
             async move {
-                let attempt = Attempt(&slot);
+                let under_way = UnderWay(&slot);
                 let result = match &instead_of {
                     Some(silent) => connect::renew(&node, &slot, silent).await,
                     None => connect::dial(&node, &slot).await,
                 };
-                drop(attempt);
+                drop(under_way);
                 if let Err(reason) = &result
-                    && !slot.is_live()
+                    && instead_of.is_none()
                 {
                     node.connect_failed(&slot.name, reason);
                 }
                 done.send_replace(Some(result));
             }
         });
-        Ok(outcome)
+        Ok(attempt)
     }
 
     fn handshakes(&self) -> MutexGuard<'_, Handshakes> {
@@ -301,15 +315,15 @@ impl Slot {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn dialling(&self) -> MutexGuard<'_, Option<watch::Receiver<Outcome>>> {
+    fn dialling(&self) -> MutexGuard<'_, Option<Dialling>> {
         self.dialling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// An attempt to connect under way. However it ends, another one can begin.
-struct Attempt<'a>(&'a Slot);
+struct UnderWay<'a>(&'a Slot);
 
-impl Drop for Attempt<'_> {
+impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         *self.0.dialling() = None;
     }
@@ -358,7 +372,7 @@ impl Drop for Accepting {
 const ACCEPTING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a handshake to renew a link may cross one of the peer.
-const CROSSING: Duration = Duration::from_millis(500);
+const CROSSING: Duration = Duration::from_secs(3);
 
 /// What has happened to the link of a peer since it was asked for.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 //!
 //! * **Silence**: nothing comes from its node, though it is probed, see
 //!   [`NodeBuilder::suspect_after`](beam_node::NodeBuilder::suspect_after). It is *suspect*, gets no
-//!   new calls, and is back the moment that something comes.
+//!   new calls, and is back the moment that it answers.
 //! * **Failed calls**: with several failures in a row, or with far more failures or far slower answers
 //!   than the others, it is *ejected* for a while, see [`Ejection`]; each time for longer. At most half
 //!   of the members are: with more, the fault hardly lies with the members, and ejections are ignored.

@@ -186,7 +186,7 @@ impl Link {
         }
     }
 
-    /// Something came from the peer again.
+    /// The peer answers again.
     pub(super) fn wait_again(&self) {
         self.requests().recover();
     }
