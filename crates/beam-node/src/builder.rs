@@ -238,9 +238,9 @@ impl NodeBuilder {
     /// answer, or if anything is under way there: calls of which the other end has said that they have begun;
     /// answers that may not have arrived, until their deadline, or for 15 s of silence if the caller says none;
     /// monitors and links. These wait for TCP until the net tick time is over. What else was sent into a cut
-    /// may be lost with the connection: casts, messages, and calls, which end with `service_unavailable` and may
-    /// have run. A peer that takes slowly what it is sent keeps its connection as long as it takes some 64 KiB
-    /// in that time.
+    /// or to a suspect may be lost with the connection: casts, messages, and calls, which end with
+    /// `service_unavailable` and may have run. A peer that takes slowly what it is sent keeps its connection as
+    /// long as it takes some 64 KiB in that time.
     pub fn net_ticktime(mut self, net_ticktime: Duration) -> Self {
         self.net_ticktime = net_ticktime;
         self
