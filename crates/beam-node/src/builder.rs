@@ -252,7 +252,7 @@ impl NodeBuilder {
     /// answer, for which a peer has the other half, and at least four times as long as it usually takes:
     /// in the handshake at first, and then for each probe. While this node reads no further, as the peer
     /// takes its answers too slowly, what has come and waits counts as well, for as long as the peer
-    /// takes any. A suspect gets no new calls through balancers until it answers the probe; calls to
+    /// takes any. A suspect gets no new calls through balancers until it answers a probe; calls to
     /// it by name are sent all the same, and the connection is kept until
     /// [`net_ticktime`](Self::net_ticktime) ends it. Times below
     /// [20 ms](Self::MIN_SUSPECT_AFTER) are refused.

@@ -35,11 +35,11 @@ pub enum Event {
         /// How long nothing has come from it.
         silent_for: Duration,
     },
-    /// Something came from a peer that was suspect.
+    /// A peer that was suspect has answered.
     Recovered {
         /// The peer.
         peer: NodeName,
-        /// How long nothing had come from it.
+        /// How long it had not.
         silent_for: Duration,
     },
     /// An attempt of this node to connect to a peer failed. For a node that was learned from others, this

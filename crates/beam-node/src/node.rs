@@ -66,7 +66,7 @@ pub struct PeerStatus {
     /// Whether the connection is hidden, as it is when either node is: neither then shows in the
     /// `nodes()` of the other.
     pub hidden: bool,
-    /// Since when nothing has come from the peer, where it is suspect.
+    /// When the peer has gone silent, where it is suspect.
     pub suspect_since: Option<Instant>,
     /// Calls of this node that the peer has not answered.
     pub calling: usize,
@@ -242,7 +242,7 @@ impl Node {
         peers
     }
 
-    /// The connected nodes from which nothing comes; see [`NodeBuilder::suspect_after`].
+    /// The connected nodes that do not answer; see [`NodeBuilder::suspect_after`].
     pub fn suspects(&self) -> Arc<Suspects> {
         self.state.suspects.all()
     }

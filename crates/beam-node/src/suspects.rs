@@ -1,12 +1,12 @@
-//! The connected peers from which nothing comes.
+//! The connected peers that do not answer.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use beam_dist::NodeName;
 use tokio::{sync::watch, time::Instant};
 
-/// The connected peers that have gone silent, each with the instant since which nothing has come from
-/// it; see [`NodeBuilder::suspect_after`](crate::NodeBuilder::suspect_after).
+/// The connected peers that have gone silent and have not answered since, each with the instant at which it
+/// did; see [`NodeBuilder::suspect_after`](crate::NodeBuilder::suspect_after).
 pub type Suspects = BTreeMap<NodeName, Instant>;
 
 /// The suspects of a node, as a value that changes with them.

@@ -50,15 +50,15 @@ pub(super) enum Aim<'a> {
     /// An answer of the peer of this link, on which nothing comes. It makes another one only if the peer
     /// knows of none.
     SignOfLife(&'a Link),
-    /// A link in the place of this one, which counts as none for as long as nothing comes over it.
-    Replacement(&'a Link),
+    /// A link in the place of this one, which counts as none as long as nothing has come over it since then.
+    Replacement(&'a Link, Instant),
 }
 
 impl<'a> Sought<'a> {
     fn instead_of(self) -> Option<&'a Link> {
         match self.aim {
             Aim::Link => None,
-            Aim::SignOfLife(silent) | Aim::Replacement(silent) => Some(silent),
+            Aim::SignOfLife(silent) | Aim::Replacement(silent, _) => Some(silent),
         }
     }
 
@@ -76,8 +76,8 @@ impl<'a> Sought<'a> {
             (Aim::SignOfLife(_), _) => false,
             (_, None) => true,
             (Aim::Link, Some(_)) => false,
-            (Aim::Replacement(silent), Some(live)) => {
-                live.id == silent.id && node.is_idle(&live, || node.is_in_use(&live))
+            (Aim::Replacement(silent, since), Some(live)) => {
+                live.id == silent.id && node.may_replace(&live, since)
             }
         }
     }

@@ -37,10 +37,9 @@ pub(crate) async fn renew(
         };
         let answered = Instant::now();
         node.await_word(slot, silent).await;
-        let is_to_go = |live: &Link| live.id == silent.id && !live.has_stirred_since(answered);
         match slot.live() {
-            Some(live) if is_to_go(&live) && node.is_idle(&live, || node.is_in_use(&live)) => {
-                let aim = Aim::Replacement(silent);
+            Some(live) if live.id == silent.id && node.may_replace(&live, answered) => {
+                let aim = Aim::Replacement(silent, answered);
                 dial::until_made(node, Sought { slot, aim }).await
             }
             Some(live) => Ok(live),

@@ -44,19 +44,23 @@ pub(super) fn ask_newcomer(
     learned: &Arc<Learned>,
     question: Question,
 ) {
+    let Some(newcomer) = slot.live().map(|link| link.id) else {
+        return;
+    };
     let (asker, learned) = (Arc::clone(node), Arc::clone(learned));
-    let newcomer = slot.live().map(|link| link.id);
     spawn(node, async move {
         let mut question = Some(question);
-        for _ in 0..QUESTIONS_TO_A_NEWCOMER {
-            let knows_others = ask(&asker, &slot, &learned, question.take().as_ref()).await;
-            if knows_others {
-                return;
+        let asking = async {
+            for _ in 0..QUESTIONS_TO_A_NEWCOMER {
+                if ask(&asker, &slot, &learned, question.take().as_ref()).await {
+                    return;
+                }
+                sleep(LEARNING_TIME).await;
             }
-            sleep(LEARNING_TIME).await;
-            if slot.live().is_none_or(|live| Some(live.id) != newcomer) {
-                return;
-            }
+        };
+        tokio::select! {
+            () = asking => {}
+            () = slot.await_end(newcomer) => {}
         }
     });
 }

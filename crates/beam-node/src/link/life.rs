@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Link, requests::Waiting, silence::Silent};
 use crate::{
@@ -159,6 +159,12 @@ impl NodeState {
         let processes = self.processes.all();
         let mut holding = processes.iter().filter(|process| holds_links(process));
         holding.any(|process| process.is_watched_over(link.id))
+    }
+
+    /// Whether a link is to give way to another one: nothing has come over it since its peer was seen to run,
+    /// and it [is idle](Self::is_idle).
+    pub(crate) fn may_replace(&self, silent: &Link, since: Instant) -> bool {
+        !silent.has_stirred_since(since) && self.is_idle(silent, || self.is_in_use(silent))
     }
 
     /// Whether nothing comes over a link, and nothing is under way on it that its end would end: calls that

@@ -5,9 +5,9 @@
 //! has to know within a second. So a link on which nothing comes is probed, and a peer that does not
 //! answer is suspect until it does. The link itself lives on.
 //!
-//! Any byte is a sign of life of a peer that is none; a suspect has to answer. After a cut, TCP sends again in
-//! one direction first. Who hears something then may not be heard for as long again as the cut lasted, and
-//! calls to it would wait for that.
+//! Any byte is a sign of life of a peer that is none; a suspect has to answer a probe that it was sent as one.
+//! After a cut, TCP sends again in one direction first. Who hears something then, be it the answer to a probe
+//! from before the cut, may not be heard for as long again as the cut lasted, and calls would wait for that.
 
 use std::time::Duration;
 
@@ -141,22 +141,22 @@ impl Silence {
         self.waiting_since = Some(now);
     }
 
-    /// Whether a probe has no answer of its own.
-    pub(super) fn is_asked(&self) -> bool {
-        self.asked.is_some()
+    /// The answer to the probe came, which tells the round trip and is a sign of life. Tells whether the peer is
+    /// suspect.
+    pub(super) fn answered(&mut self, now: Instant) -> bool {
+        if let Some(asked) = self.asked.take() {
+            let took = now.saturating_duration_since(asked);
+            // That the peer was stopped says nothing of the way to it. A way that is as long as that is
+            // learned all the same, in a few steps.
+            let took = self.most.take().map_or(took, |most| took.min(most));
+            self.round_trip = (self.round_trip * (SMOOTHING - 1) + took) / SMOOTHING;
+        }
+        self.heard(now)
     }
 
-    /// The answer to the probe came, which tells the round trip. Tells whether the peer was suspect until now.
-    pub(super) fn answered(&mut self, now: Instant) -> bool {
-        let Some(asked) = self.asked.take() else {
-            return false;
-        };
-        let took = now.saturating_duration_since(asked);
-        // That the peer was stopped says nothing of the way to it. A way that is as long as that is
-        // learned all the same, in a few steps.
-        let took = self.most.take().map_or(took, |most| took.min(most));
-        self.round_trip = (self.round_trip * (SMOOTHING - 1) + took) / SMOOTHING;
-        std::mem::take(&mut self.is_suspect)
+    /// The peer has answered as a suspect, and is none any more.
+    pub(super) fn recovered(&mut self) {
+        self.is_suspect = false;
     }
 
     /// What is to be done at this time.
@@ -164,20 +164,23 @@ impl Silence {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return Step::Wait;
         }
-        if let Some(waiting_since) = self.waiting_since {
-            self.is_suspect = true;
-            self.most = self.suspect_after.map(|after| self.patience(after) / 2);
-            return Step::Suspect(Silent {
-                since: self.heard,
-                unanswered_since: self.asked.unwrap_or(waiting_since),
-            });
+        match (self.asked, self.waiting_since) {
+            (None, _) => Step::Probe,
+            (Some(_), None) => {
+                // The answer of an earlier probe is late, though other things came; one is enough.
+                self.waiting_since = Some(now);
+                Step::Wait
+            }
+            // So a suspect has been asked.
+            (Some(asked), Some(_)) => {
+                self.is_suspect = true;
+                self.most = self.suspect_after.map(|after| self.patience(after) / 2);
+                Step::Suspect(Silent {
+                    since: self.heard,
+                    unanswered_since: asked,
+                })
+            }
         }
-        if self.is_asked() {
-            // The answer of an earlier probe is late, though other things came; one is enough.
-            self.waiting_since = Some(now);
-            return Step::Wait;
-        }
-        Step::Probe
     }
 
     /// When there is something to be done if nothing comes until then.
@@ -250,6 +253,11 @@ mod tests {
         assert_eq!(silence.deadline(), None);
         assert!(silence.heard(start + 90_002 * MS));
         assert!(silence.answered(start + 90_002 * MS));
+        // That answer may be from before a cut.
+        silence.asked(start + 90_002 * MS);
+        assert_eq!(silence.deadline(), None);
+        assert!(silence.answered(start + 90_003 * MS));
+        silence.recovered();
         assert!(!silence.heard(start + 90_003 * MS));
         assert_eq!(silence.deadline(), Some(start + 90_503 * MS));
     }
@@ -275,17 +283,25 @@ mod tests {
 
     #[test]
     fn the_time_for_an_answer_begins_when_the_probe_is_written() {
-        let (mut silence, start) = usual(MS);
-        silence.asked(start + 500 * MS);
-        // What was queued before it takes a while.
-        for written in [700, 900, 1_300] {
-            silence.asked(start + written * MS);
+        for is_answered in [false, true] {
+            let (mut silence, start) = usual(MS);
+            silence.asked(start + 500 * MS);
+            // What was queued before it takes a while.
+            for written in [700, 900, 1_300] {
+                silence.asked(start + written * MS);
+            }
+            if is_answered {
+                assert!(!silence.answered(start + 1_301 * MS));
+                assert!(silence.round_trip <= MS);
+            }
+            assert_eq!(silence.poll(start + 1_799 * MS), Step::Wait);
+            // One that has answered is asked again before it is suspect.
+            let step = match is_answered {
+                true => Step::Probe,
+                false => suspect(start, start + 1_300 * MS),
+            };
+            assert_eq!(silence.poll(start + 1_801 * MS), step);
         }
-        assert_eq!(silence.poll(start + 1_799 * MS), Step::Wait);
-        silence.answered(start + 1_301 * MS);
-        assert!(silence.round_trip <= MS);
-        let suspect = suspect(start, start + 1_300 * MS);
-        assert_eq!(silence.poll(start + 1_800 * MS), suspect);
     }
 
     #[test]
@@ -295,8 +311,8 @@ mod tests {
         let suspect = suspect(start, start + 500 * MS);
         assert_eq!(silence.poll(start + 1_000 * MS), suspect);
         let resumed = start + 60_000 * MS;
-        assert!(silence.heard(resumed));
         assert!(silence.answered(resumed));
+        silence.recovered();
         silence.asked(resumed + 500 * MS);
         assert_eq!(silence.deadline(), Some(resumed + 1_000 * MS));
     }

@@ -149,6 +149,8 @@ struct Probe {
     request: RequestId,
     /// The number of the batch that it is in, until that is written.
     unwritten: Option<u64>,
+    /// Whether the peer was suspect when it was asked.
+    is_of_suspect: bool,
     /// Whether it comes behind all answers that were given before it, so that its own proves that they have
     /// arrived.
     confirms_answers: bool,
@@ -319,7 +321,8 @@ impl<'a> Wire<'a> {
         }
         while !self.is_behind && !self.link.is_closing() && !self.link.outbox.is_overdue() {
             if left == 0 {
-                return Ok(Progress::Much);
+                progress = Progress::Much;
+                break;
             }
             let mut place = self.decoder.read_buffer(&mut self.received, READ_BYTES);
             let room = place.remaining_mut();
@@ -341,20 +344,31 @@ impl<'a> Wire<'a> {
             }
             left = left.saturating_sub(read);
         }
-        if let Some(probe) = &self.probe
-            && !self.link.is_waiting(probe.request)
-        {
-            // What a link that is lost had to wait for is over too, and says nothing.
-            if probe.confirms_answers && !self.link.is_closing() {
-                self.link.serving.confirm_answers();
-            }
-            // The rest of its batch may still have to be written.
-            self.probe = None;
-            if self.silence.answered(Instant::now()) {
-                self.node.recover(self.slot, self.link);
-            }
-        }
+        self.attend_answer();
         Ok(progress)
+    }
+
+    /// Looks whether the last probe is answered.
+    fn attend_answer(&mut self) {
+        let Some(probe) = &self.probe else { return };
+        if self.link.is_waiting(probe.request) {
+            return;
+        }
+        let is_of_suspect = probe.is_of_suspect;
+        // What a link that is lost had to wait for is over too, and says nothing.
+        if probe.confirms_answers && !self.link.is_closing() {
+            self.link.serving.confirm_answers();
+        }
+        // The rest of its batch may still have to be written.
+        self.probe = None;
+        let now = Instant::now();
+        let is_suspect = self.silence.answered(now);
+        if is_suspect && is_of_suspect {
+            self.silence.recovered();
+            self.node.recover(self.slot, self.link);
+        } else if is_suspect {
+            self.ask_for_life(now);
+        }
     }
 
     fn note_life(&mut self, now: Instant) {
@@ -446,6 +460,7 @@ impl<'a> Wire<'a> {
         self.probe = Some(Probe {
             request: self.link.ask_for_life(),
             confirms_answers,
+            is_of_suspect: self.link.is_suspect(),
             unwritten: Some(self.queue.begun + 1),
         });
         self.probed = now;

@@ -53,7 +53,7 @@ impl Peer {
             .flatten()
     }
 
-    /// Whether there is a connection on which nothing comes; see
+    /// Whether there is a connection over which the node does not answer; see
     /// [`NodeBuilder::suspect_after`](crate::NodeBuilder::suspect_after).
     pub fn is_suspect(&self) -> bool {
         self.slot.is_suspect()

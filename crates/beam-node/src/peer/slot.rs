@@ -259,6 +259,18 @@ impl Slot {
         }
     }
 
+    /// Waits until this link is not the live one.
+    pub(crate) async fn await_end(&self, link_id: u64) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            changed.mark_unchanged();
+            let is_live = self.live().is_some_and(|live| live.id == link_id);
+            if !is_live || changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Waits until there is no live link.
     pub(crate) async fn await_loss(&self) {
         let mut changed = self.changed.subscribe();

@@ -26,7 +26,7 @@ pub(super) struct Members {
     /// Go on until Ctrl-C: show how each member is, since when, its weight and why, and then each
     /// change of state or weight; where there are no members yet, wait for them
     ///
-    /// A member is up, suspect (nothing comes from it), ejected (its process died again and
+    /// A member is up, suspect (it does not answer), ejected (its process died again and
     /// again), draining (it left, and is still connected) or down. That is how this command sees it. It
     /// makes no calls, so it ejects nobody for calls that fail, as balancers that do may.
     ///

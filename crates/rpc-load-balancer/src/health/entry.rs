@@ -22,7 +22,7 @@ pub(super) struct Entry {
     is_new: bool,
     /// The weight that was told last.
     told_weight: u32,
-    /// Since when nothing has come from it, where it is suspect.
+    /// When it has gone silent, where it is suspect.
     silent_since: Option<Instant>,
     ejected: Option<Ejected>,
     pub(super) lapses: Lapses,

@@ -10,7 +10,7 @@ use beam_node::DownReason;
 pub enum MemberState {
     /// It is well.
     Up,
-    /// Nothing comes from it; it gets no new calls until something does.
+    /// It does not answer probes; it gets no new calls until it does.
     Suspect,
     /// Its calls failed, or its process died again and again; it gets none for a while.
     Ejected,
@@ -46,7 +46,7 @@ pub enum StateReason {
     /// It joined the group.
     #[error("it joined")]
     Joined,
-    /// It was suspect, and something came from it.
+    /// It was suspect, and has answered.
     #[error("it is heard of again")]
     Heard,
     /// It was ejected, and has served its time.
