@@ -204,7 +204,7 @@ impl Names {
                 Term::list_with_tail([head], tail)
             }
             _ => {
-                let depth = input.size().min(1_000);
+                let depth = input.size().min(300);
                 (0..depth).fold(element(input), |term, _| Term::list([term]))
             }
         }
