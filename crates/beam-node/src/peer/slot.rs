@@ -245,39 +245,33 @@ impl Slot {
 
     /// Waits until the peer has a live link which is not this one.
     pub(crate) async fn await_link_besides(&self, other: Option<&Link>) -> Arc<Link> {
-        let mut changed = self.changed.subscribe();
-        loop {
-            changed.mark_unchanged();
-            let is_other = |link: &Arc<Link>| other.is_some_and(|other| other.id == link.id);
-            if let Some(link) = self.live().filter(|link| !is_other(link)) {
-                return link;
-            }
-            if changed.changed().await.is_err() {
-                // The sender is a part of this slot.
-                return std::future::pending().await;
-            }
-        }
+        let is_other = |link: &Arc<Link>| other.is_some_and(|other| other.id == link.id);
+        self.until(|live| live.filter(|link| !is_other(link))).await
     }
 
     /// Waits until this link is not the live one.
     pub(crate) async fn await_end(&self, link_id: u64) {
-        let mut changed = self.changed.subscribe();
-        loop {
-            changed.mark_unchanged();
-            let is_live = self.live().is_some_and(|live| live.id == link_id);
-            if !is_live || changed.changed().await.is_err() {
-                return;
-            }
-        }
+        let is_live = |link: Arc<Link>| link.id == link_id;
+        self.until(|live| (!live.is_some_and(is_live)).then_some(()))
+            .await
     }
 
     /// Waits until there is no live link.
     pub(crate) async fn await_loss(&self) {
+        self.until(|live| live.is_none().then_some(())).await
+    }
+
+    /// Waits until a look at the live link gives something.
+    async fn until<T>(&self, look: impl Fn(Option<Arc<Link>>) -> Option<T>) -> T {
         let mut changed = self.changed.subscribe();
         loop {
             changed.mark_unchanged();
-            if self.live().is_none() || changed.changed().await.is_err() {
-                return;
+            if let Some(seen) = look(self.live()) {
+                return seen;
+            }
+            if changed.changed().await.is_err() {
+                // The sender is a part of this slot.
+                return std::future::pending().await;
             }
         }
     }
