@@ -96,13 +96,13 @@ impl Admitted {
     fn release(&self, wanted: Option<Wanted>) {
         if self.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.leave(wanted);
-        } else if let Some((link, wanted)) = self.link().zip(wanted) {
-            link.serving.answered(link, wanted);
+        } else if let Some(wanted) = wanted {
+            self.note_answer(wanted);
         }
     }
 
-    /// The answer has to wait for room, and counts as one that may not have arrived from here on.
-    pub(super) fn answers_late(&self, wanted: Wanted) {
+    /// The answer is queued, or has to wait for room, and may not have arrived from here on.
+    pub(super) fn note_answer(&self, wanted: Wanted) {
         if let Some(link) = self.link() {
             link.serving.answered(link, wanted);
         }

@@ -215,7 +215,7 @@ impl Serving {
         if let Some(served) = self.held.served()
             && let Some(wanted) = served.wanted()
         {
-            served.admitted.answers_late(wanted);
+            served.admitted.note_answer(wanted);
         }
     }
 
